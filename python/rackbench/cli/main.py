@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The entry point of the ``rackbench`` command.
+
+Start-up time matters here: only the module of the verb that was asked for is imported, and nothing slow above it.
+A verb module has two functions::
+
+    add_arguments(parser: argparse.ArgumentParser) -> None
+    run(args: argparse.Namespace, output: rackbench.cli.output.Output) -> int     # the exit status
+
+Anything a user should see as a failure is raised as a ``RackbenchError`` and printed in one place, below.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from rackbench.cli.output import Output
+from rackbench.errors import FAILURES, RackbenchError
+
+# verb -> (one line of help, the module that implements it)
+VERBS: dict[str, tuple[str, str]] = {
+    "run": ("run benchmarks on hosts", "rackbench.cli.run"),
+    "status": ("show where a run stands and what to do next", "rackbench.cli.status"),
+    "adapters": ("list the benchmarks this checkout knows, or explain one", "rackbench.cli.adapters"),
+    "bundle": ("build, list, show and verify benchmark bundles", "rackbench.cli.bundle"),
+    "completion": ("print a shell completion script", "rackbench.cli.completion"),
+}
+
+INTERRUPTED = 130
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that reports wrong usage the way every other failure is reported."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise RackbenchError("wrong_usage") instead of printing argparse's own two lines."""
+        raise RackbenchError("wrong_usage", f"{self.prog}: {message}", next_command=f"{self.prog} --help")
+
+
+def build_parser(verbs: Sequence[str]) -> Parser:
+    """Return the top parser: every verb with its help line, but arguments only for the verbs given."""
+    parser = Parser(
+        prog="rackbench",
+        description="Run benchmarks on lab machines, and always know where a run stands.",
+        epilog="`rackbench VERB --help` explains one verb.  Exit status: 0 good, 1 the answer is no, "
+        "2 wrong usage or unreadable input, 3 blocked from outside, 4 our own fault, 130 interrupted.",
+    )
+    parser.add_argument("--version", action="store_true", help="show the version and exit")
+    subparsers = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
+    for name, (summary, module) in VERBS.items():
+        subparser = subparsers.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if name in verbs:
+            importlib.import_module(module).add_arguments(subparser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit status (see ``FAILURES`` for the codes behind each)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    output = Output(as_json="--json" in arguments)
+    try:
+        return _dispatch(arguments, output)
+    except RackbenchError as error:
+        output.error(error)
+        return FAILURES[error.code].exit_status
+    except KeyboardInterrupt:
+        output.note("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) has gone: nothing is wrong, and nothing more can be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(arguments: list[str], output: Output) -> int:
+    verb = next((argument for argument in arguments if not argument.startswith("-")), None)
+    if verb is not None and verb not in VERBS:
+        raise _unknown_verb(verb)
+    parser = build_parser([verb] if verb else [])
+    args = parser.parse_args(arguments)
+    if args.version:
+        output.line(f"rackbench {_version()}")
+        return 0
+    if args.verb is None:
+        parser.print_help()
+        return 0
+    status: int = importlib.import_module(VERBS[args.verb][1]).run(args, output)
+    sys.stdout.flush()
+    return status
+
+
+def _unknown_verb(verb: str) -> RackbenchError:
+    import difflib
+
+    nearest = difflib.get_close_matches(verb, VERBS, n=1, cutoff=0.5)
+    hint = f"; did you mean `{nearest[0]}`?" if nearest else ""
+    return RackbenchError(
+        "wrong_usage",
+        f"There is no verb `{verb}`{hint} The verbs are {', '.join(VERBS)}.",
+        next_command=f"rackbench {nearest[0]} --help" if nearest else "rackbench --help",
+    )
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("rackbench")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

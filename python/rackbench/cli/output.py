@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything the ``rackbench`` command prints goes through one object, so that it looks the same everywhere.
+
+On a terminal the text is coloured and tables are drawn by rich, which is imported only then. Anywhere else, or with
+NO_COLOR set, the same text is plain. With ``--json`` standard output carries one JSON document and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rackbench.errors import RackbenchError
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json``, which every verb that a machine may read has."""
+    parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+
+
+class Output:
+    """Where a verb writes. Text meant for people is dropped from standard output when a JSON document was asked for."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        """Look at the environment once; `as_json` is whether ``--json`` was given."""
+        self.as_json = as_json
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """Print one line for a person. `style` is a rich style such as "bold" or "red"."""
+        if not self.as_json:
+            _print(text, style, sys.stdout)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+        """Print rows of text under column names; `right` holds the indexes of the columns to align right."""
+        if self.as_json:
+            return
+        if is_fancy(sys.stdout):
+            _rich_table(columns, rows, right)
+            return
+        widths = [max(len(cell) for cell in column) for column in zip(columns, *rows, strict=True)]
+        for row in (columns, *rows):
+            cells = (
+                cell.rjust(width) if index in right else cell.ljust(width)
+                for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+    def document(self, document: Any) -> None:
+        """Print a JSON document on standard output: the answer of a verb called with ``--json``."""
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def note(self, text: str) -> None:
+        """Print a remark on standard error."""
+        _print(text, "dim", sys.stderr)
+
+    def warning(self, text: str) -> None:
+        """Print a warning on standard error."""
+        _print(f"warning: {text}", "yellow", sys.stderr)
+
+    def error(self, error: RackbenchError) -> None:
+        """Print a failure: what happened, where, what to do next, and its code; with ``--json`` as a document too."""
+        if self.as_json:
+            self.document({"error": error.as_dict()})
+        failure = error.as_dict()
+        _print(f"error: {failure.get('message')}", "bold red", sys.stderr)
+        for label, key in (
+            ("where", "where"),
+            ("detail", "detail"),
+            ("next", "next_step"),
+            ("run", "next_command"),
+            ("read", "next_path"),
+            ("code", "code"),
+        ):
+            if failure.get(key):
+                _print(f"  {label:<6} {failure[key]}", "", sys.stderr)
+
+
+def is_fancy(stream: TextIO) -> bool:
+    """Say whether colour and drawn tables suit this stream: a terminal, and nobody asked for plain text."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _print(text: str, style: str, stream: TextIO) -> None:
+    if not style or not is_fancy(stream):
+        stream.write(text + "\n")
+        return
+    from rich.console import Console
+
+    # Markup stays off: a file name may well contain square brackets.
+    Console(file=stream, highlight=False).print(text, style=style, markup=False, soft_wrap=True)
+
+
+def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell, style=STATE_STYLES.get(cell, "")) for cell in row))
+    Console(file=sys.stdout, highlight=False).print(table)
+
+
+# Words that carry a meaning wherever they stand alone in a cell.
+STATE_STYLES = {
+    "completed": "green",
+    "ready": "green",
+    "ok": "green",
+    "passed": "green",
+    "running": "cyan",
+    "partial": "yellow",
+    "skipped": "yellow",
+    "interrupted": "yellow",
+    "cancelled": "yellow",
+    "failed": "bold red",
+    "lost": "bold red",
+    "blocked": "bold red",
+    "error": "bold red",
+}

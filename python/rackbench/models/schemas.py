@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write the JSON Schemas of all documents to docs/reference/schemas: `python -m rackbench.models.schemas [--check]`."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+from pydantic import BaseModel
+
+# File name without `.schema.json`: the module and class that describe it. One line per document; keep it sorted.
+DOCUMENTS: dict[str, tuple[str, str]] = {
+}
+
+
+def generate() -> dict[str, str]:
+    """Return file name and text of each schema."""
+    texts = {}
+    for name, (module, attribute) in DOCUMENTS.items():
+        model: type[BaseModel] = getattr(importlib.import_module(module), attribute)
+        schema = model.model_json_schema(by_alias=True)
+        schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+        texts[f"{name}.schema.json"] = json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return texts
+
+
+def main(arguments: list[str]) -> int:
+    """Write the schemas, or with `--check` say which committed one differs from its model."""
+    folder = Path("docs/reference/schemas")
+    texts = generate()
+    present = {path.name: path.read_text() for path in folder.glob("*.schema.json")}
+    if arguments == ["--check"]:
+        stale = sorted(name for name in texts.keys() | present.keys() if texts.get(name) != present.get(name))
+        for name in stale:
+            sys.stderr.write(f"{folder / name} differs from its model: run `make schemas` and commit the change.\n")
+        return 1 if stale else 0
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in present.keys() - texts.keys():
+        (folder / name).unlink()
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
