@@ -21,22 +21,40 @@ class Failure(NamedTuple):
 
 FAILURES: dict[str, Failure] = {
     # What was asked for cannot be understood.
-    "unknown_benchmark": Failure(USAGE, "No adapter has this name.", "Choose one of the names that the message lists."),
-    "unknown_family": Failure(USAGE, "No chosen adapter has this family.", "See `rackbench adapters show NAME`."),
-    "unknown_phase": Failure(USAGE, "There is no such phase.", "Choose from the phases that the message lists."),
-    "unknown_option": Failure(USAGE, "A setting has a value that is not allowed.", "Correct the value and call again."),
+    "unknown_benchmark": Failure(
+        USAGE, "No adapter has this name.", "Choose one of the names that the message lists."
+    ),
+    "unknown_family": Failure(
+        USAGE, "No chosen adapter has this family.", "See `rackbench adapters show NAME`."
+    ),
+    "unknown_phase": Failure(
+        USAGE, "There is no such phase.", "Choose from the phases that the message lists."
+    ),
+    "unknown_option": Failure(
+        USAGE, "A setting has a value that is not allowed.", "Correct the value and call again."
+    ),
     "unknown_host": Failure(USAGE, "The inventory has no such host.", "See `ansible-inventory --graph`."),
-    "no_limit": Failure(USAGE, "The run was not limited to hosts.", "Say which hosts with -l HOST (or -l all)."),
+    "no_limit": Failure(
+        USAGE, "The run was not limited to hosts.", "Say which hosts with -l HOST (or -l all)."
+    ),
     "too_many_hosts": Failure(
         USAGE, "More hosts than forks: some would wait for others.", "Raise --forks to the number of hosts."
     ),
-    "adapter_invalid": Failure(USAGE, "An adapter.yml breaks its contract.", "Correct the file at the place named."),
-    "bundle_toml_invalid": Failure(USAGE, "A bundle.toml breaks its contract.", "Correct the file at the place named."),
+    "adapter_invalid": Failure(
+        USAGE, "An adapter.yml breaks its contract.", "Correct the file at the place named."
+    ),
+    "bundle_toml_invalid": Failure(
+        USAGE, "A bundle.toml breaks its contract.", "Correct the file at the place named."
+    ),
     "not_a_project": Failure(
-        USAGE, "No ansible.cfg and run.yml here or above.", "Change into your lab's directory, or set RACKBENCH_PROJECT."
+        USAGE,
+        "No ansible.cfg and run.yml here or above.",
+        "Change into your lab's directory, or set RACKBENCH_PROJECT.",
     ),
     "not_a_run_directory": Failure(
-        USAGE, "The directory holds no run.", "Give a directory below automation-runs/, as a run's last line prints it."
+        USAGE,
+        "The directory holds no run.",
+        "Give a directory below automation-runs/, as a run's last line prints it.",
     ),
     # The outside world is in the way.
     "host_unreachable": Failure(
@@ -45,43 +63,73 @@ FAILURES: dict[str, Failure] = {
         "Probe the chain hop by hop with `rackbench validate --host HOST --scope connectivity`.",
     ),
     "target_python_missing": Failure(
-        BLOCKED, "The target has no usable Python.", "Install python3 on the target, or name it in the inventory."
+        BLOCKED,
+        "The target has no usable Python.",
+        "Install python3 on the target, or name it in the inventory.",
     ),
-    "target_disk_full": Failure(BLOCKED, "The target's disk is full.", "Free space on the target and run again."),
+    "target_disk_full": Failure(
+        BLOCKED, "The target's disk is full.", "Free space on the target and run again."
+    ),
     "become_failed": Failure(BLOCKED, "sudo on the target refused.", "Check the become secret of this host."),
     # The check says no.
     "runtime_missing": Failure(
-        CHECK_SAYS_NO, "The target lacks commands that the benchmark needs.", "Run the install command that is shown."
+        CHECK_SAYS_NO,
+        "The target lacks commands that the benchmark needs.",
+        "Run the install command that is shown.",
     ),
     "packaging_blocked": Failure(
-        CHECK_SAYS_NO, "No bundle fits this host.", "Build one with `rackbench bundle build`, or configure one."
+        CHECK_SAYS_NO,
+        "No bundle fits this host.",
+        "Build one with `rackbench bundle build`, or configure one.",
     ),
     "build_tool_missing": Failure(
-        CHECK_SAYS_NO, "A bundle cannot be built: a tool is missing.", "Install the package that the message names."
+        CHECK_SAYS_NO,
+        "A bundle cannot be built: a tool is missing.",
+        "Install the package that the message names.",
     ),
-    "build_failed": Failure(CHECK_SAYS_NO, "A bundle's build command failed.", "Read the build log that is named."),
-    "bundle_unreadable": Failure(CHECK_SAYS_NO, "A bundle or its sidecar cannot be read.", "Build the bundle again."),
+    "build_failed": Failure(
+        CHECK_SAYS_NO, "A bundle's build command failed.", "Read the build log that is named."
+    ),
+    "bundle_unreadable": Failure(
+        CHECK_SAYS_NO, "A bundle or its sidecar cannot be read.", "Build the bundle again."
+    ),
     "bundle_digest_mismatch": Failure(
-        CHECK_SAYS_NO, "A bundle's bytes are not those that its sidecar names.", "Build or fetch the bundle again."
+        CHECK_SAYS_NO,
+        "A bundle's bytes are not those that its sidecar names.",
+        "Build or fetch the bundle again.",
     ),
     "archive_unsafe": Failure(
-        CHECK_SAYS_NO, "An archive holds a member that must not be unpacked.", "Do not use it; ask who made it."
+        CHECK_SAYS_NO,
+        "An archive holds a member that must not be unpacked.",
+        "Do not use it; ask who made it.",
     ),
     "execution_failed": Failure(
         CHECK_SAYS_NO, "The benchmark itself failed.", "Read its stderr in the run directory."
     ),
     "execution_timed_out": Failure(
-        CHECK_SAYS_NO, "The benchmark passed its time limit and was ended.", "Raise time_limit_s, or choose a smaller family."
+        CHECK_SAYS_NO,
+        "The benchmark passed its time limit and was ended.",
+        "Raise time_limit_s, or choose a smaller family.",
     ),
     "execution_lost": Failure(
-        CHECK_SAYS_NO, "The benchmark's supervisor vanished.", "Look at supervisor.log in the job directory on the target."
+        CHECK_SAYS_NO,
+        "The benchmark's supervisor vanished.",
+        "Look at supervisor.log in the job directory on the target.",
     ),
     "target_rebooted": Failure(
-        CHECK_SAYS_NO, "The target rebooted while the benchmark ran.", "Find out why it rebooted, then run again."
+        CHECK_SAYS_NO,
+        "The target rebooted while the benchmark ran.",
+        "Find out why it rebooted, then run again.",
     ),
-    "result_missing": Failure(CHECK_SAYS_NO, "The benchmark left no result.json.", "Read its stderr in the run directory."),
-    "result_unreadable": Failure(CHECK_SAYS_NO, "result.json is not whole JSON.", "Read the file that is named, then run again."),
-    "result_invalid": Failure(CHECK_SAYS_NO, "result.json breaks its contract.", "Correct the benchmark, then run again."),
+    "result_missing": Failure(
+        CHECK_SAYS_NO, "The benchmark left no result.json.", "Read its stderr in the run directory."
+    ),
+    "result_unreadable": Failure(
+        CHECK_SAYS_NO, "result.json is not whole JSON.", "Read the file that is named, then run again."
+    ),
+    "result_invalid": Failure(
+        CHECK_SAYS_NO, "result.json breaks its contract.", "Correct the benchmark, then run again."
+    ),
     "publish_unsupported": Failure(
         CHECK_SAYS_NO,
         "A publish target is configured, and this version cannot publish.",
@@ -89,7 +137,9 @@ FAILURES: dict[str, Failure] = {
     ),
     "steps_failed": Failure(CHECK_SAYS_NO, "Steps of this run failed.", "Read the failed steps above."),
     "task_failed": Failure(CHECK_SAYS_NO, "A task of the step failed.", "Read the task's message."),
-    "dependency_failed": Failure(CHECK_SAYS_NO, "An earlier step of this adapter failed.", "Look at that step first."),
+    "dependency_failed": Failure(
+        CHECK_SAYS_NO, "An earlier step of this adapter failed.", "Look at that step first."
+    ),
     "play_ended_early": Failure(
         BLOCKED, "The play ended before this step did.", "Read the end of the playbook's output."
     ),
@@ -100,15 +150,23 @@ FAILURES: dict[str, Failure] = {
         "Add rackbench.lab.run_ledger to callbacks_enabled in ansible.cfg.",
     ),
     "ledger_write_failed": Failure(
-        OUR_FAULT, "The run's ledger cannot be written.", "Free space or correct the permissions, then run again."
+        OUR_FAULT,
+        "The run's ledger cannot be written.",
+        "Free space or correct the permissions, then run again.",
     ),
     "run_directory_failed": Failure(
-        OUR_FAULT, "The run directory cannot be made.", "Free space or correct the permissions of lab_runs_dir."
+        OUR_FAULT,
+        "The run directory cannot be made.",
+        "Free space or correct the permissions of lab_runs_dir.",
     ),
     "cache_unwritable": Failure(
-        OUR_FAULT, "A directory that we keep files in cannot be written.", "Correct its permissions, or choose another."
+        OUR_FAULT,
+        "A directory that we keep files in cannot be written.",
+        "Correct its permissions, or choose another.",
     ),
-    "illegal_transition": Failure(OUR_FAULT, "A step changed its state in a way that is not allowed.", "Report this."),
+    "illegal_transition": Failure(
+        OUR_FAULT, "A step changed its state in a way that is not allowed.", "Report this."
+    ),
     "internal_error": Failure(OUR_FAULT, "Rackbench itself failed.", "Report this with the message."),
 }
 
@@ -116,8 +174,8 @@ FAILURES: dict[str, Failure] = {
 class RackbenchError(Exception):
     """A failure with a code of `FAILURES`.
 
-    `message` says what happened, `where` the host or file, `next_step` what to do, `next_command` the command to run next and
-    `next_path` the file to read next; `detail` is the raw text of the tool that failed, if there is one.
+    `message` says what happened, `where` the host or file, `next_step` what to do, `next_command` the command to
+    run next and `next_path` the file to read next; `detail` is the raw text of the tool that failed.
     """
 
     def __init__(

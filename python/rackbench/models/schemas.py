@@ -7,12 +7,13 @@ import importlib
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 # File name without `.schema.json`: the module and class that describe it. One line per document; keep it sorted.
-DOCUMENTS: dict[str, tuple[str, str]] = {
-}
+DOCUMENTS: dict[str, tuple[str, str]] = {}
 
 
 def generate() -> dict[str, str]:
@@ -34,7 +35,9 @@ def main(arguments: list[str]) -> int:
     if arguments == ["--check"]:
         stale = sorted(name for name in texts.keys() | present.keys() if texts.get(name) != present.get(name))
         for name in stale:
-            sys.stderr.write(f"{folder / name} differs from its model: run `make schemas` and commit the change.\n")
+            sys.stderr.write(
+                f"{folder / name} differs from its model: run `make schemas` and commit the change.\n"
+            )
         return 1 if stale else 0
     folder.mkdir(parents=True, exist_ok=True)
     for name in present.keys() - texts.keys():

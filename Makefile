@@ -1,0 +1,53 @@
+# The verbs of this checkout; `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PATH
+HOST ?= local
+PYTEST = python -m pytest
+
+.PHONY: help
+help: ## list the verbs
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | awk -F '\t' '{printf "make %-14s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: bundles ## run the benchmarks on this machine (HOST=name for another one)
+	@ansible-playbook run.yml -l $(HOST)
+
+.PHONY: setup
+setup: ## make .venv from the lock files
+	@tools/setup
+
+.PHONY: setup-dev
+setup-dev:
+	@tools/setup dev
+
+.PHONY: bundles
+bundles: setup ## build the bundles of the benchmarks in this checkout
+	@rackbench bundle build
+
+.PHONY: test
+test: packages setup-dev lint bundles ## install what the tests need, check the code, run the tests
+	$(PYTEST) --numprocesses 2 --dist loadfile tests/unit tests/integration
+
+.PHONY: packages
+packages:
+	@tools/test-packages
+
+.PHONY: lint
+lint: setup-dev ## check the code: ruff, mypy, yamllint, ansible-lint, shellcheck, schemas
+	ruff check
+	ruff format --check
+	mypy
+	yamllint --strict .
+	ansible-lint
+	shellcheck tools/setup tools/lock tools/test-packages .ci/run
+	python -m rackbench.models.schemas --check
+
+.PHONY: schemas
+schemas: setup-dev ## write docs/reference/schemas from the models
+	python -m rackbench.models.schemas
+
+.PHONY: clean
+clean: ## remove what was built; run directories stay
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the captures, a few at a time, each with its own time limit."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+from system_info.captures import Capture
+from system_info.redact import redact, redact_bytes
+
+WORKERS = 3
+_POLL_S = 0.05
+# How long to wait for a killed process to let go of its pipes.
+_KILL_GRACE_S = 2.0
+
+CAPTURED = "captured"
+SKIPPED = "skipped"
+FAILED = "failed"
+
+
+@dataclass
+class Stop:
+    """Set by the SIGTERM handler. A plain flag: a lock taken in a handler could be one that is already held."""
+
+    requested: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to collect. `deadline` is on the monotonic clock; limits are in seconds."""
+
+    out: Path
+    redact: bool
+    capture_time_limit_s: float
+    deadline: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one capture. `bytes` and `sha256` describe the stored file, after any redaction."""
+
+    capture: Capture
+    status: str
+    duration_s: float = 0.0
+    rc: int | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    reason: str | None = None
+
+
+class _Unavailable(Exception):
+    """The capture cannot be made here, and that is no fault."""
+
+
+class _Broken(Exception):
+    """The capture was tried and gave nothing usable."""
+
+    def __init__(self, reason: str, rc: int | None = None) -> None:
+        super().__init__(reason)
+        self.rc = rc
+
+
+def collect(
+    captures: tuple[Capture, ...], settings: Settings, stop: Stop, on_done: Callable[[Outcome], None]
+) -> list[Outcome]:
+    """Makes all captures and returns their outcomes in the order of `captures`.
+
+    `on_done` is called in this thread after each capture, in the order in which they end. A capture that fails
+    is an outcome, never an exception.
+    """
+    for capture in captures:
+        (settings.out / capture.path).parent.mkdir(exist_ok=True)
+    outcomes: dict[str, Outcome] = {}
+    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+        for future in as_completed([pool.submit(_make, capture, settings, stop) for capture in captures]):
+            outcome = future.result()
+            outcomes[outcome.capture.name] = outcome
+            on_done(outcome)
+    return [outcomes[capture.name] for capture in captures]
+
+
+def _make(capture: Capture, settings: Settings, stop: Stop) -> Outcome:
+    began = time.monotonic()
+    limit = min(settings.capture_time_limit_s, settings.deadline - began)
+    try:
+        if stop.requested:
+            raise _Unavailable("stopped by SIGTERM before it began")
+        if limit <= 0:
+            raise _Unavailable("the time limit of the job was reached before it began")
+        if capture.argv:
+            data = _run_command(capture, began + limit, limit, stop)
+        else:
+            data = _read_file(capture.file, began + limit, limit, stop)
+        if settings.redact:
+            data = redact_bytes(data)
+        _store(settings.out / capture.path, data)
+    except _Unavailable as error:
+        return Outcome(capture, SKIPPED, reason=str(error))
+    except _Broken as error:
+        reason = redact(str(error)) if settings.redact else str(error)
+        return Outcome(capture, FAILED, _since(began), error.rc, reason=reason)
+    rc = 0 if capture.argv else None
+    return Outcome(capture, CAPTURED, _since(began), rc, len(data), hashlib.sha256(data).hexdigest())
+
+
+def _since(began: float) -> float:
+    return round(time.monotonic() - began, 6)
+
+
+def _run_command(capture: Capture, deadline: float, limit: float, stop: Stop) -> bytes:
+    tool = shutil.which(capture.argv[0])
+    if tool is None:
+        raise _Unavailable(f"{capture.argv[0]} is not on PATH (Debian package {capture.package})")
+    if capture.needs_root and os.geteuid() != 0:
+        raise _Unavailable(f"{capture.argv[0]} needs root, and this program does not use sudo")
+    try:
+        process = subprocess.Popen(
+            [tool, *capture.argv[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "LC_ALL": "C"},
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise _Broken(f"{tool} cannot be started: {error.strerror}") from error
+    while True:
+        try:
+            stdout, stderr = process.communicate(timeout=_POLL_S)
+            break
+        except subprocess.TimeoutExpired:
+            if stop.requested:
+                _kill(process)
+                raise _Broken("stopped by SIGTERM") from None
+            if time.monotonic() >= deadline:
+                _kill(process)
+                raise _Broken(f"no end within its time limit of {limit:g} s") from None
+    if process.returncode != 0:
+        message = stderr.decode("utf-8", "replace").strip().splitlines()
+        detail = f": {message[-1].strip()[:200]}" if message else ""
+        raise _Broken(f"ended with exit status {process.returncode}{detail}", process.returncode)
+    return stdout
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Ends the command and its children, which share its process group, without waiting for ever."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    try:
+        process.communicate(timeout=_KILL_GRACE_S)
+    except subprocess.TimeoutExpired:
+        pass  # Uninterruptible in the kernel; nothing more can be done from here.
+
+
+def _read_file(name: str, deadline: float, limit: float, stop: Stop) -> bytes:
+    """Reads a file in a daemon thread, since a read of a kernel file can hang and cannot be interrupted."""
+    results: list[bytes | OSError] = []
+
+    def read() -> None:
+        try:
+            results.append(Path(name).read_bytes())
+        except OSError as error:
+            results.append(error)
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    while True:
+        thread.join(_POLL_S)
+        if results:
+            break
+        if stop.requested:
+            raise _Broken("stopped by SIGTERM")
+        if time.monotonic() >= deadline:
+            raise _Broken(f"no end within its time limit of {limit:g} s")
+    content = results[0]
+    if isinstance(content, FileNotFoundError):
+        raise _Unavailable(f"{name} does not exist on this machine") from content
+    if isinstance(content, OSError):
+        raise _Broken(f"{name} cannot be read: {content.strerror}") from content
+    return content
+
+
+def _store(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise _Broken(f"the output cannot be stored: {error.strerror}") from error

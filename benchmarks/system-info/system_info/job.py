@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads and checks job.json."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SCHEMA = "rackbench.job/1.0"
+DEFAULT_CAPTURE_TIME_LIMIT_S = 20.0
+
+
+class JobError(Exception):
+    """The job description or the command line cannot be used."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What was asked for. Times are in seconds; `cpus` is None when all allowed CPUs may be used."""
+
+    redact: bool
+    capture_time_limit_s: float
+    time_limit_s: float
+    cpus: list[int] | None
+
+
+def read_job(path: Path) -> Job:
+    """Reads `path`. Raises JobError when it is unreadable, not JSON, or a field is missing or of a wrong type."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise JobError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise JobError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise JobError(f"{path} holds no JSON object")
+    if document.get("schema") != SCHEMA:
+        raise JobError(f"schema is {document.get('schema')!r}, and this program reads {SCHEMA!r}")
+    for name in ("run_id", "execution_id", "adapter", "family"):
+        if not isinstance(document.get(name), str):
+            raise JobError(f"{name} must be a string")
+    repeat = document.get("repeat")
+    if not _is_int(repeat) or repeat < 1:
+        raise JobError("repeat must be a whole number of 1 or more")
+    parameters = document.get("parameters")
+    if not isinstance(parameters, dict):
+        raise JobError("parameters must be an object")
+    redact = parameters.get("redact", False)
+    if not isinstance(redact, bool):
+        raise JobError("parameters.redact must be true or false")
+    limit = parameters.get("capture_time_limit_s", DEFAULT_CAPTURE_TIME_LIMIT_S)
+    cpus = document.get("cpus")
+    if cpus is not None and not (isinstance(cpus, list) and cpus and all(_is_int(c) and c >= 0 for c in cpus)):
+        raise JobError("cpus must be null or a list of CPU numbers")
+    return Job(
+        redact=redact,
+        capture_time_limit_s=_seconds(limit, "parameters.capture_time_limit_s"),
+        time_limit_s=_seconds(document.get("time_limit_s"), "time_limit_s"),
+        cpus=cpus,
+    )
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _seconds(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
+        raise JobError(f"{name} must be a number of seconds above 0")
+    return float(value)

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Close a run's journal, and fail the host when the run did not come out well."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR, LabAction
+
+if MISSING is None:
+    from rackbench.errors import RackbenchError
+    from rackbench.ledger.outcome import outcome_of
+
+
+class ActionModule(LabAction):
+    """`rackbench.lab.close`."""
+
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {**RUN_DIR}
+
+    def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        outcome = outcome_of(self.state())
+        self.record("run.closed", **outcome.as_dict())
+        if outcome.failed_steps:
+            raise RackbenchError(
+                "steps_failed",
+                f"{len(outcome.failed_steps)} of the steps on {self.host} did not come out well: "
+                f"{', '.join(outcome.failed_steps)}.",
+                where=self.host,
+                next_command=f"rackbench status --run-dir {self.run_dir}",
+            )
+        return {"outcome": outcome.outcome}

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plan a run on one host and make its directory."""
+
+from __future__ import annotations
+
+import os
+import platform
+import typing as t
+from pathlib import Path
+
+from ansible.release import __version__ as ansible_version
+
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _ledger_link
+from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, LabAction
+
+if MISSING is None:
+    import rackbench
+    from rackbench import clock
+    from rackbench.adapters import export
+    from rackbench.adapters.plan import plan
+    from rackbench.errors import RackbenchError
+    from rackbench.ledger import identity, rundir
+
+
+class ActionModule(LabAction):
+    """`rackbench.lab.plan`."""
+
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
+        "benchmarks": {"type": "list", "elements": "str"},
+        "families": {"type": "list", "elements": "str", "default": []},
+        "phases": {"type": "list", "elements": "str"},
+        "repeats": {"type": "int", "default": 1},
+        "limit": {"type": "str"},
+        "bundles": {"type": "dict", "default": {}},
+        "dist_dir": {"type": "path", "default": "dist"},
+        "runs_dir": {"type": "path", "default": "automation-runs"},
+        "export_formats": {"type": "list", "elements": "str", "default": ["json", "csv", "markdown"]},
+        "publish_targets": {"type": "dict", "default": {}},
+        "parent": {"type": "str"},
+        "worker_group_id": {"type": "int", "default": 0},
+        "worker_group_count": {"type": "int", "default": 1},
+    }
+
+    def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        hosts = sorted(task_vars["ansible_play_hosts_all"])
+        self._check(args, len(hosts))
+        planned = plan(
+            _adapters.catalog(self.project),
+            benchmarks=args["benchmarks"],
+            families=args["families"],
+            phases=args["phases"],
+            repeats=args["repeats"],
+            role_of=_adapters.role_of,
+        )
+        if hosts.index(self.host) % args["worker_group_count"] != args["worker_group_id"]:
+            return {"mine": False, "msg": f"{self.host} belongs to another worker of this group.", "steps": []}
+        run_dir = self._make_directory(self.in_project(args["runs_dir"]))
+        opened = {
+            "run_id": rundir.run_id_of(run_dir),
+            "host": self.host,
+            "run_dir": os.path.relpath(run_dir, self.project),
+            "check": self.check_mode,
+            "phases": planned.phases,
+            "benchmarks": planned.benchmarks,
+            "steps": [step.as_dict() for step in planned.steps],
+            "executions": planned.executions,
+            "controller": identity.controller(pid=os.getppid()),
+            "versions": {
+                "rackbench": rackbench.__version__,
+                "ansible_core": ansible_version,
+                "python": platform.python_version(),
+            },
+            "project": identity.project(self.project),
+            "options": {name: args[name] for name in self.ARGUMENTS if name not in {"limit", "parent", "runs_dir"}},
+            "parent": args["parent"] or (_ledger_link.session() if len(hosts) > 1 else None),
+            "worker": {"group_id": args["worker_group_id"], "group_count": args["worker_group_count"]},
+            "inventory": {"sources": list(task_vars.get("ansible_inventory_sources") or [])},
+        }
+        self._opened = {"run_dir": str(run_dir), "record": opened}
+        steps = [
+            {
+                **step.as_dict(),
+                # The host steps' roles and publishing do one thing; an adapter's role has a task file for each phase.
+                "tasks": step.phase if step.phase in {"stage", "execute", "collect"} else "main",
+                "executions": planned.executions.get(step.adapter or "", []),
+            }
+            for step in planned.steps
+        ]
+        return {"mine": True, "run_dir": str(run_dir), "run_id": opened["run_id"], "steps": steps}
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        self._opened: dict[str, t.Any] | None = None
+        result = super().run(tmp, task_vars)
+        if self._opened:
+            result["rackbench"]["open"] = self._opened
+        return result
+
+    def _check(self, args: dict[str, t.Any], hosts: int) -> None:
+        if not args["limit"]:
+            raise RackbenchError(
+                "no_limit",
+                "This run was not limited to hosts, and Rackbench does not run everywhere by accident.",
+                next_command=f"ansible-playbook run.yml -l {self.host}",
+            )
+        forks = int(self._task_vars.get("ansible_forks") or 5)
+        if hosts > forks:
+            raise RackbenchError("too_many_hosts", f"{hosts} hosts were asked for, with {forks} forks.")
+        if not 0 <= args["worker_group_id"] < args["worker_group_count"]:
+            raise RackbenchError(
+                "unknown_option",
+                f"worker_group_id is {args['worker_group_id']}, and must be from 0 to worker_group_count - 1 "
+                f"({args['worker_group_count'] - 1}).",
+            )
+        if args["repeats"] < 1:
+            raise RackbenchError("unknown_option", f"lab_repeats is {args['repeats']}, and must be 1 or more.")
+        export.check_formats(args["export_formats"])
+
+    def _make_directory(self, runs_dir: Path) -> Path:
+        root = runs_dir / "dry-runs" if self.check_mode else runs_dir
+        try:
+            return rundir.create(root, self.host, clock.utc_now(), dated=not self.check_mode)
+        except OSError as error:
+            raise RackbenchError(
+                "run_directory_failed", f"No run directory can be made below {root}: {error}.", where=str(root)
+            ) from error

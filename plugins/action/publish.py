@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Publish an adapter's results to its configured target."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters
+from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR, LabAction
+
+if MISSING is None:
+    from rackbench.errors import RackbenchError
+
+
+class ActionModule(LabAction):
+    """`rackbench.lab.publish`."""
+
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {**RUN_DIR, "adapter": {"type": "str", "required": True}}
+
+    def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        adapter = _adapters.catalog(self.project)[args["adapter"]]
+        target = self.state().options["publish_targets"].get(adapter.publish_target)
+        if target is None:
+            reason = f"lab_publish_targets has no {adapter.publish_target}."
+            self.record("publish", adapter=adapter.name, state="not_configured", target=None, reason=reason)
+            return {"state": "not_configured", "msg": reason}
+        reason = f"The publish target {adapter.publish_target} is configured, and this version cannot publish."
+        self.record("publish", adapter=adapter.name, state="failed", target=adapter.publish_target, reason=reason)
+        raise RackbenchError("publish_unsupported", reason, where=self.host)

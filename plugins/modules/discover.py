@@ -1,0 +1,118 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Rackbench contributors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: discover
+short_description: Read what a host is
+version_added: "0.1.0"
+description:
+  - Read the host's operating system, machine, libc, kernel, boot id, processors, memory and package manager in one call.
+  - As an action within a run it also records them in the run's ledger.
+options:
+  run_dir:
+    description: The run directory on the controller. The action takes it; the module itself does not.
+    type: path
+attributes:
+  check_mode:
+    description: Whether the module works in check mode.
+    support: full
+  diff_mode:
+    description: Whether the module shows differences.
+    support: none
+author:
+  - Rackbench contributors (!UNKNOWN)
+"""
+
+EXAMPLES = r"""
+- name: Read what the host is
+  rackbench.lab.discover:
+    run_dir: "{{ rackbench_plan.run_dir }}"
+"""
+
+RETURN = r"""
+platform:
+  description: What the host is.
+  returned: success
+  type: dict
+  sample: {machine: x86_64, os: linux, os_id: debian, os_version: "12"}
+"""
+
+import getpass
+import hashlib
+import os
+import platform
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.rackbench.lab.plugins.module_utils import _host
+
+
+def read(path: str) -> str:
+    """Return a small file's text, or an empty string when it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read().strip()
+    except OSError:
+        return ""
+
+
+def os_release() -> dict[str, str]:
+    """Return the fields of os-release(5)."""
+    fields = {}
+    for line in (read("/etc/os-release") or read("/usr/lib/os-release")).splitlines():
+        name, separator, value = line.partition("=")
+        if separator:
+            fields[name] = value.strip("\"'")
+    return fields
+
+
+def libc() -> dict[str, str | None]:
+    """Return the C library's name and version. musl gives no version to Python."""
+    name, version = platform.libc_ver()
+    if name:
+        return {"name": name, "version": version}
+    musl = any(entry.startswith("ld-musl-") for entry in os.listdir("/lib"))
+    return {"name": "musl" if musl else None, "version": None}
+
+
+def memory_bytes() -> int:
+    """Return the size of the machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def machine_id_digest() -> str | None:
+    """Return a digest of the machine id, which machine-id(5) asks not to expose itself."""
+    text = read("/etc/machine-id")
+    return hashlib.sha256(f"rackbench:{text}".encode()).hexdigest() if text else None
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec={"run_dir": {"type": "path"}}, supports_check_mode=True)
+    release = os_release()
+    module.exit_json(
+        changed=False,
+        platform={
+            "machine": platform.machine(),
+            "os": platform.system().lower(),
+            "os_id": release.get("ID"),
+            "os_version": release.get("VERSION_ID"),
+            "libc": libc(),
+            "kernel": platform.release(),
+            "python": platform.python_version(),
+            "boot_id": read("/proc/sys/kernel/random/boot_id") or None,
+            "machine_id_digest": machine_id_digest(),
+            "cpus": os.cpu_count(),
+            "memory_bytes": memory_bytes(),
+            "package_manager": _host.package_manager(),
+            "hostname": platform.node(),
+            "user": getpass.getuser(),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Rackbench contributors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: plan
+short_description: Plan a run on one host
+version_added: "0.1.0"
+description:
+  - Check what was asked for, decide the steps and executions, and make the run's directory.
+  - It runs on the controller and touches no host.
+options:
+  benchmarks:
+    description: The adapters to run; all that are known when left out.
+    type: list
+    elements: str
+  families:
+    description: The families to run, each as V(FAMILY) or V(ADAPTER:FAMILY); the adapters' default families when empty.
+    type: list
+    elements: str
+    default: []
+  phases:
+    description: The phases to go through; all of them when left out.
+    type: list
+    elements: str
+  repeats:
+    description: How many times each family is executed.
+    type: int
+    default: 1
+  limit:
+    description: The limit that the play was called with. Without one the plan is refused.
+    type: str
+  bundles:
+    description: A bundle file for an adapter, by the adapter's name, that is preferred to those in O(dist_dir).
+    type: dict
+    default: {}
+  dist_dir:
+    description: The directory of built bundles.
+    type: path
+    default: dist
+  runs_dir:
+    description: The directory of the run directories.
+    type: path
+    default: automation-runs
+  export_formats:
+    description: The formats that the results are exported in, of V(json), V(csv) and V(markdown).
+    type: list
+    elements: str
+    default: [json, csv, markdown]
+  publish_targets:
+    description: The publish targets, by the key that the adapters name.
+    type: dict
+    default: {}
+  parent:
+    description: The campaign that this run belongs to. Runs of one call on several hosts get one by themselves.
+    type: str
+  worker_group_id:
+    description: Which worker of the group this controller is, from 0.
+    type: int
+    default: 0
+  worker_group_count:
+    description: How many controllers share the hosts.
+    type: int
+    default: 1
+attributes:
+  check_mode:
+    description: Whether the module works in check mode.
+    support: full
+  diff_mode:
+    description: Whether the module shows differences.
+    support: none
+author:
+  - Rackbench contributors (!UNKNOWN)
+"""
+
+EXAMPLES = r"""
+- name: Plan the run
+  rackbench.lab.plan:
+    benchmarks: [latency]
+    families: [smoke]
+    limit: "{{ ansible_limit }}"
+  register: rackbench_plan
+"""
+
+RETURN = r"""
+mine:
+  description: Whether this host belongs to this worker of the group.
+  returned: success
+  type: bool
+run_dir:
+  description: The run directory, absolute.
+  returned: when RV(mine) is true
+  type: str
+run_id:
+  description: The name of the run.
+  returned: when RV(mine) is true
+  type: str
+  sample: 20261121T080000Z-turind8
+steps:
+  description: The steps in their order, each with its executions.
+  returned: success
+  type: list
+  elements: dict
+rackbench:
+  description: What the ledger takes from this task, such as its records and its failure.
+  returned: always
+  type: dict
+"""

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PRIVATE. The base of our action plugins: arguments checked, failures with a code, records for the ledger."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from pathlib import Path
+
+from ansible import constants
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _ledger_link
+
+try:
+    from rackbench.errors import FAILURES, RackbenchError
+    from rackbench.files import sha256_of
+    from rackbench.ledger import documents
+    from rackbench.ledger.state import RunState
+except ImportError as error:
+    MISSING: ImportError | None = error
+else:
+    MISSING = None
+
+RUN_DIR = {"run_dir": {"type": "path", "required": True}}
+NO_SPACE = "No space left on device"
+
+
+class LabAction(ActionBase):
+    """A `rackbench.lab` action. Subclasses name their ARGUMENTS and do their `work`.
+
+    What it returns reaches the ledger through the result's `rackbench`: records, failure and the count of remote calls.
+    """
+
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {}
+    _supports_check_mode = True
+    _supports_async = False
+
+    def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Do the task and return the keys that its result has beside `rackbench`; raise `RackbenchError` to fail."""
+        raise NotImplementedError
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Run the task as Ansible asks for it."""
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        if MISSING is not None:
+            raise AnsibleError(
+                f"The Python package rackbench cannot be imported by {self._play_python()}: {MISSING}. "
+                "Install it beside ansible-core: `pip install rackbench`. [package_missing]"
+            )
+        self._task_vars = task_vars or {}
+        self._records: list[dict[str, t.Any]] = []
+        self._remote_calls = 0
+        self._args: dict[str, t.Any] = {}
+        failure = None
+        try:
+            self._require_ledger()
+            _spec, self._args = self.validate_argument_spec(self.ARGUMENTS)
+            result.update(self.work(self._args, self._task_vars))
+        except RackbenchError as error:
+            failure = error.as_dict()
+            result.update(failed=True, msg=str(error))
+        result["rackbench"] = {"records": self._records, "remote": self._remote_calls}
+        if failure:
+            result["rackbench"]["failure"] = failure
+        return result
+
+    def record(self, kind: str, **fields: t.Any) -> None:
+        """Hand one record to the ledger; the callback appends it when this task ends."""
+        self._records.append({"kind": kind, **fields})
+
+    @property
+    def check_mode(self) -> bool:
+        """Whether this is a dry run."""
+        return bool(self._task.check_mode)
+
+    @property
+    def host(self) -> str:
+        """The name of the host in the inventory."""
+        return str(self._task_vars["inventory_hostname"])
+
+    @property
+    def project(self) -> Path:
+        """The directory that relative paths of settings start from: where ansible.cfg is, else the current one."""
+        return Path(constants.CONFIG_FILE).parent if constants.CONFIG_FILE else Path.cwd()
+
+    def in_project(self, path: str | Path) -> Path:
+        """Return a setting's path, absolute."""
+        return self.project / Path(path).expanduser()
+
+    @property
+    def run_dir(self) -> Path:
+        """The run directory that the task was given."""
+        return Path(self._args["run_dir"])
+
+    def state(self) -> RunState:
+        """Return the run's state: a fold of the journal as it stands."""
+        return documents.load(self.run_dir).state
+
+    def remote(self, module: str, **module_args: t.Any) -> dict[str, t.Any]:
+        """Run a module of ours on the target and return its result.
+
+        Raises `RackbenchError` with the module's own code, `host_unreachable`, `target_python_missing`, `target_disk_full`,
+        `become_failed` or `task_failed`.
+        """
+        self._remote_calls += 1
+        try:
+            result = self._execute_module(
+                module_name=f"rackbench.lab.{module}", module_args=module_args, task_vars=self._task_vars
+            )
+        except AnsibleConnectionFailure as error:
+            raise self._unreachable(str(error)) from error
+        if result.get("unreachable"):
+            raise self._unreachable(str(result.get("msg", "")))
+        if result.get("failed"):
+            raise self._module_failure(module, result)
+        return t.cast("dict[str, t.Any]", result)
+
+    def upload(self, local: Path, remote: str) -> None:
+        """Copy a file to the target's path and record the transfer."""
+        self._transfer("upload", local, remote, lambda: self._connection.put_file(str(local), remote))
+
+    def download(self, remote: str, local: Path) -> None:
+        """Copy a file from the target's path and record the transfer."""
+        self._transfer("download", local, remote, lambda: self._connection.fetch_file(remote, str(local)))
+
+    def _transfer(self, direction: str, local: Path, remote: str, copy: t.Callable[[], object]) -> None:
+        self._remote_calls += 1
+        began = time.monotonic()
+        try:
+            copy()
+        except AnsibleConnectionFailure as error:
+            raise self._unreachable(str(error)) from error
+        except AnsibleError as error:
+            code = "target_disk_full" if NO_SPACE in str(error) else "host_unreachable"
+            raise RackbenchError(
+                code, f"The {direction} of {local.name} stopped: {error}", where=self.host, detail=str(error)
+            ) from error
+        ends = (str(local), f"{self.host}:{remote}")
+        source, destination = ends if direction == "upload" else ends[::-1]
+        self.record(
+            "transfer",
+            direction=direction,
+            source=source,
+            destination=destination,
+            bytes=local.stat().st_size,
+            sha256=sha256_of(local),
+            duration_s=round(time.monotonic() - began, 3),
+            reused=False,
+        )
+
+    def _require_ledger(self) -> None:
+        if (message := _ledger_link.failure()) is not None:
+            raise RackbenchError("ledger_write_failed", message)
+        if _ledger_link.session() is None:
+            raise RackbenchError("ledger_missing", "The callback rackbench.lab.run_ledger is not switched on.")
+
+    def _unreachable(self, text: str) -> RackbenchError:
+        return RackbenchError(
+            "host_unreachable",
+            f"The connection to {self.host} failed: {text.strip() or 'no reason was given'}.",
+            where=self.host,
+            next_command=f"rackbench validate --host {self.host} --scope connectivity",
+            detail=text or None,
+        )
+
+    def _module_failure(self, module: str, result: dict[str, t.Any]) -> RackbenchError:
+        own = result.get("rackbench_failure") or {}
+        text = " ".join(str(result.get(name) or "") for name in ("msg", "module_stderr", "module_stdout", "exception"))
+        if own.get("code") in FAILURES:
+            return RackbenchError(own["code"], own["what"], where=self.host, detail=own.get("detail"))
+        if NO_SPACE in text:
+            return RackbenchError("target_disk_full", f"The disk of {self.host} is full.", where=self.host, detail=text)
+        if "module interpreter" in text or result.get("rc") == 127:
+            return RackbenchError(
+                "target_python_missing", f"{self.host} has no usable Python: {text.strip()}", where=self.host
+            )
+        if "sudo" in text and "password" in text:
+            return RackbenchError("become_failed", f"sudo on {self.host} refused: {text.strip()}", where=self.host)
+        return RackbenchError(
+            "task_failed", f"rackbench.lab.{module} failed on {self.host}: {text.strip()}", where=self.host
+        )
+
+    @staticmethod
+    def _play_python() -> str:
+        import sys
+
+        return sys.executable

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A benchmark's source: its `bundle.toml`, which files it packs, and the digest that says whether it changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rackbench.errors import RackbenchError
+from rackbench.models.bundle import BundleToml
+from rackbench.models.common import check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOML_NAME = "bundle.toml"
+# Part of the digest: a changed way of packing makes every bundle stale.
+_PACKING = "rackbench.packing/1"
+# What tools leave behind in a source directory; never packed, never part of the digest.
+_LITTER_DIRECTORIES = frozenset({"__pycache__", "build", "dist", "target"})
+_LITTER_SUFFIXES = (".pyc", ".pyo", "~", ".o")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source directory with its checked `bundle.toml`."""
+
+    directory: Path
+    toml: BundleToml
+
+    @property
+    def name(self) -> str:
+        """Return the bundle's name."""
+        return self.toml.bundle.name
+
+
+def read_source(directory: Path) -> Source:
+    """Read `bundle.toml` of a source directory. Raises `RackbenchError` (bundle_toml_invalid) naming file and place."""
+    path = directory / TOML_NAME
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RackbenchError("bundle_toml_invalid", f"{path}: {error}", where=str(path)) from error
+    return Source(directory, check(BundleToml, content, path=path, code="bundle_toml_invalid"))
+
+
+def source_files(directory: Path) -> Iterator[Path]:
+    """Yield every file of the source, sorted, without what version control, editors, compilers and macOS leave there."""
+    for folder, folders, names in os.walk(directory):
+        folders[:] = sorted(name for name in folders if name not in _LITTER_DIRECTORIES and not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and not name.endswith(_LITTER_SUFFIXES):
+                yield Path(folder, name)
+
+
+def source_digest(directory: Path) -> str:
+    """Return a SHA-256 over names, execute bits and bytes of the source. Raises `OSError`."""
+    digest = hashlib.sha256(_PACKING.encode())
+    for path in source_files(directory):
+        content = path.read_bytes()
+        executable = path.stat().st_mode & 0o100 != 0
+        header = f"\0{path.relative_to(directory).as_posix()}\0{int(executable)}\0{len(content)}\0"
+        digest.update(header.encode("utf-8", "surrogateescape"))
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def included_files(source: Source) -> dict[str, Path]:
+    """Return name in the bundle and file of everything that `[files] include` selects.
+
+    Raises `RackbenchError` (bundle_toml_invalid) for a glob that selects nothing or leaves the source directory.
+    """
+    path = source.directory / TOML_NAME
+    present = set(source_files(source.directory))
+    chosen: dict[str, Path] = {}
+    for pattern in source.toml.files.include:
+        if Path(pattern).is_absolute() or ".." in Path(pattern).parts or not Path(pattern).parts:
+            problem = "must be relative to the source directory and stay in it"
+            raise RackbenchError("bundle_toml_invalid", f"{path}: files.include {pattern!r} {problem}.", where=str(path))
+        matched = present.intersection(source.directory.glob(pattern))
+        if not matched:
+            raise RackbenchError(
+                "bundle_toml_invalid", f"{path}: files.include {pattern!r} selects no file.", where=str(path)
+            )
+        chosen |= {file.relative_to(source.directory).as_posix(): file for file in matched}
+    return chosen
+
+
+def find_sources(project_root: Path) -> list[Source]:
+    """Return the in-tree benchmarks (`benchmarks/*/bundle.toml`), sorted by directory."""
+    return [read_source(path.parent) for path in sorted((project_root / "benchmarks").glob(f"*/{TOML_NAME}"))]

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the controller process that a journal names is still alive."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def boot_id() -> str | None:
+    """Return the id of this boot of this machine, or None where the kernel tells none."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+def start_ticks(pid: int) -> int | None:
+    """Return when a process started (clock ticks since boot), or None when it is gone or a zombie.
+
+    A pid alone is not enough: it is used again.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The command's name is in parentheses and may hold anything, so count from the last one.
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in {"Z", "X"} else int(fields[19])
+
+
+def identity(pid: int) -> dict[str, Any]:
+    """Return what the journal keeps of a controller process: pid, start_ticks, boot_id, hostname, user."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return {
+        "pid": pid,
+        "start_ticks": start_ticks(pid),
+        "boot_id": boot_id(),
+        "hostname": socket.gethostname(),
+        "user": user,
+    }
+
+
+def is_alive(controller: Mapping[str, Any] | None) -> bool | None:
+    """Return whether this controller is alive, or None when that cannot be known from this machine."""
+    if not controller:
+        return None
+    pid, ticks, boot = controller.get("pid"), controller.get("start_ticks"), controller.get("boot_id")
+    if type(pid) is not int or type(ticks) is not int or not isinstance(boot, str):
+        return None
+    here = boot_id()
+    if here is None:
+        return None
+    if boot != here:
+        # Another boot of this machine ended it; another machine cannot be asked.
+        return False if controller.get("hostname") == socket.gethostname() else None
+    return start_ticks(pid) == ticks

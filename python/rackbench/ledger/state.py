@@ -1,0 +1,429 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state of a run as a fold of its journal: `fold(records)` is pure, and its memory does not grow with events."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rackbench.ledger import steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+TASK_STATUSES = ("ok", "changed", "failed", "skipped", "unreachable", "ignored")
+PASSED = "passed"
+PLANNED, RUNNING, ENDED = "planned", "running", "ended"
+
+
+@dataclass
+class TaskCounts:
+    """How many tasks ended in which way, how long they took together (s) and how often they went to the target."""
+
+    ok: int = 0
+    changed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    unreachable: int = 0
+    ignored: int = 0
+    remote: int = 0
+    seconds: float = 0.0
+
+    @property
+    def total(self) -> int:
+        """Return the number of tasks that ended."""
+        return self.ok + self.changed + self.failed + self.skipped + self.unreachable + self.ignored
+
+
+@dataclass
+class StepState:
+    """A step and how far it is. Times are those of the journal: `*_at` UTC text, `*_mono` seconds."""
+
+    step: steps.Step
+    state: str = steps.PENDING
+    began_at: str | None = None
+    began_mono: float | None = None
+    ended_at: str | None = None
+    duration_s: float | None = None
+    reason: str | None = None
+    failure: dict[str, Any] | None = None
+    tasks: TaskCounts = field(default_factory=TaskCounts)
+    last_at: str | None = None
+    artifacts: list[str] = field(default_factory=list)
+
+
+@dataclass
+class ExecutionState:
+    """One execution of a benchmark: planned, running or ended; `beat` is its last recorded heartbeat."""
+
+    execution: str
+    adapter: str
+    family: str | None = None
+    repeat: int | None = None
+    time_limit_s: float | None = None
+    state: str = PLANNED
+    job_dir: str | None = None
+    began_at: str | None = None
+    ended_at: str | None = None
+    outcome: str | None = None
+    rc: int | None = None
+    signal: int | str | None = None
+    duration_s: float | None = None
+    failure: dict[str, Any] | None = None
+    beat: dict[str, Any] | None = None
+
+
+@dataclass
+class TransferTotals:
+    """What went one way: files, those that were there already, bytes moved, seconds."""
+
+    count: int = 0
+    reused: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class CommandTotals:
+    """Commands that ran, those that did not exit with 0, seconds."""
+
+    count: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class OpenTask:
+    """A task that began and has not ended."""
+
+    task: str
+    action: str
+    step: str | None
+    at: str | None
+
+
+@dataclass
+class RunState:
+    """Everything that status, manifests, alerts and summaries are computed from."""
+
+    opened: dict[str, Any] = field(default_factory=dict)
+    opened_at: str | None = None
+    opened_mono: float | None = None
+    steps: OrderedDict[str, StepState] = field(default_factory=OrderedDict)
+    executions: OrderedDict[str, ExecutionState] = field(default_factory=OrderedDict)
+    platform: dict[str, Any] = field(default_factory=dict)
+    readiness: dict[str, dict[str, Any]] = field(default_factory=dict)
+    packaging: dict[str, dict[str, Any]] = field(default_factory=dict)
+    results: OrderedDict[str, dict[str, Any]] = field(default_factory=OrderedDict)
+    artifacts: OrderedDict[str, dict[str, Any]] = field(default_factory=OrderedDict)
+    publish: dict[str, dict[str, Any]] = field(default_factory=dict)
+    exports: list[str] = field(default_factory=list)
+    transfers: dict[str, TransferTotals] = field(
+        default_factory=lambda: {"upload": TransferTotals(), "download": TransferTotals()}
+    )
+    commands: dict[str, CommandTotals] = field(
+        default_factory=lambda: {"target": CommandTotals(), "controller": CommandTotals()}
+    )
+    tasks: TaskCounts = field(default_factory=TaskCounts)
+    open_tasks: dict[str, OpenTask] = field(default_factory=dict)
+    last_began: str | None = None
+    closed: dict[str, Any] | None = None
+    closed_mono: float | None = None
+    incomplete: dict[str, Any] | None = None
+    last: dict[str, Any] | None = None
+    illegal_transitions: int = 0
+    missing_records: int = 0
+    unusable_records: int = 0
+
+    @property
+    def run_id(self) -> str | None:
+        """Return the run's id, or None before it is opened."""
+        return _text_or_none(self.opened.get("run_id"))
+
+    @property
+    def host(self) -> str | None:
+        """Return the host's name in the inventory, or None before the run is opened."""
+        return _text_or_none(self.opened.get("host"))
+
+    @property
+    def run_dir(self) -> str | None:
+        """Return the run directory relative to the project, or None before the run is opened."""
+        return _text_or_none(self.opened.get("run_dir"))
+
+    @property
+    def active_step(self) -> StepState | None:
+        """Return the step that is running: the one that began last, or None."""
+        if self.last_began is not None and self.steps[self.last_began].state == steps.RUNNING:
+            return self.steps[self.last_began]
+        return next((entry for entry in reversed(self.steps.values()) if entry.state == steps.RUNNING), None)
+
+    @property
+    def active_executions(self) -> list[ExecutionState]:
+        """Return the executions that began and have not ended."""
+        return [entry for entry in self.executions.values() if entry.state == RUNNING]
+
+    @property
+    def failed_steps(self) -> list[StepState]:
+        """Return the failed steps in the plan's order."""
+        return [entry for entry in self.steps.values() if entry.state == steps.FAILED]
+
+    def step_states(self) -> dict[str, str]:
+        """Return the state of each step by its id."""
+        return {name: entry.state for name, entry in self.steps.items()}
+
+    def execution_began(self, adapter: str | None) -> bool:
+        """Return whether an execution of this adapter was started."""
+        return any(entry.adapter == adapter and entry.state != PLANNED for entry in self.executions.values())
+
+
+def fold(records: Iterable[Mapping[str, Any]]) -> RunState:
+    """Return the state after these records. Records that make no sense are counted and skipped, never raised."""
+    state = RunState()
+    for record in records:
+        apply(state, record)
+    return state
+
+
+def apply(state: RunState, record: Mapping[str, Any]) -> None:
+    """Bring `state` forward by one record of the journal. Unknown kinds change nothing but the last record seen."""
+    seq = record.get("seq")
+    previous = state.last["seq"] if state.last else 0
+    if isinstance(seq, int):
+        if seq <= previous:
+            state.unusable_records += 1
+            return
+        state.missing_records += seq - previous - 1
+    state.last = {"seq": seq, "at": record.get("at"), "mono": record.get("mono"), "kind": record.get("kind")}
+    handler = _HANDLERS.get(str(record.get("kind")))
+    if handler is None:
+        return
+    try:
+        handler(state, record)
+    except (TypeError, ValueError, KeyError, AttributeError):
+        # A record of another version or a damaged one: the rest of the run must stay readable.
+        state.unusable_records += 1
+
+
+def _run_opened(state: RunState, record: Mapping[str, Any]) -> None:
+    state.opened = {name: value for name, value in record.items() if name not in {"seq", "at", "mono", "kind"}}
+    state.opened_at = record.get("at")
+    state.opened_mono = record.get("mono")
+    for fields in record.get("steps") or ():
+        step = steps.Step.from_dict(fields)
+        state.steps[step.step_id] = StepState(step)
+    for adapter, executions in (record.get("executions") or {}).items():
+        for fields in executions:
+            name = str(fields["execution_id"])
+            state.executions[name] = ExecutionState(
+                execution=name,
+                adapter=str(adapter),
+                family=fields.get("family"),
+                repeat=fields.get("repeat"),
+                time_limit_s=fields.get("time_limit_s"),
+            )
+
+
+def _task_began(state: RunState, record: Mapping[str, Any]) -> None:
+    state.open_tasks[str(record["uuid"])] = OpenTask(
+        task=str(record.get("task") or ""),
+        action=str(record.get("action") or ""),
+        step=record.get("step"),
+        at=record.get("at"),
+    )
+    _touch(state, record)
+
+
+def _task_ended(state: RunState, record: Mapping[str, Any]) -> None:
+    remote = int(record.get("remote") or 0)
+    seconds = float(record.get("duration_s") or 0.0)
+    is_item = record.get("item") is not None
+    status = record.get("status")
+    if status not in TASK_STATUSES:
+        raise ValueError(status)
+    step = state.steps.get(str(record.get("step")))
+    for counts in (state.tasks, *((step.tasks,) if step else ())):
+        counts.remote += remote
+        if not is_item:
+            setattr(counts, status, getattr(counts, status) + 1)
+            counts.seconds += seconds
+    if not is_item:
+        state.open_tasks.pop(str(record.get("uuid")), None)
+    _touch(state, record)
+
+
+def _touch(state: RunState, record: Mapping[str, Any]) -> None:
+    step = state.steps.get(str(record.get("step")))
+    if step is not None:
+        step.last_at = record.get("at")
+
+
+def _step_of(state: RunState, record: Mapping[str, Any]) -> StepState:
+    step_id = str(record["step"])
+    if step_id not in state.steps:
+        # The journal's opening record was lost: what is known of the step is in its id.
+        state.steps[step_id] = StepState(steps.Step.from_dict({"step_id": step_id}))
+    return state.steps[step_id]
+
+
+def _move(state: RunState, entry: StepState, new: str) -> bool:
+    if not steps.is_legal(entry.state, new):
+        state.illegal_transitions += 1
+        return False
+    entry.state = new
+    return True
+
+
+def _step_began(state: RunState, record: Mapping[str, Any]) -> None:
+    entry = _step_of(state, record)
+    if _move(state, entry, steps.RUNNING):
+        entry.began_at, entry.began_mono = record.get("at"), record.get("mono")
+        entry.last_at = record.get("at")
+        state.last_began = entry.step.step_id
+
+
+def _step_ended(state: RunState, record: Mapping[str, Any]) -> None:
+    entry = _step_of(state, record)
+    if not _move(state, entry, str(record["state"])):
+        return
+    entry.ended_at = record.get("at")
+    entry.reason = record.get("reason")
+    failure = record.get("failure")
+    entry.failure = dict(failure) if isinstance(failure, dict) else None
+    duration = record.get("duration_s")
+    if duration is None and entry.began_mono is not None and record.get("mono") is not None:
+        duration = max(0.0, round(float(record["mono"]) - entry.began_mono, 3))
+    entry.duration_s = duration
+
+
+def _platform(state: RunState, record: Mapping[str, Any]) -> None:
+    state.platform = _body(record)
+
+
+def _readiness(state: RunState, record: Mapping[str, Any]) -> None:
+    state.readiness[str(record["adapter"])] = _body(record)
+
+
+def _packaging(state: RunState, record: Mapping[str, Any]) -> None:
+    state.packaging[str(record["adapter"])] = dict(record["decision"])
+
+
+def _transfer(state: RunState, record: Mapping[str, Any]) -> None:
+    totals = state.transfers[str(record["direction"])]
+    seconds, size = float(record.get("duration_s") or 0.0), int(record.get("bytes") or 0)
+    totals.count += 1
+    totals.seconds += seconds
+    if record.get("reused"):
+        totals.reused += 1
+    else:
+        totals.bytes += size
+    _touch(state, record)
+
+
+def _command(state: RunState, record: Mapping[str, Any]) -> None:
+    totals = state.commands[str(record.get("where") or "controller")]
+    totals.count += 1
+    totals.failed += record.get("rc") != 0
+    totals.seconds += float(record.get("duration_s") or 0.0)
+    _touch(state, record)
+
+
+def _execution_of(state: RunState, record: Mapping[str, Any]) -> ExecutionState:
+    name = str(record["execution"])
+    if name not in state.executions:
+        adapter = record.get("adapter") or name.partition(".")[0]
+        state.executions[name] = ExecutionState(
+            execution=name, adapter=str(adapter), family=record.get("family"), repeat=record.get("repeat")
+        )
+    return state.executions[name]
+
+
+def _execution_began(state: RunState, record: Mapping[str, Any]) -> None:
+    entry = _execution_of(state, record)
+    entry.state = RUNNING
+    entry.began_at = record.get("at")
+    entry.job_dir = record.get("job_dir")
+
+
+def _execution_beat(state: RunState, record: Mapping[str, Any]) -> None:
+    entry = _execution_of(state, record)
+    if entry.state != ENDED:
+        if entry.state == PLANNED:
+            entry.began_at = record.get("at")
+        entry.state = RUNNING
+        entry.beat = {"at": record.get("at"), **_body(record)}
+
+
+def _execution_ended(state: RunState, record: Mapping[str, Any]) -> None:
+    entry = _execution_of(state, record)
+    entry.state = ENDED
+    entry.ended_at = record.get("at")
+    entry.outcome = record.get("outcome")
+    entry.rc = record.get("rc")
+    entry.signal = record.get("signal")
+    entry.duration_s = record.get("duration_s")
+    entry.failure = record.get("failure")
+
+
+def _result(state: RunState, record: Mapping[str, Any]) -> None:
+    state.results[str(record["execution"])] = _body(record)
+
+
+def _artifact(state: RunState, record: Mapping[str, Any]) -> None:
+    path = str(record["path"])
+    state.artifacts[path] = {"at": record.get("at"), **_body(record)}
+    step = state.steps.get(str(record.get("step")))
+    if step is not None and path not in step.artifacts:
+        step.artifacts.append(path)
+
+
+def _publish(state: RunState, record: Mapping[str, Any]) -> None:
+    state.publish[str(record["adapter"])] = {"at": record.get("at"), **_body(record)}
+
+
+def _export(state: RunState, record: Mapping[str, Any]) -> None:
+    paths = record.get("paths") or record.get("path") or ()
+    for path in (paths,) if isinstance(paths, str) else paths:
+        if path not in state.exports:
+            state.exports.append(str(path))
+
+
+def _run_closed(state: RunState, record: Mapping[str, Any]) -> None:
+    state.closed = {"at": record.get("at"), **_body(record)}
+    state.closed_mono = record.get("mono")
+    state.open_tasks.clear()
+
+
+def _incomplete(state: RunState, record: Mapping[str, Any]) -> None:
+    state.incomplete = _body(record)
+
+
+def _body(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in {"seq", "at", "mono", "kind"}}
+
+
+def _text_or_none(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+_HANDLERS: dict[str, Callable[[RunState, Mapping[str, Any]], None]] = {
+    "run.opened": _run_opened,
+    "task.began": _task_began,
+    "task.ended": _task_ended,
+    "step.began": _step_began,
+    "step.ended": _step_ended,
+    "platform": _platform,
+    "readiness": _readiness,
+    "packaging": _packaging,
+    "transfer": _transfer,
+    "command": _command,
+    "execution.began": _execution_began,
+    "execution.beat": _execution_beat,
+    "execution.ended": _execution_ended,
+    "result": _result,
+    "artifact": _artifact,
+    "publish": _publish,
+    "export": _export,
+    "run.closed": _run_closed,
+    "ledger.incomplete": _incomplete,
+}
