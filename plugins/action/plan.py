@@ -6,12 +6,13 @@ from __future__ import annotations
 import os
 import platform
 import typing as t
-from pathlib import Path
 
 from ansible.release import __version__ as ansible_version
-
 from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _ledger_link
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, LabAction
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
 
 if MISSING is None:
     import rackbench
@@ -53,7 +54,11 @@ class ActionModule(LabAction):
             role_of=_adapters.role_of,
         )
         if hosts.index(self.host) % args["worker_group_count"] != args["worker_group_id"]:
-            return {"mine": False, "msg": f"{self.host} belongs to another worker of this group.", "steps": []}
+            return {
+                "mine": False,
+                "msg": f"{self.host} belongs to another worker of this group.",
+                "steps": [],
+            }
         run_dir = self._make_directory(self.in_project(args["runs_dir"]))
         opened = {
             "run_id": rundir.run_id_of(run_dir),
@@ -71,7 +76,9 @@ class ActionModule(LabAction):
                 "python": platform.python_version(),
             },
             "project": identity.project(self.project),
-            "options": {name: args[name] for name in self.ARGUMENTS if name not in {"limit", "parent", "runs_dir"}},
+            "options": {
+                name: args[name] for name in self.ARGUMENTS if name not in {"limit", "parent", "runs_dir"}
+            },
             "parent": args["parent"] or (_ledger_link.session() if len(hosts) > 1 else None),
             "worker": {"group_id": args["worker_group_id"], "group_count": args["worker_group_count"]},
             "inventory": {"sources": list(task_vars.get("ansible_inventory_sources") or [])},
@@ -112,7 +119,9 @@ class ActionModule(LabAction):
                 f"({args['worker_group_count'] - 1}).",
             )
         if args["repeats"] < 1:
-            raise RackbenchError("unknown_option", f"lab_repeats is {args['repeats']}, and must be 1 or more.")
+            raise RackbenchError(
+                "unknown_option", f"lab_repeats is {args['repeats']}, and must be 1 or more."
+            )
         export.check_formats(args["export_formats"])
 
     def _make_directory(self, runs_dir: Path) -> Path:
@@ -121,5 +130,7 @@ class ActionModule(LabAction):
             return rundir.create(root, self.host, clock.utc_now(), dated=not self.check_mode)
         except OSError as error:
             raise RackbenchError(
-                "run_directory_failed", f"No run directory can be made below {root}: {error}.", where=str(root)
+                "run_directory_failed",
+                f"No run directory can be made below {root}: {error}.",
+                where=str(root),
             ) from error

@@ -24,6 +24,10 @@ class ActionModule(LabAction):
             reason = f"lab_publish_targets has no {adapter.publish_target}."
             self.record("publish", adapter=adapter.name, state="not_configured", target=None, reason=reason)
             return {"state": "not_configured", "msg": reason}
-        reason = f"The publish target {adapter.publish_target} is configured, and this version cannot publish."
-        self.record("publish", adapter=adapter.name, state="failed", target=adapter.publish_target, reason=reason)
+        reason = (
+            f"The publish target {adapter.publish_target} is configured, and this version cannot publish."
+        )
+        self.record(
+            "publish", adapter=adapter.name, state="failed", target=adapter.publish_target, reason=reason
+        )
         raise RackbenchError("publish_unsupported", reason, where=self.host)

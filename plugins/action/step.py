@@ -31,7 +31,12 @@ class ActionModule(LabAction):
         if args["state"] == COMPLETED:
             self.record("step.ended", step=step, state=COMPLETED)
         else:
-            self.record("step.ended", step=step, state=FAILED, failure=self._failure(args["cause"] or {}, args["task"]))
+            self.record(
+                "step.ended",
+                step=step,
+                state=FAILED,
+                failure=self._failure(args["cause"] or {}, args["task"]),
+            )
         return {}
 
     def _begin(self, step: str) -> dict[str, t.Any]:
@@ -48,5 +53,7 @@ class ActionModule(LabAction):
         for result in results:
             if failure := (result.get("rackbench") or {}).get("failure"):
                 return t.cast("dict[str, t.Any]", failure)
-        text = next((str(result["msg"]) for result in reversed(results) if result.get("msg")), "no reason was given")
+        text = next(
+            (str(result["msg"]) for result in reversed(results) if result.get("msg")), "no reason was given"
+        )
         return RackbenchError("task_failed", f"The task {task!r} failed: {text}", where=self.host).as_dict()

@@ -179,10 +179,10 @@ def _add(tar: tarfile.TarFile, base: Path, entry: _Entry, packed: Packed) -> Non
 def unpack(archive: Path, destination: Path, *, max_bytes: int, max_files: int) -> list[dict[str, Any]]:
     """Unpack a tar.gz file into the new directory `destination`; return its files as `path`, `size`, `sha256`.
 
-    Owners, times and special mode bits of the archive are not taken over. Raises `ArchiveRefusedError` for a name that is
-    absolute, has `..` or stands twice; for links that leave the directory, hard links, devices and the like; for more
-    bytes or files than declared; for anything that is no tar.gz. Raises `OSError`. What was unpacked until then stays:
-    the caller unpacks to a place it throws away.
+    Owners, times and special mode bits of the archive are not taken over. Raises `ArchiveRefusedError` for a name
+    that is absolute, has `..` or stands twice; for links that leave the directory, hard links, devices and the like;
+    for more bytes or files than declared; for anything that is no tar.gz. Raises `OSError`. What was unpacked until
+    then stays: the caller unpacks to a place it throws away.
     """
     destination.mkdir(mode=0o755)
     unpacking = _Unpacking(destination, max_bytes, max_files)

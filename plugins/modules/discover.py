@@ -9,7 +9,7 @@ module: discover
 short_description: Read what a host is
 version_added: "0.1.0"
 description:
-  - Read the host's operating system, machine, libc, kernel, boot id, processors, memory and package manager in one call.
+  - Read the host's operating system, machine, libc, kernel, boot id, processors and memory in one call.
   - As an action within a run it also records them in the run's ledger.
 options:
   run_dir:
@@ -44,17 +44,16 @@ import getpass
 import hashlib
 import os
 import platform
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.rackbench.lab.plugins.module_utils import _host
 
 
 def read(path: str) -> str:
     """Return a small file's text, or an empty string when it cannot be read."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read().strip()
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
 
@@ -74,7 +73,7 @@ def libc() -> dict[str, str | None]:
     name, version = platform.libc_ver()
     if name:
         return {"name": name, "version": version}
-    musl = any(entry.startswith("ld-musl-") for entry in os.listdir("/lib"))
+    musl = any(Path("/lib").glob("ld-musl-*"))
     return {"name": "musl" if musl else None, "version": None}
 
 

@@ -50,12 +50,11 @@ readiness:
   sample: {latency: ready}
 """
 
-import os
 import platform
 import shutil
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.rackbench.lab.plugins.module_utils import _host
 
 
@@ -68,14 +67,13 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    home = os.path.expanduser("~")
     module.exit_json(
         changed=False,
         probe={
             "commands": {name: _host.which(name) for name in module.params["commands"]},
             "package_manager": _host.package_manager(),
             "python": platform.python_version(),
-            "free_bytes": shutil.disk_usage(home).free,
+            "free_bytes": shutil.disk_usage(Path.home()).free,
         },
     )
 

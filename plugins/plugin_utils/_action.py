@@ -10,14 +10,15 @@ from pathlib import Path
 from ansible import constants
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.rackbench.lab.plugins.plugin_utils import _ledger_link
+
+if t.TYPE_CHECKING:
+    from rackbench.ledger.state import RunState
 
 try:
     from rackbench.errors import FAILURES, RackbenchError
     from rackbench.files import sha256_of
     from rackbench.ledger import documents
-    from rackbench.ledger.state import RunState
 except ImportError as error:
     MISSING: ImportError | None = error
 else:
@@ -101,8 +102,8 @@ class LabAction(ActionBase):
     def remote(self, module: str, **module_args: t.Any) -> dict[str, t.Any]:
         """Run a module of ours on the target and return its result.
 
-        Raises `RackbenchError` with the module's own code, `host_unreachable`, `target_python_missing`, `target_disk_full`,
-        `become_failed` or `task_failed`.
+        Raises `RackbenchError` with the module's own code, `host_unreachable`, `target_python_missing`,
+        `target_disk_full`, `become_failed` or `task_failed`.
         """
         self._remote_calls += 1
         try:
@@ -154,7 +155,9 @@ class LabAction(ActionBase):
         if (message := _ledger_link.failure()) is not None:
             raise RackbenchError("ledger_write_failed", message)
         if _ledger_link.session() is None:
-            raise RackbenchError("ledger_missing", "The callback rackbench.lab.run_ledger is not switched on.")
+            raise RackbenchError(
+                "ledger_missing", "The callback rackbench.lab.run_ledger is not switched on."
+            )
 
     def _unreachable(self, text: str) -> RackbenchError:
         return RackbenchError(
@@ -167,17 +170,23 @@ class LabAction(ActionBase):
 
     def _module_failure(self, module: str, result: dict[str, t.Any]) -> RackbenchError:
         own = result.get("rackbench_failure") or {}
-        text = " ".join(str(result.get(name) or "") for name in ("msg", "module_stderr", "module_stdout", "exception"))
+        text = " ".join(
+            str(result.get(name) or "") for name in ("msg", "module_stderr", "module_stdout", "exception")
+        )
         if own.get("code") in FAILURES:
             return RackbenchError(own["code"], own["what"], where=self.host, detail=own.get("detail"))
         if NO_SPACE in text:
-            return RackbenchError("target_disk_full", f"The disk of {self.host} is full.", where=self.host, detail=text)
+            return RackbenchError(
+                "target_disk_full", f"The disk of {self.host} is full.", where=self.host, detail=text
+            )
         if "module interpreter" in text or result.get("rc") == 127:
             return RackbenchError(
                 "target_python_missing", f"{self.host} has no usable Python: {text.strip()}", where=self.host
             )
         if "sudo" in text and "password" in text:
-            return RackbenchError("become_failed", f"sudo on {self.host} refused: {text.strip()}", where=self.host)
+            return RackbenchError(
+                "become_failed", f"sudo on {self.host} refused: {text.strip()}", where=self.host
+            )
         return RackbenchError(
             "task_failed", f"rackbench.lab.{module} failed on {self.host}: {text.strip()}", where=self.host
         )

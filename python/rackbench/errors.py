@@ -33,6 +33,12 @@ FAILURES: dict[str, Failure] = {
     "unknown_option": Failure(
         USAGE, "A setting has a value that is not allowed.", "Correct the value and call again."
     ),
+    "wrong_usage": Failure(
+        USAGE, "The command line cannot be understood.", "See the help of the command that is shown."
+    ),
+    "ansible_failed": Failure(
+        USAGE, "Ansible stopped before any run began.", "Read Ansible's message; it names the file or option."
+    ),
     "unknown_host": Failure(USAGE, "The inventory has no such host.", "See `ansible-inventory --graph`."),
     "no_limit": Failure(
         USAGE, "The run was not limited to hosts.", "Say which hosts with -l HOST (or -l all)."
@@ -56,7 +62,43 @@ FAILURES: dict[str, Failure] = {
         "The directory holds no run.",
         "Give a directory below automation-runs/, as a run's last line prints it.",
     ),
+    "inventory_invalid": Failure(
+        USAGE, "A lab inventory file breaks its contract.", "Correct the file at the line named."
+    ),
+    "not_a_campaign": Failure(
+        USAGE, "There is no campaign of this name.", "See the names with `rackbench campaign list`."
+    ),
     # The outside world is in the way.
+    "hop_unreachable": Failure(
+        BLOCKED,
+        "A hop on the way to the host cannot be reached.",
+        "Probe the chain hop by hop with `rackbench validate --host HOST --scope connectivity`.",
+    ),
+    "auth_refused": Failure(
+        BLOCKED,
+        "A machine refused the login; it was tried once and not again.",
+        "Correct the auth reference of the machine that is named.",
+    ),
+    "host_key_changed": Failure(
+        BLOCKED,
+        "A machine shows another host key than the recorded one.",
+        "Find out why; if the machine was set up anew, record its key with `rackbench hosts enroll --replace`.",
+    ),
+    "host_key_unknown": Failure(
+        BLOCKED,
+        "No host key is recorded for a machine.",
+        "Compare and record its key with `rackbench hosts enroll`.",
+    ),
+    "missing_secret": Failure(
+        BLOCKED,
+        "A password, passphrase or key file that a login needs is missing.",
+        "Provide the secret that is named; nothing was dialled.",
+    ),
+    "target_shell_unusable": Failure(
+        BLOCKED,
+        "The login works, but the shell of the target does not run commands.",
+        "Give the user a POSIX shell that prints nothing by itself.",
+    ),
     "host_unreachable": Failure(
         BLOCKED,
         "The connection to the host failed or was lost.",

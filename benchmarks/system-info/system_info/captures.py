@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ CAPTURES = (
     Capture("uname", "raw/uname.txt", ("uname", "-a"), optional=False, package="coreutils"),
     Capture("os_release", "raw/os-release.txt", file="/etc/os-release", optional=False),
     Capture("lscpu", "raw/lscpu.txt", ("lscpu",), optional=False, package="util-linux"),
-    Capture("lscpu_topology", "raw/lscpu-topology.csv", _LSCPU_TOPOLOGY, optional=False, package="util-linux"),
+    Capture(
+        "lscpu_topology", "raw/lscpu-topology.csv", _LSCPU_TOPOLOGY, optional=False, package="util-linux"
+    ),
     Capture("lscpu_cache", "raw/lscpu-cache.txt", ("lscpu", "-C"), package="util-linux"),
     Capture("cpuinfo", "raw/cpuinfo.txt", file="/proc/cpuinfo", optional=False),
     Capture("meminfo", "raw/meminfo.txt", file="/proc/meminfo", optional=False),
@@ -70,3 +72,15 @@ CAPTURES = (
     _lstopo("xml", "xml", "xml"),
     _lstopo("svg", "svg", "svg"),
 )
+
+
+def planned(*, redact: bool) -> tuple[Capture, ...]:
+    """The captures of one run.
+
+    The usual SVG of lstopo draws its text as shapes, in which an interface name made from a MAC cannot be found;
+    when redacting, lstopo's own SVG writer is asked for, which writes text.
+    """
+    if not redact:
+        return CAPTURES
+    argv = ("lstopo", "--of", "nativesvg")
+    return tuple(replace(c, argv=argv) if c.name == "lstopo_svg" else c for c in CAPTURES)

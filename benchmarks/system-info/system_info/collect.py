@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -13,10 +14,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import TYPE_CHECKING
 
-from system_info.captures import Capture
 from system_info.redact import redact, redact_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from system_info.captures import Capture
 
 WORKERS = 3
 _POLL_S = 0.05
@@ -58,16 +63,21 @@ class Outcome:
     reason: str | None = None
 
 
-class _Unavailable(Exception):
+class _UnavailableError(Exception):
     """The capture cannot be made here, and that is no fault."""
 
 
-class _Broken(Exception):
+class _BrokenError(Exception):
     """The capture was tried and gave nothing usable."""
 
-    def __init__(self, reason: str, rc: int | None = None) -> None:
-        super().__init__(reason)
-        self.rc = rc
+
+@dataclass(frozen=True)
+class _Output:
+    """What a command or file gave. A command that failed may have written something worth keeping."""
+
+    data: bytes
+    rc: int | None = None
+    fault: str | None = None
 
 
 def collect(
@@ -92,37 +102,37 @@ def collect(
 def _make(capture: Capture, settings: Settings, stop: Stop) -> Outcome:
     began = time.monotonic()
     limit = min(settings.capture_time_limit_s, settings.deadline - began)
+    if stop.requested:
+        return Outcome(capture, SKIPPED, reason="stopped by SIGTERM before it began")
+    if limit <= 0:
+        return Outcome(capture, SKIPPED, reason="the time limit of the job was reached before it began")
     try:
-        if stop.requested:
-            raise _Unavailable("stopped by SIGTERM before it began")
-        if limit <= 0:
-            raise _Unavailable("the time limit of the job was reached before it began")
-        if capture.argv:
-            data = _run_command(capture, began + limit, limit, stop)
-        else:
-            data = _read_file(capture.file, began + limit, limit, stop)
-        if settings.redact:
-            data = redact_bytes(data)
-        _store(settings.out / capture.path, data)
-    except _Unavailable as error:
+        make = _run_command if capture.argv else _read_file
+        output = make(capture, began + limit, limit, stop)
+        data = redact_bytes(output.data) if settings.redact else output.data
+        if data or output.fault is None:
+            _store(settings.out / capture.path, data)
+    except _UnavailableError as error:
         return Outcome(capture, SKIPPED, reason=str(error))
-    except _Broken as error:
-        reason = redact(str(error)) if settings.redact else str(error)
-        return Outcome(capture, FAILED, _since(began), error.rc, reason=reason)
-    rc = 0 if capture.argv else None
-    return Outcome(capture, CAPTURED, _since(began), rc, len(data), hashlib.sha256(data).hexdigest())
+    except _BrokenError as error:
+        return Outcome(capture, FAILED, _since(began), reason=str(error))
+    if output.fault is not None:
+        fault = redact(output.fault) if settings.redact else output.fault
+        size, digest = (len(data), hashlib.sha256(data).hexdigest()) if data else (None, None)
+        return Outcome(capture, FAILED, _since(began), output.rc, size, digest, fault)
+    return Outcome(capture, CAPTURED, _since(began), output.rc, len(data), hashlib.sha256(data).hexdigest())
 
 
 def _since(began: float) -> float:
     return round(time.monotonic() - began, 6)
 
 
-def _run_command(capture: Capture, deadline: float, limit: float, stop: Stop) -> bytes:
+def _run_command(capture: Capture, deadline: float, limit: float, stop: Stop) -> _Output:
     tool = shutil.which(capture.argv[0])
     if tool is None:
-        raise _Unavailable(f"{capture.argv[0]} is not on PATH (Debian package {capture.package})")
+        raise _UnavailableError(f"{capture.argv[0]} is not on PATH (Debian package {capture.package})")
     if capture.needs_root and os.geteuid() != 0:
-        raise _Unavailable(f"{capture.argv[0]} needs root, and this program does not use sudo")
+        raise _UnavailableError(f"{capture.argv[0]} needs root, and this program does not use sudo")
     try:
         process = subprocess.Popen(
             [tool, *capture.argv[1:]],
@@ -133,7 +143,7 @@ def _run_command(capture: Capture, deadline: float, limit: float, stop: Stop) ->
             start_new_session=True,
         )
     except OSError as error:
-        raise _Broken(f"{tool} cannot be started: {error.strerror}") from error
+        raise _BrokenError(f"{tool} cannot be started: {error.strerror}") from error
     while True:
         try:
             stdout, stderr = process.communicate(timeout=_POLL_S)
@@ -141,36 +151,33 @@ def _run_command(capture: Capture, deadline: float, limit: float, stop: Stop) ->
         except subprocess.TimeoutExpired:
             if stop.requested:
                 _kill(process)
-                raise _Broken("stopped by SIGTERM") from None
+                raise _BrokenError("stopped by SIGTERM") from None
             if time.monotonic() >= deadline:
                 _kill(process)
-                raise _Broken(f"no end within its time limit of {limit:g} s") from None
-    if process.returncode != 0:
-        message = stderr.decode("utf-8", "replace").strip().splitlines()
-        detail = f": {message[-1].strip()[:200]}" if message else ""
-        raise _Broken(f"ended with exit status {process.returncode}{detail}", process.returncode)
-    return stdout
+                raise _BrokenError(f"no end within its time limit of {limit:g} s") from None
+    if process.returncode == 0:
+        return _Output(stdout, 0)
+    message = stderr.decode("utf-8", "replace").strip().splitlines()
+    detail = f": {message[-1].strip()[:200]}" if message else ""
+    return _Output(stdout, process.returncode, f"ended with exit status {process.returncode}{detail}")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """Ends the command and its children, which share its process group, without waiting for ever."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    try:
+    # A process stuck inside the kernel outlives the signal; nothing more can be done about it from here.
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.communicate(timeout=_KILL_GRACE_S)
-    except subprocess.TimeoutExpired:
-        pass  # Uninterruptible in the kernel; nothing more can be done from here.
 
 
-def _read_file(name: str, deadline: float, limit: float, stop: Stop) -> bytes:
+def _read_file(capture: Capture, deadline: float, limit: float, stop: Stop) -> _Output:
     """Reads a file in a daemon thread, since a read of a kernel file can hang and cannot be interrupted."""
     results: list[bytes | OSError] = []
 
     def read() -> None:
         try:
-            results.append(Path(name).read_bytes())
+            results.append(Path(capture.file).read_bytes())
         except OSError as error:
             results.append(error)
 
@@ -181,20 +188,20 @@ def _read_file(name: str, deadline: float, limit: float, stop: Stop) -> bytes:
         if results:
             break
         if stop.requested:
-            raise _Broken("stopped by SIGTERM")
+            raise _BrokenError("stopped by SIGTERM")
         if time.monotonic() >= deadline:
-            raise _Broken(f"no end within its time limit of {limit:g} s")
+            raise _BrokenError(f"no end within its time limit of {limit:g} s")
     content = results[0]
     if isinstance(content, FileNotFoundError):
-        raise _Unavailable(f"{name} does not exist on this machine") from content
+        raise _UnavailableError(f"{capture.file} does not exist on this machine") from content
     if isinstance(content, OSError):
-        raise _Broken(f"{name} cannot be read: {content.strerror}") from content
-    return content
+        raise _BrokenError(f"{capture.file} cannot be read: {content.strerror}") from content
+    return _Output(content)
 
 
 def _store(path: Path, data: bytes) -> None:
     try:
         path.write_bytes(data)
     except OSError as error:
-        path.unlink(missing_ok=True)
-        raise _Broken(f"the output cannot be stored: {error.strerror}") from error
+        path.unlink(missing_ok=True)  # half of it would look like all of it
+        raise _BrokenError(f"the output cannot be stored: {error.strerror}") from error

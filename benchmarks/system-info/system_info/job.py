@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCHEMA = "rackbench.job/1.0"
 DEFAULT_CAPTURE_TIME_LIMIT_S = 20.0
+# Ten years; it keeps out infinity and whole numbers that no float can hold.
+_LONGEST_S = 3650 * 24 * 3600
 
 
 class JobError(Exception):
@@ -33,7 +36,7 @@ def read_job(path: Path) -> Job:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise JobError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise JobError(f"{path} is not valid JSON: {error}") from error
     if not isinstance(document, dict):
         raise JobError(f"{path} holds no JSON object")
@@ -43,7 +46,7 @@ def read_job(path: Path) -> Job:
         if not isinstance(document.get(name), str):
             raise JobError(f"{name} must be a string")
     repeat = document.get("repeat")
-    if not _is_int(repeat) or repeat < 1:
+    if not isinstance(repeat, int) or isinstance(repeat, bool) or repeat < 1:
         raise JobError("repeat must be a whole number of 1 or more")
     parameters = document.get("parameters")
     if not isinstance(parameters, dict):
@@ -53,7 +56,9 @@ def read_job(path: Path) -> Job:
         raise JobError("parameters.redact must be true or false")
     limit = parameters.get("capture_time_limit_s", DEFAULT_CAPTURE_TIME_LIMIT_S)
     cpus = document.get("cpus")
-    if cpus is not None and not (isinstance(cpus, list) and cpus and all(_is_int(c) and c >= 0 for c in cpus)):
+    if cpus is not None and not (
+        isinstance(cpus, list) and cpus and all(_is_int(c) and c >= 0 for c in cpus)
+    ):
         raise JobError("cpus must be null or a list of CPU numbers")
     return Job(
         redact=redact,
@@ -68,6 +73,6 @@ def _is_int(value: Any) -> bool:
 
 
 def _seconds(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
-        raise JobError(f"{name} must be a number of seconds above 0")
-    return float(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= _LONGEST_S:
+        return float(value)
+    raise JobError(f"{name} must be a number of seconds above 0")

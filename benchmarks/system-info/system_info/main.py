@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from system_info.captures import CAPTURES
+from system_info.captures import planned
 from system_info.collect import Outcome, Settings, Stop, collect
 from system_info.job import Job, JobError, read_job
 from system_info.profile import profile
@@ -41,17 +41,17 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         job = read_job(options.config)
-        if not options.out.is_dir():
-            raise JobError(f"{options.out} is not a directory")
     except JobError as error:
         return _fail(EXIT_UNUSABLE_JOB, str(error))
+    if not options.out.is_dir():
+        return _fail(EXIT_UNUSABLE_JOB, f"{options.out} is not a directory")
     if not sys.platform.startswith("linux"):
         return _fail(EXIT_MACHINE_LACKS, f"this program reads Linux interfaces, and this is {sys.platform}")
     if job.cpus is not None:
         try:
             os.sched_setaffinity(0, job.cpus)
-        except OSError as error:
-            return _fail(EXIT_MACHINE_LACKS, f"the CPUs {job.cpus} cannot be used: {error.strerror}")
+        except (OSError, OverflowError) as error:
+            return _fail(EXIT_MACHINE_LACKS, f"the CPUs {job.cpus} cannot be used: {error}")
     try:
         return _run(job, options.out, stop)
     except OSError as error:
@@ -64,13 +64,14 @@ def _run(job: Job, out: Path, stop: Stop) -> int:
     for_writing = min(_WRITING_SHARE * job.time_limit_s, _WRITING_AT_MOST_S)
     deadline = began + job.time_limit_s - for_writing
     settings = Settings(out, job.redact, job.capture_time_limit_s, deadline)
-    progress = Progress(out / "progress.ndjson", len(CAPTURES))
+    captures = planned(redact=job.redact)
+    progress = Progress(out / "progress.ndjson", len(captures))
 
     def on_done(outcome: Outcome) -> None:
         progress.add(f"{outcome.capture.name} {outcome.status}")
 
     try:
-        outcomes = collect(CAPTURES, settings, stop, on_done)
+        outcomes = collect(captures, settings, stop, on_done)
     finally:
         progress.close()
     summary = summarise(read_raw(out), [outcome.status for outcome in outcomes], started_at)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\b")
 _KIB_PER_UNIT = {"": 1 / 1024, "K": 1, "M": 1024, "G": 1024**2, "T": 1024**3}
+_NOMINAL_GHZ = re.compile(r"@ ([0-9]{1,3}(?:\.[0-9]{1,6})?)GHz")
 _DMI_HANDLE = re.compile(r"Handle 0x[0-9A-Fa-f]+, DMI type (\d+)")
 _LSHW_NODE = re.compile(r"\s*\*-\S+")
 _LINK = re.compile(r"\d+: ([^:@\s]+)(?:@\S+)?: <")
@@ -76,6 +77,12 @@ def size_kib(text: str | None) -> int | None:
     """KiB of a size such as "12 MiB (192 instances)", "32K" or "1.5M"; None when it is none."""
     match = _SIZE.match(text or "")
     return int(float(match.group(1)) * _KIB_PER_UNIT[match.group(2)]) if match else None
+
+
+def base_mhz(model_names: list[str]) -> str | None:
+    """The base clock in MHz, which Intel puts at the end of the model name ("... @ 2.20GHz"); lscpu has no field."""
+    found = next((match for name in model_names if (match := _NOMINAL_GHZ.search(name))), None)
+    return f"{float(found.group(1)) * 1000:.4f}" if found else None
 
 
 def cache_table_kib(text: str) -> dict[str, int]:

@@ -72,7 +72,9 @@ def profile(summary: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
         _table(("Status", "Count"), [list(item) for item in summary["collection"]["status_counts"].items()]),
     ]
     if missing:
-        parts.append(_table(("Missing", "Status", "Reason"), [[o.capture.name, o.status, o.reason] for o in missing]))
+        parts.append(
+            _table(("Missing", "Status", "Reason"), [[o.capture.name, o.status, o.reason] for o in missing])
+        )
     parts += [
         "## Artifacts",
         "- Raw outputs are stored under `raw/`.\n- Topology artifacts are stored under `topology/`.",

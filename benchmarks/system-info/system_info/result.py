@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from system_info import NAME, VERSION
@@ -14,6 +14,7 @@ from system_info.collect import CAPTURED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from system_info.collect import Outcome, Settings
     from system_info.summary import Summary
@@ -43,11 +44,15 @@ class Progress:
     def add(self, label: str) -> None:
         """Counts one more item. A full disk may cut the line, which readers tolerate; it never ends the run."""
         self._done += 1
-        line = {"at": utc(time.time(), 3), "done": self._done, "total": self._total, "unit": "captures", "label": label}
-        try:
+        line = {
+            "at": utc(time.time(), 3),
+            "done": self._done,
+            "total": self._total,
+            "unit": "captures",
+            "label": label,
+        }
+        with contextlib.suppress(OSError):
             os.write(self._file, (json.dumps(line) + "\n").encode())
-        except OSError:
-            pass
 
     def close(self) -> None:
         """Closes the file."""
@@ -58,7 +63,7 @@ def write_text(path: Path, text: str) -> None:
     """Replaces `path` in one step. Raises OSError; the old content and no stray file are left then."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8", errors="surrogateescape") as file:
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -96,7 +101,7 @@ def _entry(outcome: Outcome) -> dict[str, Any]:
         "status": outcome.status,
         "rc": outcome.rc,
         "duration_s": outcome.duration_s,
-        "path": capture.path if outcome.status == CAPTURED else None,
+        "path": capture.path if outcome.bytes is not None else None,
         "bytes": outcome.bytes,
         "sha256": outcome.sha256,
         "reason": outcome.reason,
@@ -126,7 +131,11 @@ def result(
         _check("required_captures", required, f"{len(outcomes)} planned, {done} captured", "missing: "),
         _check("headline_facts", unknown, "all known", "unknown: "),
         _check("captures_understood", summary.problems, "nothing odd found", ""),
-        {"name": "not_interrupted", "ok": not stopped, "detail": "stopped by SIGTERM" if stopped else "ran to its end"},
+        {
+            "name": "not_interrupted",
+            "ok": not stopped,
+            "detail": "stopped by SIGTERM" if stopped else "ran to its end",
+        },
     ]
     status = PASSED if all(check["ok"] for check in checks) else PARTIAL if done else FAILED
     skipped = [{"name": o.capture.name, "reason": f"{o.status}: {o.reason}"} for o in missing]

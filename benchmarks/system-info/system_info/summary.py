@@ -6,11 +6,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from system_info import VERSION, parse
 from system_info.captures import CAPTURES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCHEMA = "rackbench.system-info/1.0"
 
@@ -53,7 +55,9 @@ def summarise(raw: Raw, statuses: list[str], captured_at: str) -> Summary:
         "network": {"interfaces": _interfaces(raw)},
         "software": _software(raw),
         "topology_artifacts": {
-            kind: next(c.path for c in CAPTURES if c.name == f"lstopo_{kind}") if f"lstopo_{kind}" in raw else None
+            kind: next(c.path for c in CAPTURES if c.name == f"lstopo_{kind}")
+            if f"lstopo_{kind}" in raw
+            else None
             for kind in ("text", "xml", "svg")
         },
         "collection": {"command_count": len(statuses), "status_counts": dict(Counter(statuses))},
@@ -87,7 +91,7 @@ def _cpu(raw: Raw) -> dict[str, Any]:
         "logical_cores": topology["logical_cpu_count"],
         "threads_per_core": topology["summary"]["threads_per_core"],
         "numa_nodes": topology["summary"]["numa_nodes"],
-        "base_mhz": parse.first(lscpu, "CPU base MHz"),
+        "base_mhz": parse.base_mhz(models),
         "max_mhz": _highest(parse.values(lscpu, "CPU max MHz")),
         "governor": parse.one_line(raw.get("cpu_governor", "")),
         "l1d_cache_kib": cache_kib("L1d"),
@@ -180,6 +184,9 @@ def _block_devices(raw: Raw, problems: list[str]) -> list[Any]:
         return []
     try:
         devices = json.loads(raw["lsblk"])["blockdevices"]
+        json.dumps(
+            devices, allow_nan=False
+        )  # what we cannot write again (NaN, 1e999) is no proper JSON either
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         problems.append(f"lsblk: not the JSON document that was expected ({type(error).__name__})")
         return []

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from rackbench.cli.output import Output
-from rackbench.errors import FAILURES, RackbenchError
+from rackbench.errors import INTERRUPTED, RackbenchError
 
 # verb -> (one line of help, the module that implements it)
 VERBS: dict[str, tuple[str, str]] = {
@@ -28,10 +28,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "status": ("show where a run stands and what to do next", "rackbench.cli.status"),
     "adapters": ("list the benchmarks this checkout knows, or explain one", "rackbench.cli.adapters"),
     "bundle": ("build, list, show and verify benchmark bundles", "rackbench.cli.bundle"),
+    "campaign": ("roll up the runs that belong together", "rackbench.cli.campaign"),
     "completion": ("print a shell completion script", "rackbench.cli.completion"),
 }
-
-INTERRUPTED = 130
 
 
 class Parser(argparse.ArgumentParser):
@@ -60,14 +59,14 @@ def build_parser(verbs: Sequence[str]) -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit status (see ``FAILURES`` for the codes behind each)."""
+    """Run one command line and return its exit status (``FAILURES`` names the one of each failure)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     output = Output(as_json="--json" in arguments)
     try:
         return _dispatch(arguments, output)
     except RackbenchError as error:
         output.error(error)
-        return FAILURES[error.code].exit_status
+        return error.exit_status
     except KeyboardInterrupt:
         output.note("interrupted")
         return INTERRUPTED
@@ -98,10 +97,10 @@ def _unknown_verb(verb: str) -> RackbenchError:
     import difflib
 
     nearest = difflib.get_close_matches(verb, VERBS, n=1, cutoff=0.5)
-    hint = f"; did you mean `{nearest[0]}`?" if nearest else ""
+    hint = f"; did you mean `{nearest[0]}`" if nearest else ""
     return RackbenchError(
         "wrong_usage",
-        f"There is no verb `{verb}`{hint} The verbs are {', '.join(VERBS)}.",
+        f"There is no verb `{verb}`{hint}. The verbs are {', '.join(VERBS)}.",
         next_command=f"rackbench {nearest[0]} --help" if nearest else "rackbench --help",
     )
 

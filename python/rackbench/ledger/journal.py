@@ -8,7 +8,6 @@ import errno
 import json
 import math
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rackbench import clock
@@ -17,6 +16,7 @@ from rackbench.ledger import rundir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 SCHEMA = "rackbench.journal/1.0"
 
@@ -24,8 +24,22 @@ SCHEMA = "rackbench.journal/1.0"
 KINDS: dict[str, frozenset[str]] = {
     "run.opened": frozenset(
         {
-            "schema", "run_id", "host", "run_dir", "check", "phases", "benchmarks", "steps", "executions", "controller",
-            "versions", "project", "options", "parent", "worker", "inventory",
+            "schema",
+            "run_id",
+            "host",
+            "run_dir",
+            "check",
+            "phases",
+            "benchmarks",
+            "steps",
+            "executions",
+            "controller",
+            "versions",
+            "project",
+            "options",
+            "parent",
+            "worker",
+            "inventory",
         }
     ),
     "task.began": frozenset({"task", "action", "uuid", "step"}),
@@ -34,13 +48,32 @@ KINDS: dict[str, frozenset[str]] = {
     "step.ended": frozenset({"step", "state", "reason", "failure", "duration_s"}),
     "platform": frozenset(
         {
-            "machine", "os", "os_id", "os_version", "libc", "kernel", "python", "boot_id", "machine_id_digest", "cpus",
-            "memory_bytes", "package_manager", "hostname", "user",
+            "machine",
+            "os",
+            "os_id",
+            "os_version",
+            "libc",
+            "kernel",
+            "python",
+            "boot_id",
+            "machine_id_digest",
+            "cpus",
+            "memory_bytes",
+            "package_manager",
+            "hostname",
+            "user",
         }
     ),
     "readiness": frozenset(
         {
-            "adapter", "status", "status_basis", "commands", "missing", "install_command", "basis", "message",
+            "adapter",
+            "status",
+            "status_basis",
+            "commands",
+            "missing",
+            "install_command",
+            "basis",
+            "message",
         }
     ),
     "packaging": frozenset({"adapter", "decision"}),
@@ -188,14 +221,10 @@ class JournalWriter:
             "mono": round(clock.monotonic(), 3),
             "kind": kind,
         }
-        for name, value in fields.items():
-            if name in allowed:
-                record[name] = value
+        record.update((name, value) for name, value in fields.items() if name in allowed)
         line = encode(record)
         try:
-            written = os.write(self._handle, line)
-            if written != len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            write_whole(self._handle, line)
             if sync:
                 os.fsync(self._handle)
         except OSError as error:
@@ -203,7 +232,7 @@ class JournalWriter:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._handle, self._size)
             raise write_failed(self.path, error) from error
-        self._size += written
+        self._size += len(line)
         self._seq += 1
         return record
 
@@ -242,6 +271,12 @@ class JournalWriter:
             with self.path.open("ab") as stream:
                 stream.write(b"\n")
         return last
+
+
+def write_whole(handle: int, line: bytes) -> None:
+    """Write a line by one `write()`. Raises `OSError`; a short write counts as a full disk."""
+    if os.write(handle, line) != len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _keep_torn(folder: Path, line: bytes) -> None:

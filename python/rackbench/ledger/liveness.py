@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,21 +33,6 @@ def start_ticks(pid: int) -> int | None:
     # The command's name is in parentheses and may hold anything, so count from the last one.
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] in {"Z", "X"} else int(fields[19])
-
-
-def identity(pid: int) -> dict[str, Any]:
-    """Return what the journal keeps of a controller process: pid, start_ticks, boot_id, hostname, user."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())
-    return {
-        "pid": pid,
-        "start_ticks": start_ticks(pid),
-        "boot_id": boot_id(),
-        "hostname": socket.gethostname(),
-        "user": user,
-    }
 
 
 def is_alive(controller: Mapping[str, Any] | None) -> bool | None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rackbench.clock import stamp
@@ -12,6 +11,7 @@ from rackbench.errors import RackbenchError
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
 EVENTS = "events.jsonl"
 STATUS = "status.json"
@@ -41,18 +41,22 @@ LANDMARKS = (EVENTS, STATUS, RUN_MANIFEST, ARTIFACT_MANIFEST, COMMAND_LEDGER, ST
 _TRIES = 120
 
 
-def create(root: Path, host: str, now: datetime) -> Path:
+def create(root: Path, host: str, now: datetime, *, dated: bool = True) -> Path:
     """Make `root/<YYYY-MM-DD>/<host>/<YYYYMMDDTHHMMSSZ>/` with its sub-directories and return its path.
 
+    Without `dated` the directory of the day is left out, as it is below `dry-runs/`.
     Two callers never share a directory: the later one takes the next second. Raises
     `RackbenchError("run_directory_failed")` when it cannot be made.
     """
     if not host or host in {".", ".."} or "/" in host or "\0" in host:
-        raise RackbenchError("run_directory_failed", f"The host name {host!r} cannot name a directory.", where=host)
+        raise RackbenchError(
+            "run_directory_failed", f"The host name {host!r} cannot name a directory.", where=host
+        )
     moment = now.astimezone(UTC)
     try:
         for _ in range(_TRIES):
-            path = root / moment.strftime("%Y-%m-%d") / host / stamp(moment)
+            day = root / moment.strftime("%Y-%m-%d") if dated else root
+            path = day / host / stamp(moment)
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 path.mkdir()
@@ -74,7 +78,7 @@ def create(root: Path, host: str, now: datetime) -> Path:
     )
 
 
-def run_id(run_dir: Path) -> str:
+def run_id_of(run_dir: Path) -> str:
     """Return the id of the run that has this directory: its stamp and its host."""
     return f"{run_dir.name}-{run_dir.parent.name}"
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -152,6 +153,21 @@ class RunState:
         return _text_or_none(self.opened.get("run_dir"))
 
     @property
+    def check(self) -> bool:
+        """Return whether this is a dry run."""
+        return bool(self.opened.get("check"))
+
+    @property
+    def benchmarks(self) -> list[str]:
+        """Return the names of the adapters, in the order in which they run."""
+        return [str(name) for name in self.opened.get("benchmarks") or ()]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the settings of the run as the plan wrote them down."""
+        return dict(self.opened.get("options") or {})
+
+    @property
     def active_step(self) -> StepState | None:
         """Return the step that is running: the one that began last, or None."""
         if self.last_began is not None and self.steps[self.last_began].state == steps.RUNNING:
@@ -165,8 +181,12 @@ class RunState:
 
     @property
     def failed_steps(self) -> list[StepState]:
-        """Return the failed steps in the plan's order."""
-        return [entry for entry in self.steps.values() if entry.state == steps.FAILED]
+        """Return the steps that failed, and those skipped for a failure of their own, in the plan's order."""
+        return [
+            entry
+            for entry in self.steps.values()
+            if entry.state == steps.FAILED or (entry.state == steps.SKIPPED and entry.failure)
+        ]
 
     def step_states(self) -> dict[str, str]:
         """Return the state of each step by its id."""
@@ -206,13 +226,20 @@ def apply(state: RunState, record: Mapping[str, Any]) -> None:
 
 
 def _run_opened(state: RunState, record: Mapping[str, Any]) -> None:
-    state.opened = {name: value for name, value in record.items() if name not in {"seq", "at", "mono", "kind"}}
-    state.opened_at = record.get("at")
-    state.opened_mono = record.get("mono")
-    for fields in record.get("steps") or ():
+    if state.opened:
+        raise ValueError("opened twice")
+    opened = _body(record)
+    for name in ("phases", "benchmarks", "steps"):
+        opened[name] = _list(opened.get(name))
+    for name in ("executions", "controller", "versions", "project", "options", "inventory"):
+        opened[name] = _dict(opened.get(name))
+    state.opened = opened
+    state.opened_at = _text_or_none(record.get("at"))
+    state.opened_mono = _number(record.get("mono"))
+    for fields in opened["steps"]:
         step = steps.Step.from_dict(fields)
         state.steps[step.step_id] = StepState(step)
-    for adapter, executions in (record.get("executions") or {}).items():
+    for adapter, executions in opened["executions"].items():
         for fields in executions:
             name = str(fields["execution_id"])
             state.executions[name] = ExecutionState(
@@ -228,15 +255,15 @@ def _task_began(state: RunState, record: Mapping[str, Any]) -> None:
     state.open_tasks[str(record["uuid"])] = OpenTask(
         task=str(record.get("task") or ""),
         action=str(record.get("action") or ""),
-        step=record.get("step"),
-        at=record.get("at"),
+        step=_text_or_none(record.get("step")),
+        at=_text_or_none(record.get("at")),
     )
     _touch(state, record)
 
 
 def _task_ended(state: RunState, record: Mapping[str, Any]) -> None:
-    remote = int(record.get("remote") or 0)
-    seconds = float(record.get("duration_s") or 0.0)
+    remote = int(_number(record.get("remote")) or 0)
+    seconds = _number(record.get("duration_s")) or 0.0
     is_item = record.get("item") is not None
     status = record.get("status")
     if status not in TASK_STATUSES:
@@ -255,7 +282,7 @@ def _task_ended(state: RunState, record: Mapping[str, Any]) -> None:
 def _touch(state: RunState, record: Mapping[str, Any]) -> None:
     step = state.steps.get(str(record.get("step")))
     if step is not None:
-        step.last_at = record.get("at")
+        step.last_at = _text_or_none(record.get("at"))
 
 
 def _step_of(state: RunState, record: Mapping[str, Any]) -> StepState:
@@ -276,23 +303,23 @@ def _move(state: RunState, entry: StepState, new: str) -> bool:
 
 def _step_began(state: RunState, record: Mapping[str, Any]) -> None:
     entry = _step_of(state, record)
+    at, mono = _text_or_none(record.get("at")), _number(record.get("mono"))
     if _move(state, entry, steps.RUNNING):
-        entry.began_at, entry.began_mono = record.get("at"), record.get("mono")
-        entry.last_at = record.get("at")
+        entry.began_at, entry.began_mono, entry.last_at = at, mono, at
         state.last_began = entry.step.step_id
 
 
 def _step_ended(state: RunState, record: Mapping[str, Any]) -> None:
     entry = _step_of(state, record)
+    mono, duration = _number(record.get("mono")), _number(record.get("duration_s"))
+    failure = record.get("failure")
     if not _move(state, entry, str(record["state"])):
         return
-    entry.ended_at = record.get("at")
-    entry.reason = record.get("reason")
-    failure = record.get("failure")
+    entry.ended_at = _text_or_none(record.get("at"))
+    entry.reason = _text_or_none(record.get("reason"))
     entry.failure = dict(failure) if isinstance(failure, dict) else None
-    duration = record.get("duration_s")
-    if duration is None and entry.began_mono is not None and record.get("mono") is not None:
-        duration = max(0.0, round(float(record["mono"]) - entry.began_mono, 3))
+    if duration is None and entry.began_mono is not None and mono is not None:
+        duration = max(0.0, round(mono - entry.began_mono, 3))
     entry.duration_s = duration
 
 
@@ -301,16 +328,16 @@ def _platform(state: RunState, record: Mapping[str, Any]) -> None:
 
 
 def _readiness(state: RunState, record: Mapping[str, Any]) -> None:
-    state.readiness[str(record["adapter"])] = _body(record)
+    state.readiness[str(record["adapter"])] = {"status": None, **_body(record)}
 
 
 def _packaging(state: RunState, record: Mapping[str, Any]) -> None:
-    state.packaging[str(record["adapter"])] = dict(record["decision"])
+    state.packaging[str(record["adapter"])] = _dict(record["decision"])
 
 
 def _transfer(state: RunState, record: Mapping[str, Any]) -> None:
     totals = state.transfers[str(record["direction"])]
-    seconds, size = float(record.get("duration_s") or 0.0), int(record.get("bytes") or 0)
+    seconds, size = _number(record.get("duration_s")) or 0.0, int(_number(record.get("bytes")) or 0)
     totals.count += 1
     totals.seconds += seconds
     if record.get("reused"):
@@ -322,9 +349,10 @@ def _transfer(state: RunState, record: Mapping[str, Any]) -> None:
 
 def _command(state: RunState, record: Mapping[str, Any]) -> None:
     totals = state.commands[str(record.get("where") or "controller")]
+    seconds = _number(record.get("duration_s")) or 0.0
     totals.count += 1
     totals.failed += record.get("rc") != 0
-    totals.seconds += float(record.get("duration_s") or 0.0)
+    totals.seconds += seconds
     _touch(state, record)
 
 
@@ -351,46 +379,49 @@ def _execution_beat(state: RunState, record: Mapping[str, Any]) -> None:
         if entry.state == PLANNED:
             entry.began_at = record.get("at")
         entry.state = RUNNING
-        entry.beat = {"at": record.get("at"), **_body(record)}
+        entry.beat = {"at": _text_or_none(record.get("at")), **_body(record)}
 
 
 def _execution_ended(state: RunState, record: Mapping[str, Any]) -> None:
     entry = _execution_of(state, record)
+    entry.duration_s = _number(record.get("duration_s"))
     entry.state = ENDED
-    entry.ended_at = record.get("at")
-    entry.outcome = record.get("outcome")
+    entry.ended_at = _text_or_none(record.get("at"))
+    entry.outcome = _text_or_none(record.get("outcome"))
     entry.rc = record.get("rc")
     entry.signal = record.get("signal")
-    entry.duration_s = record.get("duration_s")
     entry.failure = record.get("failure")
 
 
 def _result(state: RunState, record: Mapping[str, Any]) -> None:
-    state.results[str(record["execution"])] = _body(record)
+    headline = [_dict(line) for line in _list(record.get("headline"))]
+    state.results[str(record["execution"])] = {**_body(record), "headline": headline}
 
 
 def _artifact(state: RunState, record: Mapping[str, Any]) -> None:
     path = str(record["path"])
-    state.artifacts[path] = {"at": record.get("at"), **_body(record)}
+    size = int(_number(record.get("bytes")) or 0)
+    state.artifacts[path] = {"at": record.get("at"), **_body(record), "bytes": size}
     step = state.steps.get(str(record.get("step")))
     if step is not None and path not in step.artifacts:
         step.artifacts.append(path)
 
 
 def _publish(state: RunState, record: Mapping[str, Any]) -> None:
-    state.publish[str(record["adapter"])] = {"at": record.get("at"), **_body(record)}
+    entry = {"at": record.get("at"), **_body(record), "state": str(record["state"])}
+    state.publish[str(record["adapter"])] = entry
 
 
 def _export(state: RunState, record: Mapping[str, Any]) -> None:
     paths = record.get("paths") or record.get("path") or ()
     for path in (paths,) if isinstance(paths, str) else paths:
-        if path not in state.exports:
+        if str(path) not in state.exports:
             state.exports.append(str(path))
 
 
 def _run_closed(state: RunState, record: Mapping[str, Any]) -> None:
     state.closed = {"at": record.get("at"), **_body(record)}
-    state.closed_mono = record.get("mono")
+    state.closed_mono = _number(record.get("mono"))
     state.open_tasks.clear()
 
 
@@ -400,6 +431,24 @@ def _incomplete(state: RunState, record: Mapping[str, Any]) -> None:
 
 def _body(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name not in {"seq", "at", "mono", "kind"}}
+
+
+def _number(value: Any) -> float | None:
+    if value is None or (isinstance(value, (int, float)) and math.isfinite(value)):
+        return value
+    raise TypeError(value)
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    if value is None or isinstance(value, dict):
+        return dict(value or {})
+    raise TypeError(value)
+
+
+def _list(value: Any) -> list[Any]:
+    if value is None or isinstance(value, list):
+        return list(value or ())
+    raise TypeError(value)
 
 
 def _text_or_none(value: Any) -> str | None:

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fetch what executions left on the host, register it, and read their results."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import typing as t
+from pathlib import Path
+
+from ansible_collections.rackbench.lab.plugins.module_utils import _archive
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters
+from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR, LabAction
+
+if MISSING is None:
+    from rackbench.adapters.results import read_result, summarise
+    from rackbench.errors import RackbenchError
+    from rackbench.files import sha256_of
+    from rackbench.ledger import rundir
+
+if t.TYPE_CHECKING:
+    from rackbench.adapters.catalog import Adapter
+
+# The kinds of what is not named by the adapter's `artifacts`.
+JOB_KINDS = {
+    "job.json": "job",
+    "spec.json": "job",
+    "state.json": "job",
+    "stdout": "log",
+    "stderr": "log",
+    "supervisor.log": "log",
+}
+OUT_KINDS = {"result.json": "result", "progress.ndjson": "progress"}
+
+
+class ActionModule(LabAction):
+    """`rackbench.lab.collect`."""
+
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
+        **RUN_DIR,
+        "adapter": {"type": "str", "required": True},
+        "executions": {"type": "list", "elements": "dict", "required": True},
+    }
+
+    def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        adapter = _adapters.catalog(self.project)[args["adapter"]]
+        executions = args["executions"]
+        names = [str(execution["execution_id"]) for execution in executions]
+        if self.check_mode:
+            return {"changed": True, "msg": f"would collect {', '.join(names)}"}
+        place = self.run_dir / rundir.BENCHMARKS / adapter.name
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=place, prefix=".collect-") as temporary:
+                self._fetch(names, Path(temporary), place, adapter)
+        except OSError as error:
+            raise RackbenchError(
+                "run_directory_failed",
+                f"The results cannot be written below {place}: {error.strerror or error}.",
+                where=str(error.filename or place),
+            ) from error
+        self._read_results(adapter, executions, place)
+        return {"changed": True, "path": str(place)}
+
+    def _fetch(self, names: list[str], temporary: Path, place: Path, adapter: Adapter) -> None:
+        """Bring the executions' directories to their places and register their files."""
+        packed = self.remote("collect", state="packed", run_id=rundir.run_id(self.run_dir), executions=names)
+        if not packed["files"]:
+            return
+        try:
+            self._unpack(packed, temporary)
+        finally:
+            # The archive is of no more use; if it cannot be removed now, what was fetched counts.
+            with contextlib.suppress(RackbenchError):
+                self.remote(
+                    "collect",
+                    state="absent",
+                    run_id=rundir.run_id(self.run_dir),
+                    archive=packed["archive"],
+                )
+        for name in names:
+            if (temporary / "unpacked" / name).is_dir():
+                self._keep(adapter, name, temporary, place / name)
+
+    def _unpack(self, packed: dict[str, t.Any], temporary: Path) -> None:
+        archive = temporary / "results.tar.gz"
+        self.download(packed["archive"], archive)
+        if sha256_of(archive) != packed["sha256"]:
+            raise RackbenchError(
+                "results_changed",
+                f"The results of {self.host} changed on their way: their digest is not the one that was sent.",
+                where=self.host,
+            )
+        declared = packed["files"]
+        try:
+            files = _archive.unpack(
+                archive,
+                temporary / "unpacked",
+                max_bytes=sum(int(entry["size"]) for entry in declared),
+                max_files=len(declared),
+                max_members=int(packed["members"]),
+            )
+        except _archive.ArchiveRefusedError as error:
+            raise RackbenchError(
+                "archive_unsafe", f"The results of {self.host} are refused: {error}.", where=self.host
+            ) from error
+        if files != declared:
+            raise RackbenchError(
+                "results_changed",
+                f"The results of {self.host} are not the files that it declared.",
+                where=self.host,
+            )
+
+    def _keep(self, adapter: Adapter, name: str, temporary: Path, place: Path) -> None:
+        """Put one execution's files to their place: the benchmark's own beside what we know of the job."""
+        job = temporary / "unpacked" / name
+        kinds = _kinds(adapter, job / "out")
+        out = temporary / f"{name}.out"
+        (job / "out").rename(out)
+        for path in sorted(out.iterdir()):
+            target = job / path.name
+            while target.exists() or target.is_symlink():
+                target = target.with_name(f"{target.name}.out")
+            _rename_kinds(kinds, path.name, target.name)
+            path.rename(target)
+        if place.exists():
+            shutil.rmtree(place)
+        job.rename(place)
+        for path in sorted(path for path in place.rglob("*") if path.is_file() and not path.is_symlink()):
+            relative = path.relative_to(place).as_posix()
+            kind, publishable = kinds.get(relative, (JOB_KINDS.get(relative, "other"), False))
+            self.record(
+                "artifact",
+                path=path.relative_to(self.run_dir).as_posix(),
+                bytes=path.stat().st_size,
+                sha256=sha256_of(path),
+                artifact_kind=kind,
+                execution=name,
+                publishable=publishable,
+            )
+
+    def _read_results(self, adapter: Adapter, executions: list[dict[str, t.Any]], place: Path) -> None:
+        """Record each result. Raises the first failure after all others were read."""
+        failures: list[RackbenchError] = []
+        for execution in executions:
+            path = place / str(execution["execution_id"]) / "result.json"
+            try:
+                result = read_result(path)
+                metrics, headline = summarise(result, adapter)
+            except RackbenchError as error:
+                failures.append(error)
+                continue
+            self.record(
+                "result",
+                adapter=adapter.name,
+                execution=execution["execution_id"],
+                family=execution["family"],
+                repeat=execution["repeat"],
+                status=result.status,
+                metrics=metrics,
+                headline=headline,
+                path=path.relative_to(self.run_dir).as_posix(),
+            )
+        if failures:
+            raise failures[0]
+
+
+def _kinds(adapter: Adapter, out: Path) -> dict[str, tuple[str, bool]]:
+    """Return kind and publishability of the benchmark's files by their path below `out`: the first glob that fits."""
+    kinds: dict[str, tuple[str, bool]] = {}
+    for rule in adapter.artifacts:
+        for path in out.glob(rule.glob):
+            kinds.setdefault(path.relative_to(out).as_posix(), (rule.kind, rule.publishable))
+    for name, kind in OUT_KINDS.items():
+        kinds.setdefault(name, (kind, False))
+    return kinds
+
+
+def _rename_kinds(kinds: dict[str, tuple[str, bool]], old: str, new: str) -> None:
+    """Follow a benchmark's file that has the name of one of ours, and so had to be called otherwise."""
+    if old == new:
+        return
+    for path in [path for path in kinds if path == old or path.startswith(f"{old}/")]:
+        kinds[new + path[len(old) :]] = kinds.pop(path)

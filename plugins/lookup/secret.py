@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The secret behind an auth reference of the lab inventory."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: secret
+short_description: The secret behind an auth reference of the lab inventory
+version_added: 0.1.0
+description:
+  - Asks the broker that the inventory plugin P(rackbench.lab.lab#inventory) started in the controller process.
+  - The inventory uses it for the passwords of sudo, as a template that is filled in when a task needs it. It can be
+    used in the same way for any auth reference that holds a password.
+author:
+  - Rackbench contributors (@rackbench)
+options:
+  _terms:
+    description: Names of auth references.
+    type: list
+    elements: str
+    required: true
+requirements:
+  - The Python package C(rackbench) beside ansible-core
+"""
+
+EXAMPLES = r"""
+- name: Log in to a service of the lab
+  ansible.builtin.uri:
+    url: http://127.0.0.1:8080/
+    url_password: "{{ lookup('rackbench.lab.secret', 'service-password') }}"
+  no_log: true
+"""
+
+RETURN = r"""
+_raw:
+  description: The secrets, in the order of the names.
+  type: list
+  elements: str
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible.plugins.lookup import LookupBase
+
+try:
+    from rackbench.transport import wire
+except ImportError as error:
+    MISSING: ImportError | None = error
+else:
+    MISSING = None
+
+
+class LookupModule(LookupBase):
+    """Ask the broker for secrets."""
+
+    def run(self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
+        """Return the secrets behind the names in `terms`."""
+        if MISSING is not None:
+            raise AnsibleError(
+                f"The Python package rackbench cannot be imported: {MISSING}. "
+                "Install it beside ansible-core: `pip install rackbench`. [package_missing]"
+            )
+        self.set_options(var_options=variables, direct=kwargs)
+        broker = (variables or {}).get("lab_broker")
+        if not broker:
+            raise AnsibleError("This host is not from a rackbench.lab.lab inventory: it has no lab_broker.")
+        return [self._one(str(broker), str(term)) for term in terms]
+
+    @staticmethod
+    def _one(broker: str, name: str) -> str:
+        try:
+            answer = wire.ask(broker, {"do": "secret", "ref": name})
+        except OSError as error:
+            raise AnsibleError(f"The broker of the lab inventory does not answer: {error}") from error
+        if not answer["ok"]:
+            raise AnsibleError(f"{answer['message']} [{answer['code']}]")
+        return str(answer["value"])

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The catalogue of adapters: every `roles/*/adapter.yml`, read and checked."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from rackbench.adapters.headline import query_problem
+from rackbench.errors import RackbenchError
+from rackbench.models.adapter import AdapterYml
+from rackbench.models.common import check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+FILE_NAME = "adapter.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class BundleRef:
+    """Which bundle an adapter needs; `source` is relative to the project."""
+
+    name: str
+    source: str | None
+    platform: str
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A command on the target, and its package for each package manager (`default` for the others)."""
+
+    command: str
+    packages: Mapping[str, str]
+    required: bool
+    bootstrap: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One way to run the benchmark; times in seconds."""
+
+    name: str
+    summary: str
+    selector: str
+    parameters: Mapping[str, Any]
+    time_limit_s: float
+    heartbeat_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """A number that a summary shows: a JMESPath expression over result.json."""
+
+    label: str
+    query: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRule:
+    """What the files that match a glob (relative to the output directory) are."""
+
+    glob: str
+    kind: str
+    publishable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """One benchmark as its `adapter.yml` describes it; `directory` is its role."""
+
+    name: str
+    summary: str
+    description: str
+    publish_target: str
+    bundle: BundleRef | None
+    requirements: tuple[Requirement, ...]
+    capabilities: frozenset[str]
+    families: tuple[Family, ...]
+    default_families: tuple[str, ...]
+    headline: tuple[Headline, ...]
+    artifacts: tuple[ArtifactRule, ...]
+    directory: Path
+
+    def family(self, name: str) -> Family | None:
+        """Return the family of this name, or None."""
+        return next((family for family in self.families if family.name == name), None)
+
+
+def load_catalog(roles_dirs: Sequence[Path]) -> dict[str, Adapter]:
+    """Return the adapters of the roles directories by name, sorted.
+
+    Raises `RackbenchError` (adapter_invalid) naming the file, the place in it and what is allowed there, also for a
+    name that two roles have.
+    """
+    found: dict[str, Adapter] = {}
+    for folder in roles_dirs:
+        for path in sorted(folder.glob(f"*/{FILE_NAME}")):
+            adapter = read_adapter(path)
+            if adapter.name in found:
+                other = found[adapter.name].directory / FILE_NAME
+                raise _error(path, f"name: {adapter.name} is already the adapter of {other}.")
+            found[adapter.name] = adapter
+    return dict(sorted(found.items()))
+
+
+def read_adapter(path: Path) -> Adapter:
+    """Read one `adapter.yml`. Raises `RackbenchError` (adapter_invalid)."""
+    try:
+        content = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise _error(path, " ".join(str(error).split())) from error
+    document = check(AdapterYml, content, path=path, code="adapter_invalid")
+    _check_meaning(document, path)
+    return _adapter(document, path.parent)
+
+
+def _check_meaning(document: AdapterYml, path: Path) -> None:
+    role = document.name.replace("-", "_")
+    if path.parent.name != role:
+        raise _error(path, f"name: {document.name} belongs in a role directory called {role}.")
+    families = [family.name for family in document.families]
+    for position, name in enumerate(document.default_families):
+        if name not in families:
+            raise _error(path, f"default_families.{position}: {name} is not one of {', '.join(families)}.")
+    for position, entry in enumerate(document.results.headline):
+        if problem := query_problem(entry.query):
+            raise _error(path, f"results.headline.{position}.query: {problem}")
+
+
+def _adapter(document: AdapterYml, directory: Path) -> Adapter:
+    reference = document.bundle
+    return Adapter(
+        name=document.name,
+        summary=document.summary,
+        description=document.description,
+        publish_target=document.publish_target,
+        bundle=BundleRef(reference.name, reference.source, reference.platform) if reference else None,
+        requirements=tuple(
+            Requirement(entry.command, dict(entry.packages), entry.required, entry.bootstrap)
+            for entry in document.requirements.commands
+        ),
+        capabilities=frozenset(document.capabilities),
+        families=tuple(
+            Family(
+                entry.name,
+                entry.summary,
+                entry.selector,
+                entry.parameters,
+                entry.time_limit_s,
+                entry.heartbeat_s,
+            )
+            for entry in document.families
+        ),
+        default_families=tuple(document.default_families),
+        headline=tuple(Headline(entry.label, entry.query, entry.unit) for entry in document.results.headline),
+        artifacts=tuple(ArtifactRule(entry.glob, entry.kind, entry.publishable) for entry in document.artifacts),
+        directory=directory,
+    )
+
+
+def known(catalog: Mapping[str, Adapter]) -> list[str]:
+    """Return the names that `lab_benchmarks` may hold, sorted, `preflight` among them."""
+    return sorted([*catalog, "preflight"])
+
+
+def require(catalog: Mapping[str, Adapter], names: Iterable[str]) -> list[Adapter]:
+    """Return the adapters of these names, in their order, each once.
+
+    Raises `RackbenchError` (unknown_benchmark) that lists the known names and suggests the nearest.
+    """
+    adapters = []
+    for name in dict.fromkeys(names):
+        if name not in catalog:
+            raise RackbenchError("unknown_benchmark", f"No benchmark is called {name!r}.{suggest(name, known(catalog))}")
+        adapters.append(catalog[name])
+    return adapters
+
+
+def suggest(name: str, allowed: Sequence[str]) -> str:
+    """Return the end of a message: the nearest allowed name, if one is near, and all of them."""
+    near = difflib.get_close_matches(name, allowed, n=1)
+    return (f" Did you mean {near[0]}?" if near else "") + f" Known are: {', '.join(allowed) or 'none'}."
+
+
+def _error(path: Path, problem: str) -> RackbenchError:
+    return RackbenchError("adapter_invalid", f"{path}: {problem}", where=str(path))

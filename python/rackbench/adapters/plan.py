@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plan a run: which steps in which order, and which executions each adapter makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rackbench.adapters.catalog import require, suggest
+from rackbench.errors import RackbenchError
+from rackbench.ledger.steps import PHASES, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from rackbench.adapters.catalog import Adapter, Family
+
+PREFLIGHT = "preflight"
+_HOST_PHASES = ("discover", "preflight")
+_ADAPTER_PHASES = ("stage", "execute", "collect", "publish")
+_FINALIZE = "finalize"
+_COLLECTION = "rackbench.lab"
+# What an adapter's step waits for, by phase.
+_WAITS_FOR = {"stage": (), "execute": ("stage",), "collect": ("execute",), "publish": ("execute", "collect")}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run will do on one host.
+
+    `executions` holds for each adapter that executes a list of
+    `{execution_id, family, repeat, time_limit_s, parameters}`, and `heartbeat_s` where the family sets it (seconds).
+    """
+
+    benchmarks: list[str]
+    phases: list[str]
+    steps: list[Step]
+    executions: dict[str, list[dict[str, Any]]]
+
+
+def own_role(adapter: Adapter) -> str:
+    """Return the name of the adapter's role without a collection."""
+    return adapter.name.replace("-", "_")
+
+
+def plan(
+    catalog: Mapping[str, Adapter],
+    benchmarks: Sequence[str] | None = None,
+    families: Sequence[str] = (),
+    phases: Sequence[str] | None = None,
+    repeats: int = 1,
+    *,
+    role_of: Callable[[Adapter], str] = own_role,
+) -> Plan:
+    """Return the plan for `benchmarks` (none given: every adapter that has a bundle), in their order.
+
+    `families` holds `NAME` (for every chosen adapter that has it) and `ADAPTER:NAME`; an adapter that none of them
+    names runs its default families. `phases` ends the run after the last of them: what they rest on is planned too.
+    `preflight` as the only benchmark plans the host's steps alone. `role_of` names the role of an adapter.
+    Raises `RackbenchError`: unknown_benchmark, unknown_family, unknown_phase, unknown_option (fewer than 1 repeat).
+    """
+    if repeats < 1:
+        raise RackbenchError("unknown_option", f"lab_repeats is {repeats}, and must be 1 or more.")
+    wanted = [name for name in benchmarks or () if name != PREFLIGHT]
+    only_preflight = bool(benchmarks) and not wanted
+    chosen = require(catalog, wanted or [name for name, adapter in catalog.items() if adapter.bundle])
+    planned_families = _families(catalog, chosen, families)
+    planned_phases = _phases(["discover", "preflight"] if only_preflight else phases)
+
+    steps = [Step(f"host.{phase}", None, phase, f"{_COLLECTION}.{phase}") for phase in _HOST_PHASES if phase in planned_phases]
+    host_steps = tuple(step.step_id for step in steps)
+    for adapter in chosen:
+        for phase in _ADAPTER_PHASES:
+            if phase in planned_phases:
+                role = f"{_COLLECTION}.publish" if phase == "publish" else role_of(adapter)
+                depends = host_steps if phase == "stage" else tuple(f"{adapter.name}.{name}" for name in _WAITS_FOR[phase])
+                steps.append(Step(f"{adapter.name}.{phase}", adapter.name, phase, role, depends))
+    steps.append(Step(f"host.{_FINALIZE}", None, _FINALIZE, f"{_COLLECTION}.{_FINALIZE}"))
+    executions = {
+        adapter.name: [
+            _execution(adapter, family, repeat)
+            for family in planned_families[adapter.name]
+            for repeat in range(1, repeats + 1)
+        ]
+        for adapter in chosen
+        if "execute" in planned_phases
+    }
+    return Plan([adapter.name for adapter in chosen], planned_phases, steps, executions)
+
+
+def _execution(adapter: Adapter, family: Family, repeat: int) -> dict[str, Any]:
+    execution: dict[str, Any] = {
+        "execution_id": f"{adapter.name}.{family.name}.{repeat}",
+        "family": family.name,
+        "repeat": repeat,
+        "time_limit_s": family.time_limit_s,
+        "parameters": dict(family.parameters),
+    }
+    if family.heartbeat_s is not None:
+        execution["heartbeat_s"] = family.heartbeat_s
+    return execution
+
+
+def _phases(asked: Sequence[str] | None) -> list[str]:
+    """Return every phase up to the last one asked for, and finalize, in their order."""
+    for name in asked or ():
+        if name not in PHASES:
+            raise RackbenchError("unknown_phase", f"There is no phase {name!r}.{suggest(name, PHASES)}")
+    before = [PHASES.index(name) for name in asked or PHASES if name != _FINALIZE]
+    return [*PHASES[: max(before, default=-1) + 1], _FINALIZE]
+
+
+def _families(
+    catalog: Mapping[str, Adapter], chosen: Sequence[Adapter], asked: Sequence[str]
+) -> dict[str, list[Family]]:
+    """Return the families of each chosen adapter, in the order of its adapter.yml."""
+    named: dict[str, set[str]] = {adapter.name: set() for adapter in chosen}
+    for text in asked:
+        owner, colon, name = text.rpartition(":")
+        if colon and owner not in named:
+            reason = "is not among the benchmarks of this run" if owner in catalog else "is no benchmark"
+            raise RackbenchError(
+                "unknown_family", f"The family {text!r} is for {owner!r}, which {reason}.{suggest(owner, sorted(named))}"
+            )
+        holders = [adapter for adapter in chosen if adapter.family(name) and owner in {"", adapter.name}]
+        if not holders:
+            of = [adapter for adapter in chosen if owner in {"", adapter.name}]
+            allowed = [f"{adapter.name}:{family.name}" for adapter in of for family in adapter.families]
+            raise RackbenchError("unknown_family", f"No chosen benchmark has the family {text!r}.{suggest(text, allowed)}")
+        for adapter in holders:
+            named[adapter.name].add(name)
+    return {
+        adapter.name: [family for family in adapter.families if family.name in (named[adapter.name] or adapter.default_families)]
+        for adapter in chosen
+    }

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``rackbench run``: run benchmarks on hosts, through the same ``run.yml`` as everybody else."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rackbench.cli.output import add_json_option
+from rackbench.errors import RackbenchError
+from rackbench.project import find_project
+
+if TYPE_CHECKING:
+    from rackbench.cli.output import Output
+    from rackbench.runner import Outcome
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument("--host", metavar="H[,H2]", help="hosts or groups of the inventory; asked for on a terminal")
+    parser.add_argument("--benchmarks", default="", metavar="A[,B]", help="benchmarks to run (default: all)")
+    parser.add_argument("--families", default="", metavar="F[,F2]", help="families, as `smoke` or `latency:full`")
+    parser.add_argument("--phases", default="", metavar="P[,P2]", help="only these phases")
+    parser.add_argument("--repeats", type=int, metavar="N", help="run every family N times")
+    parser.add_argument("--check", action="store_true", help="a dry run: say what would happen, change nothing")
+    parser.add_argument("-i", "--inventory", action="append", default=[], help="an inventory instead of the project's")
+    parser.add_argument("-e", "--extra-vars", action="append", default=[], metavar="K=V", help="as ansible-playbook -e")
+    parser.add_argument("-v", "--verbose", action="count", default=0, help="more detail; -vv is Ansible's own output")
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace, output: Output) -> int:
+    """Run and return the exit status that the ledgers of the hosts give."""
+    from rackbench import runner
+
+    project = find_project()
+    if not args.host:
+        if output.as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise RackbenchError(
+                "wrong_usage",
+                "rackbench run: say which hosts with --host.",
+                next_command="rackbench run --host local",
+            )
+        _ask(args, project, output)
+    request = runner.Request(
+        hosts=args.host,
+        benchmarks=args.benchmarks,
+        families=args.families,
+        phases=args.phases,
+        repeats=args.repeats,
+        check=args.check,
+        extra_vars=tuple(args.extra_vars),
+        inventories=tuple(str(Path(name).resolve()) if Path(name).exists() else name for name in args.inventory),
+        verbosity=args.verbose,
+    )
+    outcome = runner.run_play(project, request, quiet=output.as_json, say=output.note)
+    status = outcome.exit_status()
+    if output.as_json:
+        output.document(_document(outcome, status))
+    return status
+
+
+def _document(outcome: Outcome, status: int) -> dict[str, Any]:
+    from rackbench.clock import utc_now
+    from rackbench.ledger.documents import current_status
+
+    return {
+        "schema": "rackbench.run-outcome/1.0",
+        "exit_status": status,
+        "interrupted": outcome.interrupted,
+        "runs": [current_status(run_dir, utc_now()) for run_dir in outcome.run_dirs.values()],
+        "failures": [{"host": host, **failure} for host, failure in outcome.failures.items()],
+    }
+
+
+def _ask(args: argparse.Namespace, project: Path, output: Output) -> None:
+    from rackbench.adapters.catalog import load_catalog
+
+    hosts = _inventory_hosts(project, args.inventory)
+    output.line("Hosts: " + ", ".join(hosts))
+    args.host = _answer("Run on", hosts[0] if len(hosts) == 1 else "")
+    if not args.benchmarks:
+        output.line("Benchmarks: " + ", ".join(load_catalog([project / "roles"])))
+        args.benchmarks = _answer("Benchmarks", "all", nothing="all")
+
+
+def _answer(question: str, default: str, *, nothing: str = "") -> str:
+    try:
+        answer = input(f"{question}{f' [{default}]' if default else ''}: ").strip() or default
+    except EOFError:
+        answer = ""
+    if not answer:
+        raise RackbenchError("wrong_usage", f"{question}: no answer was given.", next_command="rackbench run --help")
+    return "" if answer == nothing else answer
+
+
+def _inventory_hosts(project: Path, inventories: list[str]) -> list[str]:
+    command = [str(Path(sys.executable).parent / "ansible-inventory"), "--list"]
+    for inventory in inventories:
+        command += ["-i", str(Path(inventory).resolve())]
+    listed = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    if listed.returncode != 0:
+        raise RackbenchError(
+            "ansible_failed",
+            "The inventory cannot be read.",
+            detail=listed.stderr.strip(),
+            next_command="ansible-inventory --graph",
+        )
+    return sorted(json.loads(listed.stdout).get("_meta", {}).get("hostvars", {}))

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A campaign: the runs that one call started on several hosts, or that several controllers share, rolled up.
+
+`campaigns/<id>/members/<run_id>.json` says which runs belong to it, one file by each run's own callback, so that
+controllers never write to the same file. `campaign.json` is computed from the members' journals at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from rackbench import clock
+from rackbench.errors import RackbenchError
+from rackbench.files import json_text, write_atomic
+from rackbench.ledger import documents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+DIRECTORY = "campaigns"
+DOCUMENT = "campaign.json"
+SCHEMA = "rackbench.campaign/1.0"
+MEMBER_SCHEMA = "rackbench.campaign-member/1.0"
+
+
+def directory(runs_dir: Path, campaign_id: str) -> Path:
+    """Return the directory of a campaign below the directory of all runs."""
+    return runs_dir / DIRECTORY / campaign_id
+
+
+def join(runs_dir: Path, campaign_id: str, run_id: str, run_dir: Path) -> None:
+    """Record that a run belongs to a campaign. Raises `RackbenchError("ledger_write_failed")`."""
+    members = directory(runs_dir, campaign_id) / "members"
+    member = {"schema": MEMBER_SCHEMA, "run_id": run_id, "run_dir": os.path.relpath(run_dir, runs_dir)}
+    try:
+        members.mkdir(parents=True, exist_ok=True)
+        write_atomic(members / f"{run_id}.json", json_text(member))
+    except OSError as error:
+        raise RackbenchError(
+            "ledger_write_failed",
+            f"The campaign {members.parent} cannot be written: {error}.",
+            where=str(members),
+        ) from error
+
+
+def rollup(runs_dir: Path, campaign_id: str, now: datetime) -> dict[str, Any]:
+    """Return the campaign's document, computed from its runs as they stand.
+
+    `exit_status` is that of the worst run. Raises `RackbenchError("not_a_campaign")` when there is no such campaign.
+    """
+    runs = sorted(_runs(runs_dir, campaign_id, now), key=lambda run: (run["host"] or "", run["run_id"]))
+    states = [run["state"] for run in runs]
+    return {
+        "schema": SCHEMA,
+        "campaign_id": campaign_id,
+        "computed_at": clock.utc_text(now),
+        "state": "running" if "running" in states else "ended",
+        "counts": {state: states.count(state) for state in sorted(set(states))},
+        "exit_status": max((run["exit_status"] or 0 for run in runs), default=0),
+        "runs": runs,
+    }
+
+
+def refresh(runs_dir: Path, campaign_id: str, now: datetime) -> dict[str, Any]:
+    """Compute the campaign's document, write it, and return it. Raises `RackbenchError` as `rollup` and `join` do."""
+    document = rollup(runs_dir, campaign_id, now)
+    path = directory(runs_dir, campaign_id) / DOCUMENT
+    try:
+        write_atomic(path, json_text(document))
+    except OSError as error:
+        raise RackbenchError(
+            "ledger_write_failed", f"{path} cannot be written: {error}.", where=str(path)
+        ) from error
+    return document
+
+
+def _runs(runs_dir: Path, campaign_id: str, now: datetime) -> Iterator[dict[str, Any]]:
+    folder = directory(runs_dir, campaign_id)
+    if not folder.is_dir():
+        raise RackbenchError("not_a_campaign", f"{folder} is no campaign.", where=str(folder))
+    for path in folder.glob("members/*.json"):
+        member = json.loads(path.read_text())
+        run_dir = runs_dir / member["run_dir"]
+        try:
+            status = documents.current_status(run_dir, now)
+        except RackbenchError as error:
+            # A run directory that was moved away still counts: the campaign must not look smaller than it was.
+            lost = {"state": "lost", "exit_status": error.exit_status, "host": None, "failed_steps": []}
+            yield {"run_id": member["run_id"], "run_dir": member["run_dir"], **lost, "worker": None}
+            continue
+        yield {
+            "run_id": member["run_id"],
+            "run_dir": member["run_dir"],
+            "host": status["host"],
+            "state": status["state"],
+            "exit_status": status["exit_status"],
+            "failed_steps": [step["step_id"] for step in status["steps"] if step["state"] == "failed"],
+            "worker": status.get("worker"),
+        }

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading a run directory, however damaged, and writing every document that can be computed from its journal."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rackbench import clock
+from rackbench.errors import RackbenchError
+from rackbench.files import json_text, write_atomic
+from rackbench.ledger import journal, liveness, projections, rundir
+from rackbench.ledger import state as states
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from rackbench.ledger.monitoring import Live
+    from rackbench.ledger.state import RunState
+
+
+@dataclass
+class Loaded:
+    """A run directory as it was read: the folded journal, the live beats, and how whole the journal was."""
+
+    run_dir: Path
+    state: RunState
+    live: Live = field(default_factory=dict)
+    health: projections.Health = field(default_factory=projections.Health)
+
+    @property
+    def torn(self) -> bool:
+        """Return whether the journal ends in a torn line."""
+        return self.health.torn
+
+    def exists(self, path: str) -> bool:
+        """Return whether a path, relative to the run directory, is there."""
+        return exists_in(self.run_dir, path)
+
+
+def exists_in(run_dir: Path, path: str) -> bool:
+    """Return whether a path, relative to a run directory, is there; a path that cannot be is not."""
+    try:
+        return (run_dir / path).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def load(run_dir: Path) -> Loaded:
+    """Fold the journal of a run directory and read its live beats.
+
+    Missing files, an empty journal, a torn last line and lines that are no records are told in `health` and never
+    raised. Raises `RackbenchError("not_a_run_directory")` when the directory is none of ours or cannot be read.
+    """
+    try:
+        if not rundir.is_run_directory(run_dir):
+            reason = "holds no run" if run_dir.is_dir() else "is no directory"
+            raise RackbenchError("not_a_run_directory", f"{run_dir} {reason}.", where=str(run_dir))
+        path = run_dir / rundir.EVENTS
+        state, torn, bad = states.RunState(), False, []
+        for number, record, is_torn in journal.lines(path):
+            if record is not None:
+                states.apply(state, record)
+            elif is_torn:
+                torn = True
+            else:
+                bad.append(number)
+        missing = not path.exists()
+    except OSError as error:
+        raise RackbenchError(
+            "not_a_run_directory",
+            f"{run_dir} cannot be read: {error.strerror or error}.",
+            where=str(error.filename or run_dir),
+            detail=str(error),
+        ) from error
+    health = projections.Health(missing=missing, torn=torn, bad_lines=tuple(bad))
+    return Loaded(
+        run_dir, state, read_live(run_dir, (one.execution for one in state.active_executions)), health
+    )
+
+
+def read_live(run_dir: Path, executions: Iterable[str]) -> Live:
+    """Return the live beat of each of these executions that has one; `at` is when its file was renamed into place."""
+    found: Live = {}
+    for name in executions:
+        path = run_dir / rundir.live_document(name)
+        try:
+            written = path.stat().st_mtime
+            beat = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            continue
+        if isinstance(beat, dict):
+            found[name] = {**beat, "at": clock.utc_text(datetime.fromtimestamp(written, UTC))}
+    return found
+
+
+def current_status(run_dir: Path, now: datetime | None = None) -> dict[str, Any]:
+    """Return the status document of a run directory as of `now`, folded afresh from its journal.
+
+    Raises `RackbenchError("not_a_run_directory")` as `load` does.
+    """
+    return status_of(load(run_dir), now or clock.utc_now())
+
+
+def status_of(loaded: Loaded, now: datetime) -> dict[str, Any]:
+    """Return the status document of a run directory that was loaded."""
+    alive = liveness.is_alive(loaded.state.opened.get("controller"))
+    document = projections.status_document(
+        loaded.state, now, loaded.live, alive=alive, exists=loaded.exists, health=loaded.health
+    )
+    if document["run_id"] is None:
+        # The opening record is lost: the directory's own name still tells whose run it was.
+        path = loaded.run_dir.absolute()
+        document.update(run_id=rundir.run_id_of(path), host=path.parent.name)
+    return document
+
+
+# File name and function for each document that depends on the state alone.
+STATIC: dict[str, Callable[[RunState], dict[str, Any]]] = {
+    rundir.RUN_MANIFEST: projections.run_manifest,
+    rundir.ARTIFACT_MANIFEST: projections.artifact_manifest,
+    rundir.PUBLISH_LEDGER: projections.publish_ledger,
+    rundir.INVENTORY_SNAPSHOT: projections.host_inventory_snapshot,
+}
+
+
+def write_json(run_dir: Path, name: str, document: dict[str, Any], *, sync: bool) -> None:
+    """Replace one JSON document of a run directory. Raises `RackbenchError("ledger_write_failed")`."""
+    write_text(run_dir, name, json_text(journal.plain(document)), sync=sync)
+
+
+def write_text(run_dir: Path, name: str, text: str, *, sync: bool) -> None:
+    """Replace one text document of a run directory. Raises `RackbenchError("ledger_write_failed")`."""
+    path = run_dir / name
+    try:
+        write_atomic(path, text.encode("utf-8", "backslashreplace"), sync=sync)
+    except OSError as error:
+        raise journal.write_failed(path, error) from error
+
+
+def write_all(run_dir: Path, state: RunState | None = None) -> Loaded:
+    """Write every document of a run directory anew from its journal, and return what was read.
+
+    `state` is the folded journal when the caller has it already. Only the controller that owns the run may do this, or
+    anyone once that controller is gone. Raises `RackbenchError("ledger_write_failed")`, and as `load` does.
+    """
+    loaded = load(run_dir) if state is None else Loaded(run_dir, state)
+    now = clock.utc_now()
+    try:
+        for name in rundir.DIRECTORIES:
+            (run_dir / name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise journal.write_failed(run_dir, error) from error
+    for name, document_of in STATIC.items():
+        write_json(run_dir, name, document_of(loaded.state), sync=True)
+    for step_id in loaded.state.steps:
+        write_json(
+            run_dir,
+            rundir.step_document(step_id),
+            projections.step_document(loaded.state, step_id),
+            sync=True,
+        )
+    _write_ledgers(run_dir)
+    alive = liveness.is_alive(loaded.state.opened.get("controller"))
+    summary = projections.recovery_summary(loaded.state, now, loaded.live, alive=alive, exists=loaded.exists)
+    write_text(run_dir, rundir.RECOVERY_SUMMARY, summary, sync=True)
+    write_json(run_dir, rundir.STATUS, status_of(loaded, now), sync=True)
+    return loaded
+
+
+def _write_ledgers(run_dir: Path) -> None:
+    """Write the command and transfer ledgers from the journal's records."""
+    commands, transfers = bytearray(), bytearray()
+    for _number, record, _torn in journal.lines(run_dir / rundir.EVENTS):
+        if record is None:
+            continue
+        if record["kind"] == "command":
+            commands += journal.encode(projections.command_line(record))
+        elif record["kind"] == "transfer":
+            transfers += journal.encode(projections.transfer_line(record))
+    for name, content in ((rundir.COMMAND_LEDGER, commands), (rundir.TRANSFER_LEDGER, transfers)):
+        write_text(run_dir, name, content.decode(), sync=True)

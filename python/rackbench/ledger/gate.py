@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a step may run now, and if not, why: the one place that decides it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rackbench.errors import RackbenchError
+from rackbench.ledger import steps
+
+if TYPE_CHECKING:
+    from rackbench.ledger.state import RunState
+
+# A readiness status that keeps an adapter from running, and the failure code of it.
+BLOCKING = {
+    "runtime_missing": "runtime_missing",
+    "packaging_blocked": "packaging_blocked",
+    "unreachable": "host_unreachable",
+}
+_CHANGE_THE_TARGET = frozenset({"execute", "collect", "publish"})
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Why a step is skipped; `failure` is set when this very step could have run and something is wrong."""
+
+    reason: str
+    failure: dict[str, Any] | None = None
+
+
+def obstacle(state: RunState, step_id: str) -> Obstacle | None:
+    """Return what keeps a step from running, or None. Raises `RackbenchError("illegal_transition")` for no such step."""
+    if step_id not in state.steps:
+        raise RackbenchError("illegal_transition", f"The run has no step {step_id}.", where=step_id)
+    step = state.steps[step_id].step
+    if state.check and step.phase in _CHANGE_THE_TARGET:
+        return Obstacle("a dry run starts nothing on the target")
+    if reason := steps.blocked_reason(
+        step, state.step_states(), execution_began=state.execution_began(step.adapter)
+    ):
+        return Obstacle(reason)
+    if step.phase == "stage" and step.adapter is not None:
+        return _not_ready(state, step.adapter)
+    return None
+
+
+def _not_ready(state: RunState, adapter: str) -> Obstacle | None:
+    readiness = state.readiness.get(adapter) or {}
+    code = BLOCKING.get(str(readiness.get("status")))
+    if code is None:
+        return None
+    message = str(readiness.get("message") or f"{adapter} is not ready: {readiness.get('status')}.")
+    install = readiness.get("install_command")
+    failure = RackbenchError(
+        code, message, where=state.host, next_command=install if isinstance(install, str) else None
+    )
+    return Obstacle(message, failure.as_dict())

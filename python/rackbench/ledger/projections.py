@@ -1,0 +1,513 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The documents of a run directory as pure functions of the folded journal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rackbench.clock import parse_utc, utc_text
+from rackbench.errors import INTERRUPTED, OUR_FAULT
+from rackbench.ledger import alerts, monitoring, outcome, rundir, steps
+from rackbench.ledger import state as states
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from rackbench.ledger.state import ExecutionState, RunState, StepState, TaskCounts
+
+
+@dataclass(frozen=True)
+class Health:
+    """How whole the journal was when it was read."""
+
+    missing: bool = False
+    torn: bool = False
+    bad_lines: tuple[int, ...] = ()
+
+
+def status_document(
+    state: RunState,
+    now: datetime,
+    live: monitoring.Live | None = None,
+    *,
+    alive: bool | None = None,
+    exists: Callable[[str], bool] = lambda _path: False,
+    health: Health | None = None,
+) -> dict[str, Any]:
+    """Return status.json: where the run stands at `now`.
+
+    `live` holds the newest beat of each running execution, `alive` whether the controller lives (None: not known),
+    `exists` whether a path relative to the run directory is there, `health` how whole the journal was.
+    """
+    return {
+        "schema": "rackbench.status/1.0",
+        "run_id": state.run_id,
+        "host": state.host,
+        "run_dir": state.run_dir,
+        "at": utc_text(now),
+        "state": monitoring.run_state(state, alive),
+        "exit_status": exit_status(state, alive=alive),
+        "check": state.check,
+        "benchmarks": state.benchmarks,
+        "phases": list(state.opened.get("phases") or ()),
+        "parent": state.opened.get("parent"),
+        "worker": state.opened.get("worker"),
+        "opened_at": state.opened_at,
+        "closed_at": state.closed["at"] if state.closed else None,
+        "elapsed_s": _elapsed(state, now),
+        "last_event": dict(state.last) if state.last else None,
+        "last_step_begun": state.last_began,
+        "position": _position(state, alive=alive),
+        "progress": _progress(state, live or {}, now),
+        "steps": [_step_row(entry) for entry in state.steps.values()],
+        "executions": [_execution_row(entry) for entry in state.executions.values()],
+        "readiness": {
+            adapter: {
+                name: entry.get(name) for name in ("status", "status_basis", "message", "install_command")
+            }
+            for adapter, entry in state.readiness.items()
+        },
+        "packaging": {adapter: _packaging_row(entry) for adapter, entry in state.packaging.items()},
+        "results": headline_rows(state),
+        "publish": {
+            adapter: {name: entry.get(name) for name in ("state", "target", "reason")}
+            for adapter, entry in state.publish.items()
+        },
+        "exports": list(state.exports),
+        "artifacts": {
+            "count": len(state.artifacts),
+            "bytes": sum(int(entry.get("bytes") or 0) for entry in state.artifacts.values()),
+        },
+        "transfers": {
+            direction: {
+                "count": totals.count,
+                "reused": totals.reused,
+                "bytes": totals.bytes,
+                "seconds": round(totals.seconds, 3),
+            }
+            for direction, totals in state.transfers.items()
+        },
+        "commands": {
+            place: {"count": totals.count, "failed": totals.failed, "seconds": round(totals.seconds, 3)}
+            for place, totals in state.commands.items()
+        },
+        "tasks": task_counts(state.tasks),
+        "overhead": overhead(state, now, live or {}),
+        "monitoring": monitoring.monitoring_block(state, now, live, alive),
+        "alerts": alerts.alerts_block(state, now, live, alive, exists),
+        "ledger": _ledger_row(state, health or Health()),
+    }
+
+
+def exit_status(state: RunState, *, alive: bool | None = None) -> int | None:
+    """Return what `rackbench` exits with for this run: 0, 1, 3 or 4; 130 if interrupted; None while it runs."""
+    name = monitoring.run_state(state, alive)
+    if name == "interrupted":
+        return INTERRUPTED
+    if state.closed is None:
+        return None
+    if state.incomplete is not None:
+        return OUR_FAULT
+    told = state.closed.get("exit_status")
+    if type(told) is int:
+        return told
+    return outcome.outcome_of(state).exit_status
+
+
+def headline_rows(state: RunState) -> list[dict[str, Any]]:
+    """Return one row for each headline number: adapter, execution, family, repeat, status, label, value, unit."""
+    rows: list[dict[str, Any]] = []
+    for execution, result in state.results.items():
+        of = {
+            "adapter": result.get("adapter"),
+            "execution": execution,
+            "family": result.get("family"),
+            "repeat": result.get("repeat"),
+            "status": result.get("status"),
+        }
+        rows.extend(
+            {**of, "label": line.get("label"), "value": line.get("value"), "unit": line.get("unit")}
+            for line in result.get("headline") or ()
+        )
+    return rows
+
+
+def overhead(state: RunState, now: datetime, live: monitoring.Live) -> dict[str, Any]:
+    """Return where the time went (s): for each phase wall, benchmark and the rest, and how many tasks it took."""
+    phases: dict[str, dict[str, Any]] = {}
+    for entry in state.steps.values():
+        if entry.state == steps.PENDING:
+            continue
+        row = phases.setdefault(
+            entry.step.phase,
+            {
+                "phase": entry.step.phase,
+                "wall_s": 0.0,
+                "benchmark_s": 0.0,
+                "rest_s": 0.0,
+                "tasks": 0,
+                "remote": 0,
+            },
+        )
+        row["wall_s"] += _step_seconds(entry, now) or 0.0
+        row["tasks"] += entry.tasks.total
+        row["remote"] += entry.tasks.remote
+    benchmark = sum(_execution_seconds(entry, now, live) for entry in state.executions.values())
+    if "execute" in phases:
+        phases["execute"]["benchmark_s"] = benchmark
+    for row in phases.values():
+        row["rest_s"] = round(max(0.0, row["wall_s"] - row["benchmark_s"]), 3)
+        row["wall_s"], row["benchmark_s"] = round(row["wall_s"], 3), round(row["benchmark_s"], 3)
+    wall = _elapsed(state, now) or 0.0
+    inside = sum(row["wall_s"] for row in phases.values())
+    return {
+        "wall_s": wall,
+        "benchmark_s": round(benchmark, 3),
+        "rest_s": round(max(0.0, wall - benchmark), 3),
+        "between_steps_s": round(max(0.0, wall - inside), 3),
+        "tasks": state.tasks.total,
+        "remote": state.tasks.remote,
+        "phases": [phases[name] for name in steps.PHASES if name in phases],
+    }
+
+
+def task_counts(counts: TaskCounts) -> dict[str, Any]:
+    """Return task counters as they stand in documents."""
+    return {
+        **{name: getattr(counts, name) for name in states.TASK_STATUSES},
+        "remote": counts.remote,
+        "seconds": round(counts.seconds, 3),
+    }
+
+
+def run_manifest(state: RunState) -> dict[str, Any]:
+    """Return run_manifest.json: what was asked for, by whom, on what, with which versions, and how it ended."""
+    opened = state.opened
+    return {
+        "schema": "rackbench.run-manifest/1.0",
+        "run_id": state.run_id,
+        "host": state.host,
+        "run_dir": state.run_dir,
+        "check": state.check,
+        "opened_at": state.opened_at,
+        "closed_at": state.closed["at"] if state.closed else None,
+        "outcome": state.closed.get("outcome") if state.closed else None,
+        "exit_status": exit_status(state),
+        "benchmarks": state.benchmarks,
+        "phases": list(opened.get("phases") or ()),
+        "options": state.options,
+        "parent": opened.get("parent"),
+        "worker": opened.get("worker"),
+        "controller": opened.get("controller") or {},
+        "versions": opened.get("versions") or {},
+        "project": opened.get("project") or {},
+        "inventory": opened.get("inventory") or {},
+        "steps": [entry.step.as_dict() for entry in state.steps.values()],
+        "executions": opened.get("executions") or {},
+        "platform": dict(state.platform),
+        "packaging": {adapter: _packaging_row(entry) for adapter, entry in state.packaging.items()},
+        "documents": {
+            "journal": rundir.EVENTS,
+            "status": rundir.STATUS,
+            "artifacts": rundir.ARTIFACT_MANIFEST,
+            "commands": rundir.COMMAND_LEDGER,
+            "transfers": rundir.TRANSFER_LEDGER,
+            "publish": rundir.PUBLISH_LEDGER,
+            "inventory": rundir.INVENTORY_SNAPSHOT,
+            "recovery": rundir.RECOVERY_SUMMARY,
+            "steps": rundir.STEPS,
+        },
+    }
+
+
+def artifact_manifest(state: RunState) -> dict[str, Any]:
+    """Return artifact_manifest.json: every file that a step made, with kind, size and digest."""
+    return {
+        "schema": "rackbench.artifact-manifest/1.0",
+        "run_id": state.run_id,
+        "host": state.host,
+        "count": len(state.artifacts),
+        "bytes": sum(int(entry.get("bytes") or 0) for entry in state.artifacts.values()),
+        "artifacts": [
+            {
+                "path": path,
+                "kind": entry.get("artifact_kind"),
+                "bytes": entry.get("bytes"),
+                "sha256": entry.get("sha256"),
+                "step": entry.get("step"),
+                "execution": entry.get("execution"),
+                "publishable": bool(entry.get("publishable")),
+                "at": entry.get("at"),
+            }
+            for path, entry in state.artifacts.items()
+        ],
+    }
+
+
+def publish_ledger(state: RunState) -> dict[str, Any]:
+    """Return publish_ledger.json: how far each adapter's results came on their way out."""
+    return {
+        "schema": "rackbench.publish-ledger/1.0",
+        "run_id": state.run_id,
+        "host": state.host,
+        "adapters": [
+            {
+                "adapter": adapter,
+                "state": entry.get("state"),
+                "target": entry.get("target"),
+                "reason": entry.get("reason"),
+                "at": entry.get("at"),
+            }
+            for adapter, entry in state.publish.items()
+        ],
+    }
+
+
+def host_inventory_snapshot(state: RunState) -> dict[str, Any]:
+    """Return host_inventory_snapshot.json: where the host came from and what it turned out to be."""
+    return {
+        "schema": "rackbench.host-inventory-snapshot/1.0",
+        "run_id": state.run_id,
+        "host": state.host,
+        "opened_at": state.opened_at,
+        "inventory": state.opened.get("inventory") or {},
+        "platform": dict(state.platform),
+    }
+
+
+def step_document(state: RunState, step_id: str) -> dict[str, Any]:
+    """Return state/steps/<step_id>.json. Raises `KeyError` for a step that the run does not have."""
+    entry = state.steps[step_id]
+    executes = entry.step.phase == "execute"
+    return {
+        "schema": "rackbench.step/1.0",
+        "run_id": state.run_id,
+        "host": state.host,
+        **entry.step.as_dict(),
+        "state": entry.state,
+        "began_at": entry.began_at,
+        "ended_at": entry.ended_at,
+        "duration_s": entry.duration_s,
+        "reason": entry.reason,
+        "failure": dict(entry.failure) if entry.failure else None,
+        "tasks": task_counts(entry.tasks),
+        "artifacts": list(entry.artifacts),
+        "executions": [
+            _execution_row(one)
+            for one in state.executions.values()
+            if executes and one.adapter == entry.step.adapter
+        ],
+    }
+
+
+def command_line(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the line of command_ledger.jsonl for a `command` record of the journal."""
+    return _ledger_line(
+        "rackbench.command/1.0",
+        record,
+        ("argv", "rc", "signal", "where", "duration_s", "step", "execution", "log"),
+    )
+
+
+def transfer_line(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the line of transfer_ledger.jsonl for a `transfer` record of the journal."""
+    return _ledger_line(
+        "rackbench.transfer/1.0",
+        record,
+        ("direction", "source", "destination", "bytes", "sha256", "duration_s", "reused", "step"),
+    )
+
+
+def recovery_summary(
+    state: RunState,
+    now: datetime,
+    live: monitoring.Live | None = None,
+    *,
+    alive: bool | None = None,
+    exists: Callable[[str], bool] = lambda _path: False,
+) -> str:
+    """Return recovery_summary.md: for a person who finds this directory and asks what to do next."""
+    primary = alerts.alerts_block(state, now, live, alive, exists)["primary"]
+    name = monitoring.run_state(state, alive)
+    lines = [
+        f"# {state.run_id or 'Unknown run'}",
+        "",
+        f"- State: {name}",
+        f"- Last step begun: {state.last_began or 'none'}",
+    ]
+    for entry in state.steps.values():
+        reason = entry.reason or (entry.failure or {}).get("message")
+        lines.append(f"- {entry.step.step_id}: {entry.state}" + (f" ({reason})" if reason else ""))
+    lines.append("")
+    if primary is None:
+        return "\n".join([*lines, "Nothing needs to be done.", ""])
+    lines += [
+        "## Next",
+        "",
+        f"- Alert: {primary['message']} [{primary['code']}]",
+        f"- Do: {primary['next_action']}",
+    ]
+    for title, key in (
+        ("Install", "next_install_command"),
+        ("Run", "next_command"),
+        ("Look", "next_diagnostic_command"),
+        ("Read", "next_path"),
+    ):
+        if primary[key]:
+            lines.append(f"- {title}: `{primary[key]}`")
+    return "\n".join([*lines, ""])
+
+
+def _ledger_line(schema: str, record: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "schema": schema,
+        "seq": record.get("seq"),
+        "at": record.get("at"),
+        **{name: record.get(name) for name in names},
+    }
+
+
+def _elapsed(state: RunState, now: datetime) -> float | None:
+    """Return the seconds from opening to closing, by the monotonic clock when both were seen by it."""
+    if state.closed is None:
+        return monitoring.seconds_since(state.opened_at, now)
+    if (
+        state.opened_mono is not None
+        and state.closed_mono is not None
+        and state.closed_mono >= state.opened_mono
+    ):
+        return round(state.closed_mono - state.opened_mono, 3)
+    try:
+        return monitoring.seconds_since(state.opened_at, parse_utc(str(state.closed["at"])))
+    except ValueError:
+        return None
+
+
+def _step_seconds(entry: StepState, now: datetime) -> float | None:
+    if entry.state == steps.RUNNING:
+        return monitoring.seconds_since(entry.began_at, now)
+    return entry.duration_s
+
+
+def _execution_seconds(entry: ExecutionState, now: datetime, live: monitoring.Live) -> float:
+    if entry.state == states.RUNNING:
+        beat = monitoring.latest_beat(entry, live) or {}
+        told = beat.get("elapsed_s")
+        return (
+            float(told)
+            if isinstance(told, (int, float))
+            else monitoring.seconds_since(entry.began_at, now) or 0.0
+        )
+    return float(entry.duration_s or 0.0)
+
+
+def _position(state: RunState, *, alive: bool | None) -> dict[str, Any] | None:
+    active = state.active_step
+    if active is None or monitoring.run_state(state, alive) not in {"running", "interrupted"}:
+        return None
+    order = list(state.steps)
+    task = next(reversed(state.open_tasks.values()), None)
+    return {
+        "step": active.step.step_id,
+        "adapter": active.step.adapter,
+        "phase": active.step.phase,
+        "number": order.index(active.step.step_id) + 1,
+        "of": len(order),
+        "began_at": active.began_at,
+        "task": task.task or task.action if task else None,
+        "task_began_at": task.at if task else None,
+    }
+
+
+def _progress(state: RunState, live: monitoring.Live, now: datetime) -> dict[str, Any] | None:
+    active = state.active_executions
+    if not active or state.closed is not None:
+        return None
+    entry = active[-1]
+    beat = monitoring.latest_beat(entry, live) or {}
+    done, total = beat.get("done"), beat.get("total")
+    percent = None
+    if isinstance(done, (int, float)) and isinstance(total, (int, float)) and total > 0:
+        percent = round(min(100.0, 100.0 * done / total), 1)
+    return {
+        "execution": entry.execution,
+        "adapter": entry.adapter,
+        "family": entry.family,
+        "repeat": entry.repeat,
+        "done": done,
+        "total": total,
+        "unit": beat.get("unit"),
+        "label": beat.get("label"),
+        "percent": percent,
+        "elapsed_s": round(_execution_seconds(entry, now, live), 3),
+        "time_limit_s": entry.time_limit_s,
+        "at": beat.get("at") or entry.began_at,
+    }
+
+
+def _step_row(entry: StepState) -> dict[str, Any]:
+    return {
+        "step_id": entry.step.step_id,
+        "adapter": entry.step.adapter,
+        "phase": entry.step.phase,
+        "state": entry.state,
+        "began_at": entry.began_at,
+        "duration_s": entry.duration_s,
+        "reason": entry.reason,
+        "code": (entry.failure or {}).get("code"),
+        "message": (entry.failure or {}).get("message"),
+    }
+
+
+def _execution_row(entry: ExecutionState) -> dict[str, Any]:
+    return {
+        "execution": entry.execution,
+        "adapter": entry.adapter,
+        "family": entry.family,
+        "repeat": entry.repeat,
+        "state": entry.state,
+        "outcome": entry.outcome,
+        "rc": entry.rc,
+        "signal": entry.signal,
+        "duration_s": entry.duration_s,
+        "job_dir": entry.job_dir,
+    }
+
+
+def _packaging_row(decision: Mapping[str, Any]) -> dict[str, Any]:
+    chosen = decision.get("chosen")
+    fields = chosen if isinstance(chosen, dict) else {}
+    return {
+        "basis": decision.get("basis"),
+        **{name: fields.get(name) for name in ("path", "source", "sha256", "size")},
+    }
+
+
+def _ledger_row(state: RunState, health: Health) -> dict[str, Any]:
+    problems = []
+    if health.missing:
+        problems.append(f"{rundir.EVENTS} is missing.")
+    if health.torn:
+        problems.append(f"The last line of {rundir.EVENTS} is torn; the record in it is lost.")
+    if health.bad_lines:
+        problems.append(f"{len(health.bad_lines)} lines of {rundir.EVENTS} are no records.")
+    if state.missing_records:
+        problems.append(f"{state.missing_records} records are missing from the numbering.")
+    if state.illegal_transitions:
+        problems.append(f"{state.illegal_transitions} illegal changes of a step's state were not followed.")
+    if state.unusable_records:
+        problems.append(f"{state.unusable_records} records could not be used.")
+    if state.incomplete is not None:
+        problems.append("Ansible counted other tasks than the ledger saw.")
+    return {
+        "complete": not problems,
+        "torn": health.torn,
+        "bad_lines": list(health.bad_lines[:20]),
+        "missing_records": state.missing_records,
+        "illegal_transitions": state.illegal_transitions,
+        "unusable_records": state.unusable_records,
+        "incomplete": dict(state.incomplete) if state.incomplete else None,
+        "problems": problems,
+    }

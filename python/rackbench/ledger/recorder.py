@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one writer of a run's journal, ledgers and projections, as the callback drives it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from rackbench import clock
+from rackbench.errors import RackbenchError
+from rackbench.ledger import documents, journal, projections, rundir, steps
+from rackbench.ledger import state as states
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+# A status document at most this often, and all open runs together at most so many a second.
+STATUS_INTERVAL_S = 0.25
+STATUS_WRITES_PER_S = 20.0
+# The journal keeps at most one beat of an execution in this time; status shows each one at once.
+BEAT_INTERVAL_S = 5.0
+
+# Which document a record changes. Those named here are written at the next step border.
+_CHANGES: dict[str, tuple[str, ...]] = {
+    "run.opened": tuple(documents.STATIC),
+    "platform": (rundir.RUN_MANIFEST, rundir.INVENTORY_SNAPSHOT),
+    "packaging": (rundir.RUN_MANIFEST,),
+    "artifact": (rundir.ARTIFACT_MANIFEST,),
+    "publish": (rundir.PUBLISH_LEDGER,),
+    "run.closed": (rundir.RUN_MANIFEST,),
+    "ledger.incomplete": (rundir.RUN_MANIFEST,),
+}
+_BORDERS = frozenset({"run.opened", "step.began", "step.ended", "run.closed", "ledger.incomplete"})
+
+
+def status_interval(open_runs: int) -> float:
+    """Return the least seconds between two status documents of one run when so many runs are open."""
+    return max(STATUS_INTERVAL_S, open_runs / STATUS_WRITES_PER_S)
+
+
+class Recorder:
+    """Appends to one run's journal, keeps its state, and writes its documents when they are due.
+
+    `record` is quick: one write and one step of the fold. Documents are written at step borders; `status.json` in
+    between by `tick`, which another thread may call. After a failed write every call raises the same failure.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        """Open the journal of a run directory and fold what it holds.
+
+        Raises `RackbenchError("ledger_write_failed")`, or `not_a_run_directory` when it cannot be read.
+        """
+        self.run_dir = run_dir
+        self._lock = threading.RLock()
+        self._failure: RackbenchError | None = None
+        self._journal = journal.JournalWriter(run_dir / rundir.EVENTS)
+        self._ledgers: dict[str, int] = {}
+        try:
+            for name in (rundir.COMMAND_LEDGER, rundir.TRANSFER_LEDGER):
+                self._ledgers[name] = _open_ledger(run_dir / name)
+            self.state = documents.load(run_dir).state
+        except BaseException:
+            self.close()
+            raise
+        self._dirty: set[str] = set()
+        self._status_due = False
+        self._status_written = float("-inf")
+        self._beats: dict[str, _Beat] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether the run was opened and not closed."""
+        return bool(self.state.opened) and self.state.closed is None
+
+    def record(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """Append one record, apply it, and at a step border write the documents that changed.
+
+        A field `step` that the kind has and the caller leaves out is the step that is running. Raises `RackbenchError`:
+        `ledger_write_failed`, or `illegal_transition` for a step that may not change so (nothing is recorded then).
+        """
+        with self._lock:
+            self._check()
+            if kind in {"step.began", "step.ended"}:
+                self._check_step(kind, fields)
+            elif fields.get("step") is None and "step" in journal.KINDS[kind]:
+                active = self.state.active_step
+                fields["step"] = active.step.step_id if active else None
+            try:
+                return self._record(kind, fields)
+            except RackbenchError as error:
+                self._failure = error
+                raise
+
+    def tick(self, now_mono: float, interval_s: float) -> bool:
+        """Fold in changed live beats, and write status.json when it is due; return whether it was written.
+
+        `interval_s` is the least time between two of them. Raises `RackbenchError("ledger_write_failed")`.
+        """
+        with self._lock:
+            if self._failure is not None or not self.is_open:
+                return False
+            try:
+                self._read_beats(now_mono)
+                if not self._status_due or now_mono - self._status_written < interval_s:
+                    return False
+                self._write_status()
+            except RackbenchError as error:
+                self._failure = error
+                raise
+            return True
+
+    def close(self) -> None:
+        """Close the files. What is not written yet can be computed from the journal at any time."""
+        with self._lock:
+            self._journal.close()
+            for handle in self._ledgers.values():
+                os.close(handle)
+            self._ledgers.clear()
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _check_step(self, kind: str, fields: Mapping[str, Any]) -> None:
+        step_id = str(fields.get("step"))
+        if step_id not in self.state.steps:
+            raise RackbenchError("illegal_transition", f"The run has no step {step_id}.", where=step_id)
+        new = steps.RUNNING if kind == "step.began" else str(fields.get("state"))
+        steps.check_transition(step_id, self.state.steps[step_id].state, new)
+
+    def _record(self, kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        border = kind in _BORDERS
+        record = self._journal.append(kind, fields, sync=border)
+        states.apply(self.state, record)
+        if kind == "command":
+            self._append(rundir.COMMAND_LEDGER, projections.command_line(record))
+        elif kind == "transfer":
+            self._append(rundir.TRANSFER_LEDGER, projections.transfer_line(record))
+        self._dirty.update(_CHANGES.get(kind, ()))
+        self._status_due = True
+        if border:
+            self._write_border(kind, record)
+        return record
+
+    def _append(self, name: str, line: Mapping[str, Any]) -> None:
+        data = journal.encode(line)
+        try:
+            journal.write_whole(self._ledgers[name], data)
+        except OSError as error:
+            raise journal.write_failed(self.run_dir / name, error) from error
+
+    def _write_border(self, kind: str, record: Mapping[str, Any]) -> None:
+        if kind in {"step.began", "step.ended"}:
+            step_id = str(record["step"])
+            document = projections.step_document(self.state, step_id)
+            documents.write_json(
+                self.run_dir, rundir.step_document(step_id), document, sync=kind == "step.ended"
+            )
+        closes = kind in {"run.closed", "ledger.incomplete"}
+        if kind in {"step.ended", "run.closed", "run.opened", "ledger.incomplete"}:
+            for name in sorted(self._dirty):
+                document = documents.STATIC[name](self.state)
+                documents.write_json(self.run_dir, name, document, sync=kind != "run.opened")
+            self._dirty.clear()
+            self._write_summary(sync=closes)
+        self._write_status(sync=closes)
+
+    def _write_summary(self, *, sync: bool) -> None:
+        summary = projections.recovery_summary(
+            self.state, clock.utc_now(), self._live(), alive=True, exists=self._exists
+        )
+        documents.write_text(self.run_dir, rundir.RECOVERY_SUMMARY, summary, sync=sync)
+
+    def _write_status(self, *, sync: bool = False) -> None:
+        document = projections.status_document(
+            self.state, clock.utc_now(), self._live(), alive=True, exists=self._exists
+        )
+        documents.write_json(self.run_dir, rundir.STATUS, document, sync=sync)
+        self._status_written = clock.monotonic()
+        self._status_due = False
+
+    def _exists(self, path: str) -> bool:
+        return documents.exists_in(self.run_dir, path)
+
+    def _live(self) -> dict[str, dict[str, Any]]:
+        return {name: beat.document for name, beat in self._beats.items() if beat.document}
+
+    def _read_beats(self, now_mono: float) -> None:
+        active = [one.execution for one in self.state.active_executions]
+        for name in [name for name in self._beats if name not in active]:
+            del self._beats[name]
+        for name in active:
+            beat = self._beats.setdefault(name, _Beat())
+            self._status_due |= beat.read(self.run_dir / rundir.live_document(name))
+            if beat.unrecorded and now_mono - beat.recorded_mono >= BEAT_INTERVAL_S:
+                self._record("execution.beat", {**beat.document, "execution": name})
+                beat.unrecorded, beat.recorded_mono = False, now_mono
+
+
+class _Beat:
+    """The newest live beat of an execution, and whether the journal has it."""
+
+    def __init__(self) -> None:
+        self.document: dict[str, Any] = {}
+        self.unrecorded = False
+        self.recorded_mono = float("-inf")
+        self._mtime_ns = 0
+
+    def read(self, path: Path) -> bool:
+        """Read the live document if its file is new; return whether the target's own time in it went on."""
+        try:
+            mtime_ns = path.stat().st_mtime_ns
+            if mtime_ns == self._mtime_ns:
+                return False
+            self._mtime_ns = mtime_ns
+            beat = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return False
+        if not isinstance(beat, dict) or beat.get("at_target") == self.document.get("at_target", object()):
+            return False
+        self.document = {**beat, "at": clock.utc_text(clock.utc_now())}
+        self.unrecorded = True
+        return True
+
+
+def _open_ledger(path: Path) -> int:
+    """Open an append-only ledger; a torn last line of it is cut off, since the journal has the record."""
+    try:
+        if path.exists():
+            data = path.read_bytes()
+            os.truncate(path, data.rfind(b"\n") + 1)
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise journal.write_failed(path, error) from error
+
+
+class Recorders:
+    """The recorders of all runs of one playbook, by host."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._by_host: dict[str, Recorder] = {}
+
+    def open(self, host: str, run_dir: Path) -> Recorder:
+        """Open a run of a host; an earlier one of the same host is left as it is. Raises as `Recorder` does."""
+        earlier = self._by_host.pop(host, None)
+        if earlier is not None:
+            earlier.close()
+        self._by_host[host] = Recorder(run_dir)
+        return self._by_host[host]
+
+    def get(self, host: str) -> Recorder | None:
+        """Return the recorder of a host whose run is open, or None."""
+        recorder = self._by_host.get(host)
+        return recorder if recorder is not None and recorder.is_open else None
+
+    def items(self) -> Iterable[tuple[str, Recorder]]:
+        """Return hosts and their recorders, of closed runs too."""
+        return list(self._by_host.items())
+
+    def tick(self) -> None:
+        """Write the status documents that are due. Raises `RackbenchError("ledger_write_failed")`."""
+        waiting = [recorder for _host, recorder in self.items() if recorder.is_open]
+        interval = status_interval(len(waiting))
+        now = clock.monotonic()
+        for recorder in waiting:
+            recorder.tick(now, interval)
+
+    def close(self) -> None:
+        """Close the files of all runs."""
+        for recorder in self._by_host.values():
+            with contextlib.suppress(OSError):
+                recorder.close()
+        self._by_host.clear()

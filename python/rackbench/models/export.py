@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`exports/results.json`: the results of a run with everything that is needed to compare them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from rackbench.models.common import Document, Model
+from rackbench.models.result import MetricEntry
+
+
+class ExportedExecution(Model):
+    """One execution: what ran, in which bundle, and what came out."""
+
+    execution: str
+    adapter: str
+    family: str | None
+    repeat: int | None
+    outcome: str | None
+    status: str | None
+    benchmark: dict[str, Any] | None
+    bundle: dict[str, Any] | None
+    started_at: str | None
+    duration_s: float | None
+    headline: list[dict[str, Any]]
+    metrics: list[MetricEntry]
+    checks: list[dict[str, Any]]
+    skipped: list[dict[str, Any]]
+    path: str | None
+    problem: str | None = Field(description="why the result could not be read")
+
+
+class Export(Document):
+    """The whole file."""
+
+    KIND: ClassVar[str] = "export"
+
+    run_id: str | None
+    host: str | None
+    run_dir: str | None
+    opened_at: str | None
+    check: bool
+    versions: dict[str, Any]
+    project: dict[str, Any]
+    platform: dict[str, Any]
+    executions: list[ExportedExecution]

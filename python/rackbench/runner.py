@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starting the project's ``run.yml`` through ansible-runner, as CI does: one path into a run, whoever starts it.
+
+ansible-runner wants a private data directory. Ours is temporary, mode 0700, and gone afterwards: the truth about a
+run is in its run directory, and the environment that ansible-runner writes down is nobody's business.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rackbench.errors import BLOCKED, FAILURES, INTERRUPTED, OUR_FAULT, RackbenchError
+
+PLAN = "rackbench.lab.plan"
+# How long ansible-runner may wait before it looks at our wish to leave, in seconds.
+_POLL_S = 1
+# What Ansible exits with when its user interrupted it.
+_ANSIBLE_INTERRUPTED = 99
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run. `hosts` is an Ansible limit; empty settings mean that the project's own hold."""
+
+    hosts: str
+    benchmarks: str = ""
+    families: str = ""
+    phases: str = ""
+    repeats: int | None = None
+    check: bool = False
+    extra_vars: tuple[str, ...] = ()
+    inventories: tuple[str, ...] = ()
+    verbosity: int = 0
+
+    def arguments(self) -> list[str]:
+        """Return the command line after ``ansible-playbook run.yml``."""
+        arguments = ["--limit", self.hosts]
+        for inventory in self.inventories:
+            arguments += ["--inventory", inventory]
+        settings = {
+            "lab_benchmarks": self.benchmarks,
+            "lab_families": self.families,
+            "lab_phases": self.phases,
+            "lab_repeats": self.repeats,
+        }
+        chosen = {name: value for name, value in settings.items() if value}
+        if chosen:
+            arguments += ["--extra-vars", json.dumps(chosen)]
+        for extra in self.extra_vars:
+            arguments += ["--extra-vars", extra]
+        if self.check:
+            arguments.append("--check")
+        if self.verbosity:
+            arguments.append("-" + "v" * self.verbosity)
+        return arguments
+
+
+@dataclass
+class Outcome:
+    """How the play ended: Ansible's exit code, the run directory of each host, failures outside of any run."""
+
+    rc: int = 0
+    run_dirs: dict[str, Path] = field(default_factory=dict)
+    failures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    interrupted: bool = False
+    last_output: list[str] = field(default_factory=list)
+
+    def exit_status(self) -> int:
+        """Return what ``rackbench run`` exits with: the worst of what the ledgers say, never Ansible's own code.
+
+        Raises `RackbenchError("ansible_failed")` when Ansible stopped before our plan was asked.
+        """
+        from rackbench.ledger import documents
+
+        worst = INTERRUPTED if self.interrupted or self.rc == _ANSIBLE_INTERRUPTED else 0
+        for failure in self.failures.values():
+            worst = max(worst, FAILURES[failure["code"]].exit_status if failure["code"] in FAILURES else OUR_FAULT)
+        for run_dir in self.run_dirs.values():
+            closed = documents.load(run_dir).state.closed
+            worst = max(worst, int(closed.get("exit_status") or 0) if closed else BLOCKED)
+        if worst == 0 and self.rc != 0:
+            if self.run_dirs:
+                return OUR_FAULT
+            raise RackbenchError(
+                "ansible_failed",
+                f"ansible-playbook ended with exit code {self.rc} before any run began.",
+                detail="\n".join(self.last_output[-5:]) or None,
+                next_command="ansible-inventory --graph",
+            )
+        return worst
+
+
+def run_play(project: Path, request: Request, *, quiet: bool, say: Callable[[str], None]) -> Outcome:
+    """Run the project's ``run.yml`` and return how it ended; its console output is streamed unless `quiet`.
+
+    The first Ctrl-C is handed to Ansible, which ends in order (a job on a target runs on); the second kills the play.
+    `say` is told so, one sentence at a time.
+    """
+    import ansible_runner
+
+    outcome = Outcome()
+    interrupts = _Interrupts(say)
+    live = sys.stdout.isatty() and not quiet
+    environment = {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "ANSIBLE_CONFIG": str(project / "ansible.cfg"),
+        "ANSIBLE_STDOUT_CALLBACK": "rackbench.lab.console",
+        # ansible-runner would switch the check of host keys off.
+        "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
+        # Ansible writes to a pseudo-terminal here, so it cannot see by itself whether a person looks at it.
+        "RACKBENCH_CONSOLE_LIVE": "1" if live else "0",
+    }
+    if not live or os.environ.get("NO_COLOR"):
+        environment["ANSIBLE_NOCOLOR"] = "1"
+
+    def on_event(event: dict[str, Any]) -> bool:
+        interrupts.child = interrupts.child or event.get("pid")
+        _read_event(event, outcome)
+        return False  # nothing of the event is kept on disk
+
+    with tempfile.TemporaryDirectory(prefix="rackbench-") as private, interrupts:
+        settings = {
+            "pexpect_timeout": _POLL_S,
+            "suppress_output_file": True,
+            "suppress_ansible_output": quiet,
+        }
+        (Path(private) / "env").mkdir()
+        (Path(private) / "env" / "settings").write_text(json.dumps(settings), encoding="utf-8")
+        runner = ansible_runner.run(
+            private_data_dir=private,
+            host_cwd=str(project),
+            playbook=str(project / "run.yml"),
+            cmdline=shlex.join(request.arguments()),
+            envvars=environment,
+            suppress_env_files=True,
+            quiet=quiet,
+            event_handler=on_event,
+            cancel_callback=lambda: interrupts.leave,
+        )
+    outcome.rc = int(runner.rc or 0)
+    outcome.interrupted = interrupts.count > 0
+    return outcome
+
+
+def _read_event(event: dict[str, Any], outcome: Outcome) -> None:
+    if text := (event.get("stdout") or "").strip():
+        outcome.last_output = [*outcome.last_output[-19:], text]
+    data = event.get("event_data") or {}
+    result = data.get("res")
+    ours = result.get("rackbench") if isinstance(result, dict) else None
+    if not isinstance(ours, dict):
+        return
+    host = str(data.get("host"))
+    if event.get("event") == "runner_on_ok" and data.get("task_action") == PLAN and ours.get("open"):
+        outcome.run_dirs[host] = Path(ours["open"]["run_dir"])
+    elif event.get("event") == "runner_on_failed" and ours.get("failure"):
+        failure = ours["failure"]
+        # Inside a run the ledger tells; without one, or when it broke, this is all there is.
+        if host not in outcome.run_dirs or failure.get("code") == "ledger_write_failed":
+            outcome.failures[host] = failure
+
+
+class _Interrupts:
+    """Ctrl-C, counted: the first asks Ansible to end, the second makes us leave."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.count = 0
+        self.child: int | None = None
+        self.leave = False
+        self._say = say
+        self._before: Any = None
+
+    def __enter__(self) -> None:
+        self._before = signal.signal(signal.SIGINT, self._on_interrupt)
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _on_interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+        if self.count == 1 and self.child:
+            self._say("Ending in order; press Ctrl-C again to leave at once.")
+            os.kill(self.child, signal.SIGINT)
+        else:
+            self._say("Leaving at once; `rackbench status` says where the run stands.")
+            self.leave = True

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read a lab inventory file, with the line of everything in it, and check it before anything is dialled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from rackbench.errors import RackbenchError
+from rackbench.models import lab as models
+from rackbench.transport import references
+from rackbench.transport.references import Place, nearest
+
+KNOWN_HOSTS = "known_hosts.txt"
+
+
+class VaultText(str):
+    """A scalar that was tagged `!vault` in the file: the encrypted text."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """A YAML document with the line on which each place in it begins, lines counted from 1."""
+
+    path: Path
+    content: Any
+    lines: dict[Place, int]
+
+    def line(self, place: Place) -> int:
+        """Return the line of a place, or of the nearest place around it."""
+        while place and place not in self.lines:
+            place = place[:-1]
+        return self.lines.get(place, 1)
+
+    def at(self, place: Place) -> str:
+        """Return `file:line: path`, as error messages begin."""
+        return f"{self.path}:{self.line(place)}: {dotted(place) or 'the file'}"
+
+    def error(self, problems: list[tuple[Place, str]]) -> RackbenchError:
+        """Return the error that lists problems, in the order of their lines."""
+        ordered = sorted(problems, key=lambda problem: self.line(problem[0]))
+        text = "\n".join(f"{self.at(place)}: {reason}" for place, reason in ordered)
+        return RackbenchError("inventory_invalid", text, where=f"{self.path}:{self.line(ordered[0][0])}")
+
+
+def dotted(place: Place) -> str:
+    """Return a place as people write it: `hosts.turind8.transport.hops[0]`."""
+    text = ""
+    for part in place:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader with `!vault`; its nodes are walked for lines before they are made into values."""
+
+
+def _vault(loader: yaml.SafeLoader, node: yaml.Node) -> VaultText:
+    return VaultText(loader.construct_scalar(node))  # type: ignore[arg-type]
+
+
+_Loader.add_constructor("!vault", _vault)
+
+
+def read_source(path: Path) -> Source:
+    """Return the YAML document in `path` with its lines.
+
+    Raises `RackbenchError("inventory_invalid")` for a file that cannot be read, is not YAML, or has a key twice.
+    """
+    try:
+        loader = _Loader(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RackbenchError(
+            "inventory_invalid", f"{path}: cannot be read: {error}", where=str(path)
+        ) from error
+    try:
+        node = loader.get_single_node()
+        lines: dict[Place, int] = {}
+        if node is not None:
+            _walk(node, (), lines, path)
+        content = loader.construct_document(node) if node is not None else None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        _not_yaml(path, error)
+    finally:
+        loader.dispose()
+    return Source(path, content, lines)
+
+
+def _not_yaml(path: Path, error: Exception) -> NoReturn:
+    mark = getattr(error, "problem_mark", None)
+    line = mark.line + 1 if mark is not None else 1
+    reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+    raise RackbenchError(
+        "inventory_invalid", f"{path}:{line}: this is not YAML: {reason}", where=f"{path}:{line}"
+    ) from error
+
+
+def _walk(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) -> None:
+    lines.setdefault(place, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = str(key.value)
+            line = key.start_mark.line + 1
+            inner = (*place, name)
+            if inner in lines:
+                raise RackbenchError(
+                    "inventory_invalid",
+                    f"{path}:{line}: {dotted(inner)}: this key stands twice; the first is on line {lines[inner]}",
+                    where=f"{path}:{line}",
+                )
+            lines[inner] = line
+            _walk(value, inner, lines, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _walk(value, (*place, index), lines, path)
+
+
+@dataclass(frozen=True)
+class LabFile:
+    """A checked lab file. Relative paths in it are relative to `project`."""
+
+    source: Source
+    model: models.Lab
+    project: Path
+
+    @property
+    def path(self) -> Path:
+        """The file itself."""
+        return self.source.path
+
+    @property
+    def known_hosts(self) -> Path:
+        """The lab's own known_hosts: what the file says, or `known_hosts.txt` beside it."""
+        if self.model.known_hosts is None:
+            return self.path.parent / KNOWN_HOSTS
+        return self.resolve(self.model.known_hosts)
+
+    def resolve(self, text: str) -> Path:
+        """Return a path of the file as an absolute one; `~` is the home directory of the user."""
+        return self.project / Path(text).expanduser()
+
+
+def project_of(path: Path) -> Path:
+    """Return the folder that paths in a lab file are relative to: the nearest one above it with an ansible.cfg."""
+    for folder in path.parents:
+        if (folder / "ansible.cfg").is_file():
+            return folder
+    return path.parent
+
+
+def load(path: Path) -> LabFile:
+    """Read and check a lab file: keys, types, references between its parts. Nothing is dialled, no secret is read.
+
+    Raises `RackbenchError("inventory_invalid")`, one line for each problem: file, line, path and what is allowed.
+    """
+    source = read_source(path.absolute())
+    if not isinstance(source.content, dict):
+        raise source.error([((), "a lab file is a mapping with schema, auth_refs, defaults, hops and hosts")])
+    try:
+        model = models.Lab.model_validate(source.content)
+    except ValidationError as error:
+        raise source.error([_problem(item, source) for item in error.errors(include_url=False)]) from error
+    problems = references.problems(model)
+    if problems:
+        raise source.error(problems)
+    return LabFile(source, model, project_of(source.path))
+
+
+def _problem(item: Any, source: Source) -> tuple[Place, str]:
+    place = _real_place(item["loc"], source.content)
+    if item["type"] == "extra_forbidden":
+        return place, f"unknown key; {nearest(str(place[-1]), _allowed(place[:-1], source.content))}"
+    if item["type"] == "missing":
+        return place[:-1] or place, f"the key {place[-1]!r} is missing"
+    if item["type"] == "union_tag_invalid":
+        context = item["ctx"]
+        allowed = [tag.strip(" '") for tag in str(context["expected_tags"]).split(",")]
+        return (*place, "type"), f"unknown type {context['tag']!r}; {nearest(str(context['tag']), allowed)}"
+    if item["type"] == "union_tag_not_found":
+        return place, "the key 'type' is missing"
+    given = repr(item["input"])
+    return place, f"{item['msg']} (given: {given if len(given) <= 60 else given[:57] + '...'})"
+
+
+def _real_place(location: Place, content: Any) -> Place:
+    """Return pydantic's place without the tags of unions and the `[key]` marks, which the file does not have."""
+    place: list[str | int] = []
+    here = content
+    for index, part in enumerate(location):
+        last = index == len(location) - 1
+        if part == "[key]":
+            continue
+        if isinstance(here, dict) and part not in here and not last:
+            continue
+        place.append(part)
+        if isinstance(here, dict):
+            here = here.get(part)
+        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+            here = here[part]
+    return tuple(place)
+
+
+def _allowed(place: Place, content: Any) -> list[str]:
+    here = content
+    for part in place:
+        here = here[part]
+    sections: dict[str, type[BaseModel]] = {
+        "hops": models.Hop,
+        "hosts": models.Host,
+        "defaults": models.Defaults,
+        "retry": models.Retry,
+        "become": models.Become,
+    }
+    tagged: dict[str, type[BaseModel]] = {
+        "password_env": models.PasswordEnv,
+        "command": models.Command,
+        "vault": models.Vault,
+        "key_file": models.KeyFile,
+        "agent": models.Agent,
+        "ssh_config": models.SshConfig,
+        "direct": models.Direct,
+        "jump_chain": models.JumpChain,
+    }
+    if not place:
+        model: type[BaseModel] = models.Lab
+    elif place[0] == "auth_refs" or place[-1] == "transport":
+        model = tagged[here["type"]]
+    else:
+        model = sections.get(str(place[-1])) or sections[str(place[0])]
+    return [field.alias or name for name, field in model.model_fields.items()]
