@@ -51,7 +51,7 @@ def find_python(version: str) -> Path | None:
             [str(name), "-c", "import sys; print(sys.version)"], capture_output=True, text=True
         )
         if done.returncode == 0 and done.stdout.startswith(version + "."):
-            return Path(name)
+            return name
     return None
 
 

@@ -7,7 +7,6 @@ import contextlib
 import time
 import typing as t
 
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR, LabAction
 
 if MISSING is None:
@@ -16,8 +15,8 @@ if MISSING is None:
     from rackbench.ledger import rundir
 
 JOB_SCHEMA = "rackbench.job/1.0"
-# Seconds that each call on the target waits for the end; the last one repeats. Each call costs a connection's round trips and
-# a Python start on the machine that measures, so over ssh they are few.
+# Seconds that each call on the target waits for the end; the last one repeats. Each call costs a connection's round
+# trips and a Python start on the machine that measures, so over ssh they are few.
 LOCAL_WAITS = (1.0, 1.0, 2.0, 3.0, 5.0)
 REMOTE_WAITS = (4.0, 25.0)
 # Pauses in seconds between attempts to reach a host that does not answer: the job lives on without us.
@@ -86,12 +85,21 @@ class ActionModule(LabAction):
         return {
             "state": "started",
             **self._name,
-            "bundle": _adapters.staged_digest(self.state(), adapter),
+            "bundle": self._staged_digest(adapter),
             "job": job,
             "time_limit_s": limit,
             "grace_s": GRACE_S,
             "interval_s": float(execution.get("heartbeat_s") or INTERVAL_S),
         }
+
+    def _staged_digest(self, adapter: str) -> str:
+        """Return the digest of the bundle that the stage step put on the host."""
+        chosen = self.state().packaging.get(adapter, {}).get("chosen")
+        if chosen is None:
+            raise RackbenchError(
+                "bundle_not_staged", f"No bundle of {adapter} was staged on {self.host}.", where=self.host
+            )
+        return str(chosen["sha256"])
 
     def _follow(self, answer: dict[str, t.Any], waits: tuple[float, ...], limit: float) -> dict[str, t.Any]:
         """Wait for the end, passing the target's heartbeat on; return the last answer."""
@@ -102,7 +110,7 @@ class ActionModule(LabAction):
             if time.monotonic() - began > limit + GRACE_S + OVERDUE_S:
                 raise RackbenchError(
                     "execution_lost",
-                    f"{self._name['execution_id']} on {self.host} did not end, long after its time limit of {limit} s.",
+                    f"{self._name['execution_id']} on {self.host} did not end long after its time limit, {limit} s.",
                     where=self.host,
                 )
             wait_s = waits[min(calls, len(waits) - 1)]

@@ -44,7 +44,6 @@ hosts:
     transport: {type: jump_chain, hops: [thor]}
 """
 
-import re
 import typing as t
 from pathlib import Path
 
@@ -54,17 +53,13 @@ from ansible.template import trust_as_template
 
 try:
     from rackbench.errors import RackbenchError
-    from rackbench.transport import labfile, routes, variables
+    from rackbench.transport import labfile, routes, sources, variables
     from rackbench.transport.secrets import Secrets
     from rackbench.transport.session import Session
 except ImportError as error:
     MISSING: ImportError | None = error
 else:
     MISSING = None
-
-ENDINGS = (".yml", ".yaml")
-OWN_ENDINGS = (".lab.yml", ".lab.yaml")
-NAMES_US = re.compile(r"^plugin:\s*['\"]?rackbench\.lab\.lab['\"]?\s*(#.*)?$", re.MULTILINE)
 
 
 class InventoryModule(BaseInventoryPlugin):
@@ -74,12 +69,8 @@ class InventoryModule(BaseInventoryPlugin):
 
     def verify_file(self, path: str) -> bool:
         """Say whether the file is ours: by its name, or because it names this plugin."""
-        if not super().verify_file(path) or not path.endswith(ENDINGS):
-            return False
-        try:
-            return path.endswith(OWN_ENDINGS) or bool(NAMES_US.search(Path(path).read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError):
-            return False
+        # Without the package any YAML that Ansible's `auto` hands us is ours, so that parse can say what is missing.
+        return bool(super().verify_file(path)) and (MISSING is not None or sources.is_lab_file(Path(path)))
 
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:  # noqa: FBT001, FBT002
         """Read the file, start the broker, and set groups and variables. Dials nothing."""
@@ -118,4 +109,6 @@ class InventoryModule(BaseInventoryPlugin):
 
     def _vaulted(self, text: str) -> t.Any:
         """Return the encrypted text as Ansible's own encrypted string, which decrypts itself when it is used."""
-        return self.loader.load("!vault |\n" + "".join(f"  {line.strip()}\n" for line in text.split("\n") if line))
+        return self.loader.load(
+            "!vault |\n" + "".join(f"  {line.strip()}\n" for line in text.split("\n") if line)
+        )

@@ -54,7 +54,9 @@ else:
 class LookupModule(LookupBase):
     """Ask the broker for secrets."""
 
-    def run(self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
+    def run(
+        self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any
+    ) -> list[str]:
         """Return the secrets behind the names in `terms`."""
         if MISSING is not None:
             raise AnsibleError(

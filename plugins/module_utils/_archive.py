@@ -38,10 +38,11 @@ class TooLargeError(ArchiveRefusedError):
 
 @dataclass
 class Packed:
-    """What `pack` wrote: the archive's size in bytes and SHA-256, its files, and what was left out and why."""
+    """What `pack` wrote: the archive's size in bytes, SHA-256, members and files, and what was left out and why."""
 
     size: int
     sha256: str
+    members: int
     files: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
 
@@ -98,7 +99,7 @@ def pack(base: Path, names: list[str], archive: Path, max_bytes: int) -> Packed:
             f"{total} bytes to collect, {max_bytes} allowed; the largest file has {largest.size} bytes",
             largest.name,
         )
-    packed = Packed(0, "", skipped=skipped)
+    packed = Packed(0, "", len(found), skipped=skipped)
     try:
         with archive.open("xb") as raw:
             with (
@@ -176,17 +177,20 @@ def _add(tar: tarfile.TarFile, base: Path, entry: _Entry, packed: Packed) -> Non
     packed.files.append({"path": entry.name, "size": info.size, "sha256": reader.digest.hexdigest()})
 
 
-def unpack(archive: Path, destination: Path, *, max_bytes: int, max_files: int) -> list[dict[str, Any]]:
+def unpack(
+    archive: Path, destination: Path, *, max_bytes: int, max_files: int, max_members: int | None = None
+) -> list[dict[str, Any]]:
     """Unpack a tar.gz file into the new directory `destination`; return its files as `path`, `size`, `sha256`.
 
     Owners, times and special mode bits of the archive are not taken over. Raises `ArchiveRefusedError` for a name
     that is absolute, has `..` or stands twice; for links that leave the directory, hard links, devices and the like;
-    for more bytes or files than declared; for anything that is no tar.gz. Raises `OSError`. What was unpacked until
-    then stays: the caller unpacks to a place it throws away.
+    for more bytes, files or members than declared (without `max_members`: four for each file); for anything that is
+    no tar.gz. Raises `OSError`. What was unpacked until then stays: the caller unpacks to a place it throws away.
     """
     destination.mkdir(mode=0o755)
-    unpacking = _Unpacking(destination, max_bytes, max_files)
-    limit = max_bytes + HEADER_BYTES_PER_MEMBER * (4 * max_files + 64)
+    members = 4 * max_files + 16 if max_members is None else max_members
+    unpacking = _Unpacking(destination, max_bytes, max_files, members)
+    limit = max_bytes + HEADER_BYTES_PER_MEMBER * (members + 16)
     try:
         with archive.open("rb") as raw, gzip.GzipFile(fileobj=raw, mode="rb") as plain:
             reader: Any = _LimitedReader(plain, limit)
@@ -205,10 +209,10 @@ def unpack(archive: Path, destination: Path, *, max_bytes: int, max_files: int) 
 class _Unpacking:
     """The members taken so far, with their kinds: a name may stand once, and only a directory may hold others."""
 
-    def __init__(self, destination: Path, max_bytes: int, max_files: int) -> None:
+    def __init__(self, destination: Path, max_bytes: int, max_files: int, max_members: int) -> None:
         self.destination = destination
         self.bytes_left = max_bytes
-        self.members_left = 4 * max_files + 16
+        self.members_left = max_members
         self.files_left = max_files
         self.kinds: dict[PurePosixPath, str] = {PurePosixPath("."): "dir"}
         self.links: list[tuple[PurePosixPath, str]] = []

@@ -251,6 +251,9 @@ class Supervisor:
     def run(self) -> None:
         """Run the benchmark to its end. Whatever happens, `state.json` says `ended` afterwards."""
         signal.pthread_sigmask(signal.SIG_BLOCK, EVENTS)
+        for number in (*EVENTS, signal.SIGHUP):
+            # Whoever started us may ignore signals (nohup does), and that is inherited.
+            signal.signal(number, signal.SIG_DFL)
         own = os.getpid()
         self.began = time.monotonic()
         self.state.update(

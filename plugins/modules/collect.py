@@ -84,6 +84,11 @@ sha256:
   returned: when O(state=packed)
   type: str
   sample: 5f0c6c5e29ee0d0b6a53f2d6d2f8f8d3d5a8f7c1e0b9a8f7c6d5e4f3a2b1c0d9
+members:
+  description: How many members the archive has, directories and links among them.
+  returned: when O(state=packed)
+  type: int
+  sample: 12
 files:
   description: The files in the archive.
   returned: when O(state=packed)
@@ -155,7 +160,7 @@ def work(module: Any) -> dict[str, Any]:
     archive = jobs / f".collect.{os.getpid()}.tar.gz"
     result: dict[str, Any] = {"changed": False, "archive": str(archive), "missing": missing}
     if module.check_mode or not there:
-        return {**result, "bytes": 0, "sha256": "", "files": [], "skipped": []}
+        return {**result, "bytes": 0, "sha256": "", "members": 0, "files": [], "skipped": []}
     names = [f"{name}/{part}" for name in there for part in COLLECTED if os.path.lexists(jobs / name / part)]
     try:
         packed = pack(jobs, names, archive, module.params["max_bytes"])
@@ -165,6 +170,7 @@ def work(module: Any) -> dict[str, Any]:
         **result,
         "bytes": packed.size,
         "sha256": packed.sha256,
+        "members": packed.members,
         "files": packed.files,
         "skipped": packed.skipped,
     }

@@ -125,13 +125,11 @@ stderr_tail:
 import contextlib
 import hashlib
 import os
-import pkgutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rackbench.lab.plugins.module_utils import _supervisor
@@ -144,6 +142,9 @@ from ansible_collections.rackbench.lab.plugins.module_utils._target import (
     require,
     root_of,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SETTLE_S = 60.0
 POLL_S = 0.1
@@ -269,9 +270,8 @@ def launch(root: Path, job_dir: Path) -> None:
 
 def install(root: Path) -> Path:
     """Return the supervisor's program on this target; it is named by its digest and written if it is missing."""
-    source = pkgutil.get_data(_supervisor.__package__ or "", "_supervisor.py")
-    if source is None:
-        raise TargetError("internal_error", "The supervisor's source is not in the module.")
+    # The module runs from a zip file, where only the loader can read sources.
+    source: bytes = _supervisor.__loader__.get_data(_supervisor.__file__)
     program = root / "lib" / f"supervisor-{hashlib.sha256(source).hexdigest()[:16]}.py"
     with contextlib.suppress(OSError):
         if program.read_bytes() == source:

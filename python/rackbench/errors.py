@@ -112,6 +112,11 @@ FAILURES: dict[str, Failure] = {
     "target_disk_full": Failure(
         BLOCKED, "The target's disk is full.", "Free space on the target and run again."
     ),
+    "target_unwritable": Failure(
+        BLOCKED,
+        "Our directory on the target, ~/.rackbench, cannot be written.",
+        "Correct its owner or permissions on the target.",
+    ),
     "become_failed": Failure(BLOCKED, "sudo on the target refused.", "Check the become secret of this host."),
     # The check says no.
     "runtime_missing": Failure(
@@ -145,6 +150,14 @@ FAILURES: dict[str, Failure] = {
         "An archive holds a member that must not be unpacked.",
         "Do not use it; ask who made it.",
     ),
+    "bundle_not_staged": Failure(
+        CHECK_SAYS_NO, "The bundle is not on the target.", "Run the stage phase as well."
+    ),
+    "execution_conflict": Failure(
+        CHECK_SAYS_NO,
+        "An execution of this name was begun with another bundle.",
+        "Start a new run; executions are never mixed.",
+    ),
     "execution_failed": Failure(
         CHECK_SAYS_NO, "The benchmark itself failed.", "Read its stderr in the run directory."
     ),
@@ -162,6 +175,16 @@ FAILURES: dict[str, Failure] = {
         CHECK_SAYS_NO,
         "The target rebooted while the benchmark ran.",
         "Find out why it rebooted, then run again.",
+    ),
+    "results_too_large": Failure(
+        CHECK_SAYS_NO,
+        "An execution left more bytes than are collected.",
+        "Let the benchmark write less; what it left is still on the target.",
+    ),
+    "results_changed": Failure(
+        CHECK_SAYS_NO,
+        "The collected bytes are not those that the target sent.",
+        "Collect again; what was left is still on the target.",
     ),
     "result_missing": Failure(
         CHECK_SAYS_NO, "The benchmark left no result.json.", "Read its stderr in the run directory."

@@ -22,7 +22,9 @@ def find_project(start: Path | None = None) -> Path:
         root = Path(configured).expanduser().resolve()
         if _is_project(root):
             return root
-        raise RackbenchError("not_a_project", f"RACKBENCH_PROJECT names {root}, which has no ansible.cfg and run.yml.")
+        raise RackbenchError(
+            "not_a_project", f"RACKBENCH_PROJECT names {root}, which has no ansible.cfg and run.yml."
+        )
     here = (start or Path.cwd()).resolve()
     for directory in (here, *here.parents):
         if _is_project(directory):
@@ -31,7 +33,10 @@ def find_project(start: Path | None = None) -> Path:
 
 
 def newest_run(project: Path) -> Path:
-    """Return the run directory with the latest stamp. Raises `RackbenchError("not_a_run_directory")` when there is none."""
+    """Return the run directory with the latest stamp.
+
+    Raises `RackbenchError("not_a_run_directory")` when there is none.
+    """
     from rackbench.ledger.rundir import is_run_directory
 
     runs = [path for path in (project / RUNS).glob("????-??-??/*/*") if is_run_directory(path)]

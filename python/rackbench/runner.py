@@ -13,13 +13,15 @@ import shlex
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rackbench.errors import BLOCKED, FAILURES, INTERRUPTED, OUR_FAULT, RackbenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
 
 PLAN = "rackbench.lab.plan"
 # How long ansible-runner may wait before it looks at our wish to leave, in seconds.
@@ -80,14 +82,17 @@ class Outcome:
 
         Raises `RackbenchError("ansible_failed")` when Ansible stopped before our plan was asked.
         """
-        from rackbench.ledger import documents
+        from rackbench.ledger.documents import current_status
 
         worst = INTERRUPTED if self.interrupted or self.rc == _ANSIBLE_INTERRUPTED else 0
         for failure in self.failures.values():
-            worst = max(worst, FAILURES[failure["code"]].exit_status if failure["code"] in FAILURES else OUR_FAULT)
+            worst = max(
+                worst, FAILURES[failure["code"]].exit_status if failure["code"] in FAILURES else OUR_FAULT
+            )
         for run_dir in self.run_dirs.values():
-            closed = documents.load(run_dir).state.closed
-            worst = max(worst, int(closed.get("exit_status") or 0) if closed else BLOCKED)
+            status = current_status(run_dir)["exit_status"]
+            # A run that is neither closed nor interrupted: its play ended without it.
+            worst = max(worst, BLOCKED if status is None else int(status))
         if worst == 0 and self.rc != 0:
             if self.run_dirs:
                 return OUR_FAULT
@@ -106,7 +111,7 @@ def run_play(project: Path, request: Request, *, quiet: bool, say: Callable[[str
     The first Ctrl-C is handed to Ansible, which ends in order (a job on a target runs on); the second kills the play.
     `say` is told so, one sentence at a time.
     """
-    import ansible_runner
+    from ansible_runner.interface import run as run_ansible
 
     outcome = Outcome()
     interrupts = _Interrupts(say)
@@ -136,7 +141,7 @@ def run_play(project: Path, request: Request, *, quiet: bool, say: Callable[[str
         }
         (Path(private) / "env").mkdir()
         (Path(private) / "env" / "settings").write_text(json.dumps(settings), encoding="utf-8")
-        runner = ansible_runner.run(
+        runner = run_ansible(  # type: ignore[no-untyped-call]
             private_data_dir=private,
             host_cwd=str(project),
             playbook=str(project / "run.yml"),

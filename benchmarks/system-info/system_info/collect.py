@@ -11,7 +11,7 @@ import signal
 import subprocess
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,17 +85,21 @@ def collect(
 ) -> list[Outcome]:
     """Makes all captures and returns their outcomes in the order of `captures`.
 
-    `on_done` is called in this thread after each capture, in the order in which they end. A capture that fails
-    is an outcome, never an exception.
+    `on_done` is called in this thread after each capture, about in the order in which they end. A capture that
+    fails is an outcome, never an exception.
     """
     for capture in captures:
         (settings.out / capture.path).parent.mkdir(exist_ok=True)
     outcomes: dict[str, Outcome] = {}
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-        for future in as_completed([pool.submit(_make, capture, settings, stop) for capture in captures]):
-            outcome = future.result()
-            outcomes[outcome.capture.name] = outcome
-            on_done(outcome)
+        pending = {pool.submit(_make, capture, settings, stop) for capture in captures}
+        while pending:
+            # Never without a timeout: a signal that comes just before this thread goes to sleep would have its
+            # handler run only after it wakes, which is when the next capture ends.
+            done, pending = wait(pending, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+            for outcome in (future.result() for future in done):
+                outcomes[outcome.capture.name] = outcome
+                on_done(outcome)
     return [outcomes[capture.name] for capture in captures]
 
 

@@ -142,7 +142,12 @@ def _adapter(document: AdapterYml, directory: Path) -> Adapter:
         publish_target=document.publish_target,
         bundle=BundleRef(reference.name, reference.source, reference.platform) if reference else None,
         requirements=tuple(
-            Requirement(entry.command, dict(entry.packages), entry.required, entry.bootstrap)
+            Requirement(
+                entry.command,
+                {str(manager): package for manager, package in entry.packages.items()},
+                entry.required,
+                entry.bootstrap,
+            )
             for entry in document.requirements.commands
         ),
         capabilities=frozenset(document.capabilities),
@@ -159,7 +164,9 @@ def _adapter(document: AdapterYml, directory: Path) -> Adapter:
         ),
         default_families=tuple(document.default_families),
         headline=tuple(Headline(entry.label, entry.query, entry.unit) for entry in document.results.headline),
-        artifacts=tuple(ArtifactRule(entry.glob, entry.kind, entry.publishable) for entry in document.artifacts),
+        artifacts=tuple(
+            ArtifactRule(entry.glob, entry.kind, entry.publishable) for entry in document.artifacts
+        ),
         directory=directory,
     )
 
@@ -177,7 +184,9 @@ def require(catalog: Mapping[str, Adapter], names: Iterable[str]) -> list[Adapte
     adapters = []
     for name in dict.fromkeys(names):
         if name not in catalog:
-            raise RackbenchError("unknown_benchmark", f"No benchmark is called {name!r}.{suggest(name, known(catalog))}")
+            raise RackbenchError(
+                "unknown_benchmark", f"No benchmark is called {name!r}.{suggest(name, known(catalog))}"
+            )
         adapters.append(catalog[name])
     return adapters
 

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+import importlib
 import statistics
 from typing import TYPE_CHECKING, Any
 
-import jmespath
 from jmespath import functions
 from jmespath.exceptions import JMESPathError
 
@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from rackbench.adapters.catalog import Headline
 
 
-class _Functions(functions.Functions):  # type: ignore[misc]
+# The package has no types.
+_JMESPATH: Any = importlib.import_module("jmespath")
+
+
+class _Functions(functions.Functions):
     """JMESPath's own functions, and `median(array of numbers)`; the median of nothing is null."""
 
-    @functions.signature({"types": ["array-number"]})
+    @functions.signature({"types": ["array-number"]})  # type: ignore[no-untyped-call, untyped-decorator]
     def _func_median(self, numbers: list[float]) -> float | None:
         return statistics.median(numbers) if numbers else None
 
@@ -27,7 +31,7 @@ class _Functions(functions.Functions):  # type: ignore[misc]
 def query_problem(query: str) -> str | None:
     """Return what is wrong with a JMESPath expression, or None."""
     try:
-        jmespath.compile(query)
+        _JMESPATH.compile(query)
     except JMESPathError as error:
         return str(error).splitlines()[0]
     return None
@@ -35,7 +39,7 @@ def query_problem(query: str) -> str | None:
 
 def headlines(document: Mapping[str, Any], wanted: Sequence[Headline]) -> list[dict[str, Any]]:
     """Return `{label, value, unit}` of each headline; `value` is None when the result does not hold that number."""
-    options = jmespath.Options(custom_functions=_Functions())
+    options = _JMESPATH.Options(custom_functions=_Functions())
     return [
         {"label": entry.label, "value": _number(document, entry.query, options), "unit": entry.unit}
         for entry in wanted
@@ -44,7 +48,7 @@ def headlines(document: Mapping[str, Any], wanted: Sequence[Headline]) -> list[d
 
 def _number(document: Mapping[str, Any], query: str, options: Any) -> float | None:
     try:
-        value = jmespath.search(query, document, options)
+        value = _JMESPATH.search(query, document, options)
     except JMESPathError:
         # A partial result may lack what the expression works on.
         return None

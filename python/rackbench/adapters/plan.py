@@ -67,13 +67,21 @@ def plan(
     planned_families = _families(catalog, chosen, families)
     planned_phases = _phases(["discover", "preflight"] if only_preflight else phases)
 
-    steps = [Step(f"host.{phase}", None, phase, f"{_COLLECTION}.{phase}") for phase in _HOST_PHASES if phase in planned_phases]
+    steps = [
+        Step(f"host.{phase}", None, phase, f"{_COLLECTION}.{phase}")
+        for phase in _HOST_PHASES
+        if phase in planned_phases
+    ]
     host_steps = tuple(step.step_id for step in steps)
     for adapter in chosen:
         for phase in _ADAPTER_PHASES:
             if phase in planned_phases:
                 role = f"{_COLLECTION}.publish" if phase == "publish" else role_of(adapter)
-                depends = host_steps if phase == "stage" else tuple(f"{adapter.name}.{name}" for name in _WAITS_FOR[phase])
+                depends = (
+                    host_steps
+                    if phase == "stage"
+                    else tuple(f"{adapter.name}.{name}" for name in _WAITS_FOR[phase])
+                )
                 steps.append(Step(f"{adapter.name}.{phase}", adapter.name, phase, role, depends))
     steps.append(Step(f"host.{_FINALIZE}", None, _FINALIZE, f"{_COLLECTION}.{_FINALIZE}"))
     executions = {
@@ -120,16 +128,23 @@ def _families(
         if colon and owner not in named:
             reason = "is not among the benchmarks of this run" if owner in catalog else "is no benchmark"
             raise RackbenchError(
-                "unknown_family", f"The family {text!r} is for {owner!r}, which {reason}.{suggest(owner, sorted(named))}"
+                "unknown_family",
+                f"The family {text!r} is for {owner!r}, which {reason}.{suggest(owner, sorted(named))}",
             )
         holders = [adapter for adapter in chosen if adapter.family(name) and owner in {"", adapter.name}]
         if not holders:
             of = [adapter for adapter in chosen if owner in {"", adapter.name}]
             allowed = [f"{adapter.name}:{family.name}" for adapter in of for family in adapter.families]
-            raise RackbenchError("unknown_family", f"No chosen benchmark has the family {text!r}.{suggest(text, allowed)}")
+            raise RackbenchError(
+                "unknown_family", f"No chosen benchmark has the family {text!r}.{suggest(text, allowed)}"
+            )
         for adapter in holders:
             named[adapter.name].add(name)
     return {
-        adapter.name: [family for family in adapter.families if family.name in (named[adapter.name] or adapter.default_families)]
+        adapter.name: [
+            family
+            for family in adapter.families
+            if family.name in (named[adapter.name] or adapter.default_families)
+        ]
         for adapter in chosen
     }

@@ -65,13 +65,17 @@ def _write(files: Mapping[str, Path], stream: IO[bytes]) -> int:
         for name in sorted(files):
             path = files[name]
             if path.is_symlink() or not path.is_file():
-                raise RackbenchError("bundle_toml_invalid", f"{path}: a bundle holds plain files only.", where=str(path))
+                raise RackbenchError(
+                    "bundle_toml_invalid", f"{path}: a bundle holds plain files only.", where=str(path)
+                )
             with path.open("rb") as content:
                 member = _member(name, os.fstat(content.fileno()))
                 try:
                     archive.addfile(member, content)
                 except ValueError as error:
-                    raise RackbenchError("bundle_toml_invalid", f"{name}: {error}.", where=str(path)) from error
+                    raise RackbenchError(
+                        "bundle_toml_invalid", f"{name}: {error}.", where=str(path)
+                    ) from error
             unpacked += member.size
     return unpacked
 

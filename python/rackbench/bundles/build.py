@@ -16,7 +16,14 @@ from rackbench import __version__
 from rackbench.bundles.archive import Packed, pack
 from rackbench.bundles.catalog import SIDECAR_SUFFIX, TARBALL_SUFFIX, needs_of, read_sidecar, sidecar_path
 from rackbench.bundles.platforms import ANY, Platform, local_platform, matches, version_key
-from rackbench.bundles.source import TOML_NAME, Source, find_sources, included_files, read_source, source_digest
+from rackbench.bundles.source import (
+    TOML_NAME,
+    Source,
+    find_sources,
+    included_files,
+    read_source,
+    source_digest,
+)
 from rackbench.errors import RackbenchError
 from rackbench.files import json_text, sha256_of, write_atomic
 from rackbench.models.bundle import Provenance, Sidecar, SidecarPlatform
@@ -125,10 +132,10 @@ def _build_in(source: Source, dist: Path, scratch: Path) -> Built:
 def _sidecar(source: Source, needs: Platform | None, packed: Packed, provenance: Provenance) -> Sidecar:
     head = source.toml.bundle
     return Sidecar(
-        schema_=Sidecar.schema_name(),
+        schema=Sidecar.schema_name(),
         name=head.name,
         version=head.version,
-        platform=SidecarPlatform(**needs.as_dict()) if needs else "any",
+        platform=SidecarPlatform.model_validate(needs.as_dict()) if needs else "any",
         capabilities=head.capabilities,
         entry_point=head.entry_point,
         sha256=packed.digest,
@@ -158,7 +165,12 @@ def _run_build_command(source: Source, dist: Path, scratch: Path) -> tuple[dict[
     log = dist / f"{source.name}-{source.toml.bundle.version}.build.log"
     with log.open("wb") as stream:
         status = subprocess.run(
-            command, cwd=source.directory, env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
+            command,
+            cwd=source.directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
         ).returncode
     if status != 0:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
@@ -190,7 +202,11 @@ def _require_tools(source: Source, search_path: str) -> None:
         )
     first = section.command[0]
     # As the kernel does it: a name with a slash is looked up from the source directory, any other one on PATH.
-    found = os.access(source.directory / first, os.X_OK) if "/" in first else shutil.which(first, path=search_path)
+    found = (
+        os.access(source.directory / first, os.X_OK)
+        if "/" in first
+        else shutil.which(first, path=search_path)
+    )
     if not found:
         raise RackbenchError(
             "build_tool_missing",
@@ -203,7 +219,12 @@ def _tool_version(command: str, environment: dict[str, str]) -> str:
     """Return the first line that `command --version` prints, or nothing when it cannot say."""
     try:
         answer = subprocess.run(
-            [command, "--version"], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+            [command, "--version"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return ""

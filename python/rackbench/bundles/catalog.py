@@ -40,11 +40,13 @@ def sidecar_path(tarball: Path) -> Path:
 def needs_of(sidecar: Sidecar) -> Platform | None:
     """Return what a bundle needs of a host; None when it runs anywhere."""
     needs = sidecar.platform
-    return None if isinstance(needs, str) else Platform(needs.os, needs.machine, needs.libc, needs.libc_version)
+    return (
+        None if isinstance(needs, str) else Platform(needs.os, needs.machine, needs.libc, needs.libc_version)
+    )
 
 
 def read_sidecar(tarball: Path) -> Sidecar:
-    """Read the sidecar of a tarball. Raises `RackbenchError` (bundle_unreadable) naming the sidecar and the place in it."""
+    """Read the sidecar of a tarball. Raises `RackbenchError` (bundle_unreadable) naming the place in it."""
     path = sidecar_path(tarball)
     try:
         content = json.loads(path.read_bytes())

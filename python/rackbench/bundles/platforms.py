@@ -30,7 +30,14 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "mips64el": ("mips64le",),
 }
 _NAMES = {alias: name for name, aliases in _ALIASES.items() for alias in (name, *aliases)}
-_LIBCS = {"glibc": "gnu", "gnu": "gnu", "gnueabihf": "gnu", "gnueabi": "gnu", "musl": "musl", "musleabihf": "musl"}
+_LIBCS = {
+    "glibc": "gnu",
+    "gnu": "gnu",
+    "gnueabihf": "gnu",
+    "gnueabi": "gnu",
+    "musl": "musl",
+    "musleabihf": "musl",
+}
 
 
 def normalise_machine(name: str) -> str:

@@ -80,7 +80,9 @@ class Decision:
     @property
     def rejected_configured(self) -> Candidate | None:
         """Return the configured bundle when it was rejected."""
-        return next((each for each in self.candidates if each.source == CONFIGURED and not each.accepted), None)
+        return next(
+            (each for each in self.candidates if each.source == CONFIGURED and not each.accepted), None
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the decision as it stands in the journal and in the run manifest."""

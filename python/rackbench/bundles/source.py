@@ -49,9 +49,11 @@ def read_source(directory: Path) -> Source:
 
 
 def source_files(directory: Path) -> Iterator[Path]:
-    """Yield every file of the source, sorted, without what version control, editors, compilers and macOS leave there."""
+    """Yield every file of the source, sorted, without what git, editors, compilers and macOS leave there."""
     for folder, folders, names in os.walk(directory):
-        folders[:] = sorted(name for name in folders if name not in _LITTER_DIRECTORIES and not name.startswith("."))
+        folders[:] = sorted(
+            name for name in folders if name not in _LITTER_DIRECTORIES and not name.startswith(".")
+        )
         for name in sorted(names):
             if not name.startswith(".") and not name.endswith(_LITTER_SUFFIXES):
                 yield Path(folder, name)
@@ -80,7 +82,9 @@ def included_files(source: Source) -> dict[str, Path]:
     for pattern in source.toml.files.include:
         if Path(pattern).is_absolute() or ".." in Path(pattern).parts or not Path(pattern).parts:
             problem = "must be relative to the source directory and stay in it"
-            raise RackbenchError("bundle_toml_invalid", f"{path}: files.include {pattern!r} {problem}.", where=str(path))
+            raise RackbenchError(
+                "bundle_toml_invalid", f"{path}: files.include {pattern!r} {problem}.", where=str(path)
+            )
         matched = present.intersection(source.directory.glob(pattern))
         if not matched:
             raise RackbenchError(

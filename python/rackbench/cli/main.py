@@ -16,11 +16,13 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from rackbench.cli.output import Output
 from rackbench.errors import INTERRUPTED, RackbenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # verb -> (one line of help, the module that implements it)
 VERBS: dict[str, tuple[str, str]] = {
@@ -29,6 +31,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "adapters": ("list the benchmarks this checkout knows, or explain one", "rackbench.cli.adapters"),
     "bundle": ("build, list, show and verify benchmark bundles", "rackbench.cli.bundle"),
     "campaign": ("roll up the runs that belong together", "rackbench.cli.campaign"),
+    "validate": ("probe the way to hosts and say what is in it", "rackbench.cli.validate"),
+    "hosts": ("record the host keys of machines", "rackbench.cli.hosts"),
+    "inventory": ("import older inventories", "rackbench.cli.inventory"),
     "completion": ("print a shell completion script", "rackbench.cli.completion"),
 }
 
@@ -52,7 +57,9 @@ def build_parser(verbs: Sequence[str]) -> Parser:
     parser.add_argument("--version", action="store_true", help="show the version and exit")
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
     for name, (summary, module) in VERBS.items():
-        subparser = subparsers.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        subparser = subparsers.add_parser(
+            name, help=summary, description=summary[0].upper() + summary[1:] + "."
+        )
         if name in verbs:
             importlib.import_module(module).add_arguments(subparser)
     return parser

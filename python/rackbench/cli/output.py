@@ -7,14 +7,17 @@ NO_COLOR set, the same text is plain. With ``--json`` standard output carries on
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from rackbench.cli.summary import plain_table
+
 if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
     from rackbench.errors import RackbenchError
 
 
@@ -35,20 +38,17 @@ class Output:
         if not self.as_json:
             _print(text, style, sys.stdout)
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+    def table(
+        self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
+    ) -> None:
         """Print rows of text under column names; `right` holds the indexes of the columns to align right."""
         if self.as_json:
             return
         if is_fancy(sys.stdout):
             _rich_table(columns, rows, right)
             return
-        widths = [max(len(cell) for cell in column) for column in zip(columns, *rows, strict=True)]
-        for row in (columns, *rows):
-            cells = (
-                cell.rjust(width) if index in right else cell.ljust(width)
-                for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            sys.stdout.write("  ".join(cells).rstrip() + "\n")
+        for line in plain_table(columns, rows, right):
+            sys.stdout.write(line + "\n")
 
     def document(self, document: Any) -> None:
         """Print a JSON document on standard output: the answer of a verb called with ``--json``."""

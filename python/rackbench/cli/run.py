@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -15,21 +14,35 @@ from rackbench.errors import RackbenchError
 from rackbench.project import find_project
 
 if TYPE_CHECKING:
+    import argparse
+
     from rackbench.cli.output import Output
     from rackbench.runner import Outcome
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    parser.add_argument("--host", metavar="H[,H2]", help="hosts or groups of the inventory; asked for on a terminal")
+    parser.add_argument(
+        "--host", metavar="H[,H2]", help="hosts or groups of the inventory; asked for on a terminal"
+    )
     parser.add_argument("--benchmarks", default="", metavar="A[,B]", help="benchmarks to run (default: all)")
-    parser.add_argument("--families", default="", metavar="F[,F2]", help="families, as `smoke` or `latency:full`")
+    parser.add_argument(
+        "--families", default="", metavar="F[,F2]", help="families, as `smoke` or `latency:full`"
+    )
     parser.add_argument("--phases", default="", metavar="P[,P2]", help="only these phases")
     parser.add_argument("--repeats", type=int, metavar="N", help="run every family N times")
-    parser.add_argument("--check", action="store_true", help="a dry run: say what would happen, change nothing")
-    parser.add_argument("-i", "--inventory", action="append", default=[], help="an inventory instead of the project's")
-    parser.add_argument("-e", "--extra-vars", action="append", default=[], metavar="K=V", help="as ansible-playbook -e")
-    parser.add_argument("-v", "--verbose", action="count", default=0, help="more detail; -vv is Ansible's own output")
+    parser.add_argument(
+        "--check", action="store_true", help="a dry run: say what would happen, change nothing"
+    )
+    parser.add_argument(
+        "-i", "--inventory", action="append", default=[], help="an inventory instead of the project's"
+    )
+    parser.add_argument(
+        "-e", "--extra-vars", action="append", default=[], metavar="K=V", help="as ansible-playbook -e"
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="count", default=0, help="more detail; -vv is Ansible's own output"
+    )
     add_json_option(parser)
 
 
@@ -54,7 +67,9 @@ def run(args: argparse.Namespace, output: Output) -> int:
         repeats=args.repeats,
         check=args.check,
         extra_vars=tuple(args.extra_vars),
-        inventories=tuple(str(Path(name).resolve()) if Path(name).exists() else name for name in args.inventory),
+        inventories=tuple(
+            str(Path(name).resolve()) if Path(name).exists() else name for name in args.inventory
+        ),
         verbosity=args.verbose,
     )
     outcome = runner.run_play(project, request, quiet=output.as_json, say=output.note)
@@ -65,14 +80,13 @@ def run(args: argparse.Namespace, output: Output) -> int:
 
 
 def _document(outcome: Outcome, status: int) -> dict[str, Any]:
-    from rackbench.clock import utc_now
     from rackbench.ledger.documents import current_status
 
     return {
         "schema": "rackbench.run-outcome/1.0",
         "exit_status": status,
         "interrupted": outcome.interrupted,
-        "runs": [current_status(run_dir, utc_now()) for run_dir in outcome.run_dirs.values()],
+        "runs": [current_status(run_dir) for run_dir in outcome.run_dirs.values()],
         "failures": [{"host": host, **failure} for host, failure in outcome.failures.items()],
     }
 
@@ -94,7 +108,9 @@ def _answer(question: str, default: str, *, nothing: str = "") -> str:
     except EOFError:
         answer = ""
     if not answer:
-        raise RackbenchError("wrong_usage", f"{question}: no answer was given.", next_command="rackbench run --help")
+        raise RackbenchError(
+            "wrong_usage", f"{question}: no answer was given.", next_command="rackbench run --help"
+        )
     return "" if answer == nothing else answer
 
 

@@ -30,7 +30,10 @@ class Obstacle:
 
 
 def obstacle(state: RunState, step_id: str) -> Obstacle | None:
-    """Return what keeps a step from running, or None. Raises `RackbenchError("illegal_transition")` for no such step."""
+    """Return what keeps a step from running, or None.
+
+    Raises `RackbenchError("illegal_transition")` when the run has no such step.
+    """
     if step_id not in state.steps:
         raise RackbenchError("illegal_transition", f"The run has no step {step_id}.", where=step_id)
     step = state.steps[step_id].step

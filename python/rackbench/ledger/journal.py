@@ -42,6 +42,7 @@ KINDS: dict[str, frozenset[str]] = {
             "inventory",
         }
     ),
+    "play.began": frozenset({"play"}),
     "task.began": frozenset({"task", "action", "uuid", "step"}),
     "task.ended": frozenset({"task", "uuid", "step", "status", "duration_s", "item", "failure", "remote"}),
     "step.began": frozenset({"step"}),

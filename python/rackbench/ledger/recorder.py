@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rackbench import clock
 from rackbench.errors import RackbenchError
-from rackbench.ledger import documents, journal, projections, rundir, steps
+from rackbench.ledger import documents, journal, outcome, projections, rundir, steps
 from rackbench.ledger import state as states
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Recorder:
         Raises `RackbenchError("ledger_write_failed")`, or `not_a_run_directory` when it cannot be read.
         """
         self.run_dir = run_dir
+        self._prefix = f"{run_dir}/"
         self._lock = threading.RLock()
         self._failure: RackbenchError | None = None
         self._journal = journal.JournalWriter(run_dir / rundir.EVENTS)
@@ -95,6 +96,10 @@ class Recorder:
                 self._failure = error
                 raise
 
+    def close_run(self) -> None:
+        """Record that the run is closed, with the outcome of its steps as they stand. Raises as `record` does."""
+        self.record("run.closed", **outcome.outcome_of(self.state).as_dict())
+
     def tick(self, now_mono: float, interval_s: float) -> bool:
         """Fold in changed live beats, and write status.json when it is due; return whether it was written.
 
@@ -134,6 +139,8 @@ class Recorder:
 
     def _record(self, kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         border = kind in _BORDERS
+        if kind == "transfer":
+            fields = {name: self._relative(value) for name, value in fields.items()}
         record = self._journal.append(kind, fields, sync=border)
         states.apply(self.state, record)
         if kind == "command":
@@ -145,6 +152,10 @@ class Recorder:
         if border:
             self._write_border(kind, record)
         return record
+
+    def _relative(self, value: Any) -> Any:
+        """Return a path below the run directory relative to it, and anything else as it is."""
+        return value.removeprefix(self._prefix) if isinstance(value, str) else value
 
     def _append(self, name: str, line: Mapping[str, Any]) -> None:
         data = journal.encode(line)
@@ -258,13 +269,13 @@ class Recorders:
         recorder = self._by_host.get(host)
         return recorder if recorder is not None and recorder.is_open else None
 
-    def items(self) -> Iterable[tuple[str, Recorder]]:
+    def by_host(self) -> Iterable[tuple[str, Recorder]]:
         """Return hosts and their recorders, of closed runs too."""
         return list(self._by_host.items())
 
     def tick(self) -> None:
         """Write the status documents that are due. Raises `RackbenchError("ledger_write_failed")`."""
-        waiting = [recorder for _host, recorder in self.items() if recorder.is_open]
+        waiting = [recorder for _host, recorder in self.by_host() if recorder.is_open]
         interval = status_interval(len(waiting))
         now = clock.monotonic()
         for recorder in waiting:

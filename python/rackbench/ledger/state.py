@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 TASK_STATUSES = ("ok", "changed", "failed", "skipped", "unreachable", "ignored")
-PASSED = "passed"
+# A host runs one task at a time; a task whose end was lost must not stay for ever.
+MOST_OPEN_TASKS = 8
 PLANNED, RUNNING, ENDED = "planned", "running", "ended"
 
 
@@ -258,6 +259,8 @@ def _task_began(state: RunState, record: Mapping[str, Any]) -> None:
         step=_text_or_none(record.get("step")),
         at=_text_or_none(record.get("at")),
     )
+    while len(state.open_tasks) > MOST_OPEN_TASKS:
+        del state.open_tasks[next(iter(state.open_tasks))]
     _touch(state, record)
 
 
@@ -402,6 +405,8 @@ def _artifact(state: RunState, record: Mapping[str, Any]) -> None:
     path = str(record["path"])
     size = int(_number(record.get("bytes")) or 0)
     state.artifacts[path] = {"at": record.get("at"), **_body(record), "bytes": size}
+    if record.get("artifact_kind") == "export" and path not in state.exports:
+        state.exports.append(path)
     step = state.steps.get(str(record.get("step")))
     if step is not None and path not in step.artifacts:
         step.artifacts.append(path)

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
 from rackbench.models.bundle import MemberPath, Name
 from rackbench.models.common import StrictModel
-
-SCHEMA = "rackbench.adapter/1.0"
 
 
 class BundleReference(StrictModel):
@@ -73,8 +71,6 @@ class ArtifactEntry(StrictModel):
 
 class AdapterYml(StrictModel):
     """`roles/<role>/adapter.yml`."""
-
-    KIND: ClassVar[str] = "adapter"
 
     schema_: Literal["rackbench.adapter/1.0"] = Field(alias="schema")
     name: Name

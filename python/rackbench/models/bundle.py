@@ -10,7 +10,6 @@ from pydantic import AfterValidator, Field, StringConstraints
 from rackbench.models.common import Document, Model, StrictModel
 
 
-
 def _stays_inside(path: str) -> str:
     if {".", ".."} & set(path.split("/")):
         raise ValueError("must not hold . or .. as a part")

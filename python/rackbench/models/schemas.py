@@ -13,7 +13,24 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 # File name without `.schema.json`: the module and class that describe it. One line per document; keep it sorted.
-DOCUMENTS: dict[str, tuple[str, str]] = {}
+DOCUMENTS: dict[str, tuple[str, str]] = {
+    "adapter": ("rackbench.models.adapter", "AdapterYml"),
+    "artifact-manifest": ("rackbench.models.run_documents", "ArtifactManifest"),
+    "bundle": ("rackbench.models.bundle", "Sidecar"),
+    "bundle-toml": ("rackbench.models.bundle", "BundleToml"),
+    "command-ledger-line": ("rackbench.models.run_documents", "CommandLine"),
+    "export": ("rackbench.models.export", "Export"),
+    "host-inventory-snapshot": ("rackbench.models.run_documents", "HostInventorySnapshot"),
+    "job": ("rackbench.models.job", "Job"),
+    "journal-record": ("rackbench.models.journal", "JournalRecord"),
+    "live-beat": ("rackbench.models.run_documents", "LiveBeat"),
+    "publish-ledger": ("rackbench.models.run_documents", "PublishLedger"),
+    "result": ("rackbench.models.result", "ResultFile"),
+    "run-manifest": ("rackbench.models.run_documents", "RunManifest"),
+    "status": ("rackbench.models.run_documents", "Status"),
+    "step": ("rackbench.models.run_documents", "StepDocument"),
+    "transfer-ledger-line": ("rackbench.models.run_documents", "TransferLine"),
+}
 
 
 def generate() -> dict[str, str]:

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import paramiko
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LOG_CHANNEL = "rackbench.transport.paramiko"
 
 
-class ChainFailure(Exception):
+class ChainError(Exception):
     """Where and why the way ended: `cause` is one of the words of INV-5, `code` one of our failure codes."""
 
     def __init__(self, code: str, at: str, cause: str, message: str) -> None:
@@ -42,7 +42,7 @@ class Link:
     endpoint: Endpoint
     lock: threading.Lock = field(default_factory=threading.Lock)
     transport: paramiko.Transport | None = None
-    failure: ChainFailure | None = None
+    failure: ChainError | None = None
     logged_in: bool = False
     duration_s: float = 0.0
 
@@ -50,7 +50,7 @@ class Link:
 class Chain:
     """The links of a lab. Each is opened at most once, however many machines lie behind it, and so is each failure.
 
-    `check_key` is called with the host key of each machine before anybody logs in; it raises `ChainFailure` to refuse.
+    `check_key` is called with the host key of each machine before anybody logs in; it raises `ChainError` to refuse.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Chain:
         self._links = {name: Link(endpoint) for name, endpoint in routes.endpoints.items()}
         self._doors: list[subprocess.Popen[bytes]] = []
 
-    def __enter__(self) -> Chain:
+    def __enter__(self) -> Self:
         """Nothing is open yet."""
         return self
 
@@ -87,11 +87,11 @@ class Chain:
         return self._links[name]
 
     def login(self, name: str) -> paramiko.Transport:
-        """Return the connection to `name`, logged in, its hops first. Raises `ChainFailure`."""
+        """Return the connection to `name`, logged in, its hops first. Raises `ChainError`."""
         return self._open(name, login=True)
 
     def reach(self, name: str) -> paramiko.Transport:
-        """Return the connection to `name` after its host key was checked, not logged in. Raises `ChainFailure`."""
+        """Return the connection to `name` after its host key was checked, not logged in. Raises `ChainError`."""
         return self._open(name, login=False)
 
     def _open(self, name: str, *, login: bool) -> paramiko.Transport:
@@ -107,7 +107,7 @@ class Chain:
                 if login and not link.logged_in:
                     self._login(link.endpoint, link.transport)
                     link.logged_in = True
-            except ChainFailure as failure:
+            except ChainError as failure:
                 link.failure = failure
                 raise
             finally:
@@ -124,7 +124,7 @@ class Chain:
         try:
             transport.start_client(timeout=endpoint.connect_timeout_s)
             self._check_key(endpoint, transport.get_remote_server_key())
-        except ChainFailure:
+        except ChainError:
             transport.close()
             raise
         except (paramiko.SSHException, EOFError, OSError) as error:
@@ -156,7 +156,7 @@ class Chain:
             try:
                 with theirs:
                     door = subprocess.Popen(
-                        endpoint.proxy_command,
+                        list(endpoint.proxy_command),
                         cwd=self.routes.lab.project,
                         stdin=theirs,
                         stdout=theirs,
@@ -189,9 +189,7 @@ class Chain:
                 return
             keys = self._keys(endpoint)
             if not keys:
-                raise ChainFailure(
-                    "missing_secret", name, "missing secret", "no key to log in with was found"
-                )
+                raise ChainError("missing_secret", name, "missing secret", "no key to log in with was found")
             for index, key in enumerate(keys, start=1):
                 try:
                     transport.auth_publickey(user, key)
@@ -201,14 +199,14 @@ class Chain:
                 else:
                     return
         except RackbenchError as error:
-            raise ChainFailure(error.code, name, "missing secret", error.message) from error
+            raise ChainError(error.code, name, "missing secret", error.message) from error
         except paramiko.BadAuthenticationType as error:
             allowed = ", ".join(error.allowed_types)
             message = f"{user} cannot log in with {endpoint.auth.type}; the machine allows: {allowed}"
-            raise ChainFailure("auth_refused", name, "auth", message) from error
+            raise ChainError("auth_refused", name, "auth", message) from error
         except paramiko.AuthenticationException as error:
             message = f"the machine refused {user} with {endpoint.auth_ref}"
-            raise ChainFailure("auth_refused", name, "auth", message) from error
+            raise ChainError("auth_refused", name, "auth", message) from error
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise self._unreachable(endpoint, "network", f"the login broke off: {error}") from error
 
@@ -229,7 +227,7 @@ class Chain:
         return keys
 
     def _key(self, path: Path, passphrase_ref: str | None, at: str) -> paramiko.PKey:
-        passphrase = self._secrets.get(passphrase_ref).encode() if passphrase_ref else None
+        passphrase: Any = self._secrets.get(passphrase_ref).encode() if passphrase_ref else None
         try:
             return paramiko.PKey.from_path(path, passphrase)
         except OSError as error:
@@ -237,7 +235,7 @@ class Chain:
             raise RackbenchError("missing_secret", message, where=at) from error
         except (paramiko.SSHException, ValueError, TypeError) as error:
             reason = "its passphrase is wrong or missing" if "pass" in str(error).lower() else str(error)
-            raise ChainFailure(
+            raise ChainError(
                 "auth_refused", at, "auth", f"the key {path} cannot be used: {reason}"
             ) from error
 
@@ -247,22 +245,22 @@ class Chain:
         if "ssh-rsa" in kinds:
             kinds |= {"rsa-sha2-512", "rsa-sha2-256"}
         options = transport.get_security_options()
-        options.key_types = sorted(options.key_types, key=lambda kind: kind not in kinds)  # type: ignore[assignment]
+        options.key_types = sorted(options.key_types, key=lambda kind: kind not in kinds)
 
     def _verify(self, endpoint: Endpoint, key: paramiko.PKey) -> None:
         known = recorded_keys(self.routes, endpoint)
         if not known:
             message = f"no host key is recorded; the machine shows {fingerprint(key)}"
-            raise ChainFailure("host_key_unknown", endpoint.name, "host key", message)
+            raise ChainError("host_key_unknown", endpoint.name, "host key", message)
         if f"{key.get_name()} {key.get_base64()}" not in known:
             message = f"the machine shows {fingerprint(key)}, which is not the recorded key"
-            raise ChainFailure("host_key_changed", endpoint.name, "host key", message)
+            raise ChainError("host_key_changed", endpoint.name, "host key", message)
 
     @staticmethod
-    def _unreachable(endpoint: Endpoint, cause: str, message: str) -> ChainFailure:
+    def _unreachable(endpoint: Endpoint, cause: str, message: str) -> ChainError:
         code = failures.unreachable_code(is_hop=endpoint.is_hop)
         where = f"{endpoint.hostname} port {endpoint.port}"
-        return ChainFailure(code, endpoint.name, cause, f"{where}: {message}")
+        return ChainError(code, endpoint.name, cause, f"{where}: {message}")
 
 
 def fingerprint(key: paramiko.PKey) -> str:
@@ -280,7 +278,7 @@ def recorded_keys(routes: Routes, endpoint: Endpoint) -> list[str]:
         return []
     except (OSError, UnicodeDecodeError) as error:
         message = f"{routes.lab.known_hosts} cannot be read: {error}"
-        raise ChainFailure("host_key_unknown", endpoint.name, "host key", message) from error
+        raise ChainError("host_key_unknown", endpoint.name, "host key", message) from error
     fields = [line.split() for line in lines]
     return [
         f"{parts[1]} {parts[2]}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import paramiko
 
 from rackbench.errors import FAILURES, RackbenchError
-from rackbench.transport.chain import Chain, ChainFailure
+from rackbench.transport.chain import Chain, ChainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,7 +58,7 @@ def _probe_host(chain: Chain, host: str, secrets: SecretSource) -> dict[str, Any
             continue
         try:
             chain.login(endpoint.name)
-        except ChainFailure as failure:
+        except ChainError as failure:
             failed = True
             checks.append(_failed("login", failure, chain.link(endpoint.name).duration_s, required=True))
         else:
@@ -111,18 +111,18 @@ def _on_host(chain: Chain, host: str, secrets: SecretSource, *, reached: bool) -
         began = time.monotonic()
         try:
             message = attempt()
-        except ChainFailure as failure:
+        except ChainError as failure:
             checks.append(_failed(name, failure, time.monotonic() - began, required=required))
         except RackbenchError as error:
-            failure = ChainFailure(error.code, host, "missing secret", error.message)
-            checks.append(_failed(name, failure, time.monotonic() - began, required=required))
+            missing = ChainError(error.code, host, "missing secret", error.message)
+            checks.append(_failed(name, missing, time.monotonic() - began, required=required))
         else:
             spent = round(time.monotonic() - began, 3)
             checks.append(Check(name, host, "passed", required=required, duration_s=spent, message=message))
     return checks
 
 
-def _failed(name: str, failure: ChainFailure, spent: float, *, required: bool) -> Check:
+def _failed(name: str, failure: ChainError, spent: float, *, required: bool) -> Check:
     return Check(
         name,
         failure.at,
@@ -141,7 +141,7 @@ def _shell(chain: Chain, host: str) -> str:
     if status == 0 and out == f"{MARK}\n":
         return "runs commands"
     noise = (out.replace(MARK, "").strip() or err.strip() or f"exit status {status}").splitlines()[0][:200]
-    raise ChainFailure("target_shell_unusable", host, "shell", f"the shell answered: {noise}")
+    raise ChainError("target_shell_unusable", host, "shell", f"the shell answered: {noise}")
 
 
 def _python(chain: Chain, host: str, python: str) -> str:
@@ -150,10 +150,10 @@ def _python(chain: Chain, host: str, python: str) -> str:
     found = re.fullmatch(r"(\d+)\.(\d+)\.\d+\s*", out)
     if status != 0 or not found:
         said = (err.strip().splitlines() or [f"exit status {status}"])[-1][:200]
-        raise ChainFailure("target_python_missing", host, "Python", f"{python}: {said}")
+        raise ChainError("target_python_missing", host, "Python", f"{python}: {said}")
     if (int(found[1]), int(found[2])) < OLDEST_PYTHON:
         oldest = ".".join(map(str, OLDEST_PYTHON))
-        raise ChainFailure(
+        raise ChainError(
             "target_python_missing", host, "Python", f"{python} is {out.strip()}; {oldest} is needed"
         )
     return f"{python} {out.strip()}"
@@ -170,7 +170,7 @@ def _become(chain: Chain, host: str, password: str | None) -> str:
         if status == 0:
             return "sudo accepts the password"
     said = (err.strip().splitlines() or [f"exit status {status}"])[0][:200]
-    raise ChainFailure("become_failed", host, "become", said)
+    raise ChainError("become_failed", host, "become", said)
 
 
 def _run(chain: Chain, host: str, command: str, stdin: str = "") -> tuple[int, str, str]:
@@ -187,4 +187,4 @@ def _run(chain: Chain, host: str, command: str, stdin: str = "") -> tuple[int, s
             return channel.recv_exit_status(), out.decode(errors="replace"), err.decode(errors="replace")
     except (paramiko.SSHException, OSError, EOFError) as error:
         message = f"{command.split(maxsplit=1)[0]} did not answer: {error or 'time-out'}"
-        raise ChainFailure("target_shell_unusable", host, "shell", message) from error
+        raise ChainError("target_shell_unusable", host, "shell", message) from error

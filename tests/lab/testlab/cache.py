@@ -33,7 +33,17 @@ UPDATE = (
 # The build's processes end with this one and its mounts with them, so that a killed `up` leaves no one at work.
 DIES_WITH_US = (
     *("setpriv", "--pdeathsig", "KILL", "--"),
-    *("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "--"),
+    *(
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "--",
+    ),
 )
 
 

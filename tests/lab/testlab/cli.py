@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The verbs of lab.py."""
+
 from __future__ import annotations
 
 import argparse
@@ -7,9 +8,10 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from testlab import entering, faults, host as hosts, lifecycle, machine, netns, network
+from testlab import entering, faults, lifecycle, machine, netns, network
+from testlab import host as hosts
 from testlab.commands import SYSTEM_PATH, replace_process, require_root
 from testlab.errors import NOT_RUNNING, LabError
 from testlab.state import State
@@ -90,16 +92,15 @@ def _change(state: State, verb: str, options: argparse.Namespace) -> None:
 
 def _status(state: State, *, as_json: bool) -> int:
     running = lifecycle.is_running(state)
-    report = {
-        host.name: {
+    report: dict[str, dict[str, Any]] = {}
+    for host in HOSTS.values() if running else ():
+        pid = machine.leader(host)
+        report[host.name] = {
             "state": "down" if pid is None else "up",
             "pid": pid,
-            "boot_id": None if pid is None else machine.boot_id(host),
+            "boot_id": machine.boot_id(host),
             "cut": sorted(hosts.cut_legs(state, host)),
         }
-        for host in (HOSTS.values() if running else ())
-        for pid in (machine.leader(host),)
-    }
     if as_json:
         print(json.dumps({"running": running, "hosts": report}, indent=2))
     elif running:
@@ -117,7 +118,9 @@ def _require_command(command: list[str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lab.py", description="Rackbench's test lab: real SSH hosts on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="lab.py", description="Rackbench's test lab: real SSH hosts on this machine."
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     def verb(name: str, text: str, *, host: bool = True) -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 
 The system clock belongs to no namespace: a bare nsenter keeps the machine's capabilities, and `date -s` in a host
 would then set the clock of the whole machine."""
+
 from __future__ import annotations
 
 import re
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from testlab.topology import Host
 
 CAP_SYS_TIME = 25
-ENVIRONMENT = {"PATH": SYSTEM_PATH, "HOME": "/root", "LANG": "C.UTF-8", "TERM": "dumb", "USER": "root", "LOGNAME": "root"}
+ENVIRONMENT = {"PATH": SYSTEM_PATH, "HOME": "/root", "LANG": "C.UTF-8", "TERM": "dumb", "USER": "root"}
 
 
 def command_inside(host: Host, command: list[str]) -> list[str]:

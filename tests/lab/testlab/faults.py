@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can go wrong with a host, done to it on purpose and taken back."""
+
 from __future__ import annotations
 
 import os
 import shutil
 from typing import TYPE_CHECKING
 
-from testlab import entering, host as hosts, machine, network
+from testlab import entering, machine, network
+from testlab import host as hosts
 from testlab.commands import run
 from testlab.errors import LabError
 

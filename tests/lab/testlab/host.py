@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Making, starting and ending one host: systemd-nspawn over an overlay, with its own cgroup and network."""
+
 from __future__ import annotations
 
 import os
@@ -41,7 +42,13 @@ def prepare(state: State, host: Host, image: Path) -> None:
     (root / "etc/hosts").write_text(f"127.0.0.1 localhost\n127.0.1.1 {host.name}\n{_neighbours(host)}")
     (root / "etc/ssh/sshd_config.d/lab.conf").write_text(_sshd_config(host))
     new_host_key(root)
-    run("chroot", root, "sh", "-c", "\n".join(f"useradd -m -s /bin/bash {user} || exit" for user in host.users))
+    run(
+        "chroot",
+        root,
+        "sh",
+        "-c",
+        "\n".join(f"useradd -m -s /bin/bash {user} || exit" for user in host.users),
+    )
     for user in host.users:
         _set_up_user(state, host, user)
 
@@ -79,7 +86,17 @@ def start(state: State, host: Host, image: Path) -> None:
     ]
     with console(state, host).open("ab") as log:
         subprocess.Popen(
-            ["unshare", "--mount", "--propagation", "private", "sh", "-c", LAUNCH, f"lab-{host.name}", *nspawn],
+            [
+                "unshare",
+                "--mount",
+                "--propagation",
+                "private",
+                "sh",
+                "-c",
+                LAUNCH,
+                f"lab-{host.name}",
+                *nspawn,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Up and down: one lab on a machine at a time, and nothing of it left afterwards."""
+
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from testlab import cache, cgroups, credentials, host as hosts, machine, netns, network
+from testlab import cache, cgroups, credentials, machine, netns, network
+from testlab import host as hosts
 from testlab.commands import require_commands, require_root
 from testlab.errors import NOT_RUNNING, LabError
 from testlab.state import State
@@ -36,7 +39,9 @@ def alone(limit_s: float = LOCK_LIMIT_S) -> Iterator[None]:
                 break
             except OSError as error:
                 if time.monotonic() > deadline:
-                    raise LabError("another lab command is at work on this machine: try again later") from error
+                    raise LabError(
+                        "another lab command is at work on this machine: try again later"
+                    ) from error
                 time.sleep(0.05)
         yield
 
@@ -62,6 +67,8 @@ def up(state: State) -> str:
     require_root()
     require_commands()
     state.check_path()
+    # The hosts' files are read by their own users, whoever starts the lab.
+    os.umask(0o022)
     with alone():
         _make_way(state)
         if is_running(state):

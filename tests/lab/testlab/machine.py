@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one host is while it runs: its first process, its boot, its sshd."""
+
 from __future__ import annotations
 
 import os

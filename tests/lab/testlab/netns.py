@@ -35,7 +35,7 @@ def exists(name: str) -> bool:
 def members(name: str) -> list[int]:
     """The processes that are inside a named network namespace."""
     try:
-        wanted = os.stat(path_of(name))
+        wanted = os.stat(path_of(name))  # noqa: PTH116
     except OSError:
         return []
     found = []

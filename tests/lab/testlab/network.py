@@ -66,9 +66,11 @@ def lose(host: Host, percent: int) -> None:
     """Drop a random share of the packets that reach a host; 0 ends it."""
     rules = f"add table inet {FAULT_TABLE}\ndelete table inet {FAULT_TABLE}\n"
     if percent:
+        # nft refuses a comparison that always holds.
+        share = f"numgen random mod 100 < {percent} " if percent < 100 else ""
         rules += (
-            f"table inet {FAULT_TABLE} {{ chain input {{ type filter hook input priority -10;\n"
-            f'iifname != "lo" numgen random mod 100 < {percent} drop\n}}\n}}\n'
+            f"table inet {FAULT_TABLE} {{\nchain input {{\ntype filter hook input priority -10;\n"
+            f'iifname != "lo" {share}drop\n}}\n}}\n'
         )
     # Only the network namespace is entered, by nft alone: nothing of the host's runs here.
     run("nsenter", f"--net={netns.path_of(host.namespace)}", "nft", "-f", "-", feed=rules)
@@ -77,9 +79,10 @@ def lose(host: Host, percent: int) -> None:
 def slow(host: Host, kilobits: int) -> None:
     """Give a host a line of so many kbit/s in each direction; 0 ends it."""
     # The burst holds several full packets: a smaller one starves slow lines altogether.
+    bucket = ("tbf", "rate", f"{kilobits}kbit", "burst", "16kb", "latency", "4000ms")
+    shape = bucket if kilobits else ("noqueue",)
     for network in host.legs:
         for namespace, device in ((SWITCH, _port(host.name, network)), (host.namespace, network)):
-            shape = ("tbf", "rate", f"{kilobits}kbit", "burst", "16kb", "latency", "4000ms") if kilobits else ("noqueue",)
             run("tc", "-n", namespace, "qdisc", "replace", "dev", device, "root", *shape)
 
 

@@ -58,14 +58,22 @@ def _upload(line: socket.socket) -> None:
 
 
 def _download(line: socket.socket) -> None:
-    try:
-        while chunk := line.recv(CHUNK):
+    while True:
+        try:
+            chunk = line.recv(CHUNK)
+        except OSError as error:
+            # ssh itself reports only that the connection closed.
+            sys.stderr.write(f"the connection was lost: {error.strerror}\n")
+            return
+        if not chunk:
+            return
+        try:
             left = memoryview(chunk)
             while left:
                 left = left[os.write(1, left) :]
-    except OSError as error:
-        # Said for the user's eyes: ssh itself reports only that the connection closed.
-        sys.stderr.write(f"the connection was lost: {error.strerror}\n")
+        except BrokenPipeError:
+            # Nobody reads any more: ssh has ended.
+            return
 
 
 def _fail(message: str) -> int:

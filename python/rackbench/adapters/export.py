@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Export a run's results: they are enriched once, and each format writes that one document."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+from rackbench.adapters.catalog import suggest
+from rackbench.adapters.results import read_result, statistics_of
+from rackbench.errors import RackbenchError
+from rackbench.files import json_text, write_atomic
+from rackbench.models.export import Export
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from rackbench.ledger.state import ExecutionState, RunState
+
+_FOLDER = "exports"
+_CSV_COLUMNS = (
+    "run_id",
+    "host",
+    "adapter",
+    "family",
+    "repeat",
+    "execution",
+    "benchmark_version",
+    "bundle_sha256",
+    "status",
+    "started_at",
+    "metric",
+    "labels",
+    "unit",
+    "direction",
+    "n",
+    "median",
+    "min",
+    "max",
+)
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Raise `RackbenchError` (unknown_option) for a format that there is not."""
+    for name in formats:
+        if name not in _WRITERS:
+            raise RackbenchError(
+                "unknown_option", f"lab_export_formats has {name!r}.{suggest(name, sorted(_WRITERS))}"
+            )
+
+
+def export(run_dir: Path, state: RunState, formats: Sequence[str]) -> list[Path]:
+    """Write `exports/results.<suffix>` for each format and return their paths.
+
+    A result that cannot be read is exported with its problem. Raises `RackbenchError` (unknown_option) and `OSError`.
+    """
+    check_formats(formats)
+    document = enrich(run_dir, state)
+    folder = run_dir / _FOLDER
+    folder.mkdir(exist_ok=True)
+    paths = []
+    for name in dict.fromkeys(formats):
+        suffix, write = _WRITERS[name]
+        path = folder / f"results.{suffix}"
+        write_atomic(path, write(document))
+        paths.append(path)
+    return paths
+
+
+def enrich(run_dir: Path, state: RunState) -> dict[str, Any]:
+    """Return the run's results with all that is needed to compare them: versions, host, platform, bundles, adapters."""
+    return {
+        "schema": Export.schema_name(),
+        "run_id": state.run_id,
+        "host": state.host,
+        "run_dir": state.run_dir,
+        "opened_at": state.opened_at,
+        "check": bool(state.opened.get("check")),
+        "versions": state.opened.get("versions") or {},
+        "project": state.opened.get("project") or {},
+        "platform": state.platform,
+        "executions": [_execution(run_dir, state, execution) for execution in state.executions.values()],
+    }
+
+
+def _execution(run_dir: Path, state: RunState, execution: ExecutionState) -> dict[str, Any]:
+    recorded = state.results.get(execution.execution) or {}
+    packaging = state.packaging.get(execution.adapter) or {}
+    row: dict[str, Any] = {
+        "execution": execution.execution,
+        "adapter": execution.adapter,
+        "family": execution.family,
+        "repeat": execution.repeat,
+        "outcome": execution.outcome,
+        "status": recorded.get("status"),
+        "benchmark": None,
+        "bundle": _bundle(packaging.get("chosen")),
+        "started_at": None,
+        "duration_s": execution.duration_s,
+        "headline": recorded.get("headline") or [],
+        "metrics": [],
+        "checks": [],
+        "skipped": [],
+        "path": recorded.get("path"),
+        "problem": None,
+    }
+    if row["path"] is None:
+        row["problem"] = "There is no result of this execution."
+        return row
+    try:
+        result = read_result(run_dir / row["path"])
+    except RackbenchError as error:
+        row["problem"] = error.message
+        return row
+    return row | {
+        "benchmark": dict(result.benchmark),
+        "started_at": result.started_at,
+        "duration_s": result.duration_s,
+        "metrics": result.document["metrics"],
+        "checks": list(result.checks),
+        "skipped": list(result.skipped),
+    }
+
+
+def _bundle(chosen: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return what names a bundle anywhere; where it lay on this controller is left out."""
+    return (
+        {name: chosen.get(name) for name in ("version", "sha256", "size", "source", "basis")}
+        if chosen
+        else None
+    )
+
+
+def _csv(document: Mapping[str, Any]) -> str:
+    """Return one line per metric of each execution, and one for an execution that has none."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for execution in document["executions"]:
+        common = {
+            "run_id": document["run_id"],
+            "host": document["host"],
+            "benchmark_version": (execution["benchmark"] or {}).get("version"),
+            "bundle_sha256": (execution["bundle"] or {}).get("sha256"),
+            **{name: execution[name] for name in _CSV_COLUMNS if name in execution},
+        }
+        for metric in execution["metrics"] or [None]:
+            writer.writerow(common | (_csv_metric(metric) if metric else {}))
+    return text.getvalue()
+
+
+def _csv_metric(metric: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "metric": metric["name"],
+        "labels": json.dumps(metric.get("labels") or {}, sort_keys=True),
+        "unit": metric["unit"],
+        "direction": metric["direction"],
+        **statistics_of(metric["samples"]),
+    }
+
+
+def _markdown(document: Mapping[str, Any]) -> str:
+    platform, versions = document["platform"], document["versions"]
+    lines = [
+        f"# Results of {document['host']}",
+        "",
+        f"Run `{document['run_id']}`, opened {document['opened_at']}.",
+        "",
+        *_table(
+            ("what", "value"),
+            [
+                *(
+                    (name, platform[name])
+                    for name in ("machine", "kernel", "os_id", "os_version", "cpus")
+                    if name in platform
+                ),
+                *((f"version of {name}", version) for name, version in versions.items()),
+            ],
+        ),
+    ]
+    for execution in document["executions"]:
+        lines += ["", f"## {execution['execution']}", "", *_execution_lines(execution)]
+    return "\n".join(lines) + "\n"
+
+
+def _execution_lines(execution: Mapping[str, Any]) -> Iterator[str]:
+    if execution["problem"]:
+        yield f"No result: {execution['problem']}"
+        return
+    bundle = execution["bundle"] or {}
+    benchmark = execution["benchmark"]
+    digest = f", bundle `{bundle['sha256'][:12]}`" if bundle.get("sha256") else ""
+    name = f"{benchmark['name']} {benchmark['version']}"
+    yield f"{name}: {execution['status']} in {execution['duration_s']:.1f} s{digest}."
+    if execution["headline"]:
+        yield ""
+        yield from _table(
+            ("headline", "value", "unit"),
+            [(line["label"], number_text(line["value"]), line["unit"]) for line in execution["headline"]],
+        )
+    bad = [check for check in execution["checks"] if not check["ok"]]
+    notes = [f"- check {check['name']} failed: {check['detail']}" for check in bad]
+    notes += [f"- {entry['name']} was skipped: {entry['reason']}" for entry in execution["skipped"]]
+    if notes:
+        yield ""
+        yield from notes
+
+
+def number_text(value: float | None) -> str:
+    """Return a number for people: whole numbers as they are, others with four significant digits, none as `-`."""
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.4g}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    if not rows:
+        return []
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines]
+
+
+_WRITERS: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
+    "json": ("json", json_text),
+    "csv": ("csv", _csv),
+    "markdown": ("md", _markdown),
+}

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results: read a `result.json` with suspicion, and sum it up for the journal."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from rackbench.adapters.headline import headlines
+from rackbench.errors import RackbenchError
+from rackbench.models.common import check
+from rackbench.models.result import ResultFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from rackbench.adapters.catalog import Adapter
+
+# A metric with more label sets than this is one row of the journal: a matrix of 384 CPUs has 73,536 pairs.
+_ROWS_PER_METRIC = 64
+SCHEMA_MAJOR = "rackbench.result/1."
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One series of finite samples in `unit`; `direction` says which way is better: lower, higher or none."""
+
+    name: str
+    unit: str
+    direction: str
+    samples: tuple[float, ...]
+    labels: Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a benchmark measured; `document` is result.json as it stands, `duration_s` in seconds."""
+
+    path: Path
+    benchmark: Mapping[str, str]
+    status: str
+    started_at: str
+    duration_s: float
+    metrics: tuple[Metric, ...]
+    checks: tuple[Mapping[str, Any], ...]
+    skipped: tuple[Mapping[str, str], ...]
+    document: Mapping[str, Any]
+
+
+def read_result(path: Path) -> Result:
+    """Return the checked `result.json` at `path`.
+
+    Raises `RackbenchError` naming the file: result_missing, result_unreadable (not whole JSON), result_invalid (NaN,
+    infinities, wrong types, missing fields, another major version).
+    """
+    try:
+        content = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+    except FileNotFoundError as error:
+        raise RackbenchError(
+            "result_missing", f"{path}: the benchmark left no result.json.", where=str(path)
+        ) from error
+    except _NotANumberError as error:
+        raise RackbenchError("result_invalid", f"{path}: {error} is no number.", where=str(path)) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise RackbenchError(
+            "result_unreadable", f"{path}: {error}", where=str(path), next_path=str(path)
+        ) from error
+    document = check(ResultFile, content, path=path, code="result_invalid")
+    if not document.schema_.startswith(SCHEMA_MAJOR):
+        problem = f"schema is {document.schema_}, and this version reads {SCHEMA_MAJOR}x"
+        raise RackbenchError("result_invalid", f"{path}: {problem}.", where=str(path))
+    return Result(
+        path=path,
+        benchmark={"name": document.benchmark.name, "version": document.benchmark.version},
+        status=document.status,
+        started_at=document.started_at,
+        duration_s=document.duration_s,
+        metrics=tuple(
+            Metric(entry.name, entry.unit, entry.direction, tuple(entry.samples), entry.labels)
+            for entry in document.metrics
+        ),
+        checks=tuple(entry.model_dump() for entry in document.checks),
+        skipped=tuple(entry.model_dump() for entry in document.skipped),
+        document=content,
+    )
+
+
+class _NotANumberError(ValueError):
+    """JSON that holds NaN, Infinity or -Infinity."""
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise _NotANumberError(text)
+
+
+def summarise(result: Result, adapter: Adapter) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the metrics' summaries and the adapter's headline, as the journal's `result` record has them.
+
+    A summary is `{name, unit, direction, labels, n, median, min, max}`. A metric with more than 64 label sets is one
+    summary over all its samples, with no labels and `series`, the number of label sets.
+    """
+    groups: dict[tuple[str, str, str], list[Metric]] = {}
+    for metric in result.metrics:
+        groups.setdefault((metric.name, metric.unit, metric.direction), []).append(metric)
+    rows = []
+    for group in groups.values():
+        if len(group) > _ROWS_PER_METRIC:
+            rows.append(
+                _row(group[0], [value for metric in group for value in metric.samples], {})
+                | {"series": len(group)}
+            )
+        else:
+            rows += [_row(metric, metric.samples, metric.labels) for metric in group]
+    return rows, headlines(result.document, adapter.headline)
+
+
+def _row(metric: Metric, samples: Sequence[float], labels: Mapping[str, str | int]) -> dict[str, Any]:
+    return {
+        "name": metric.name,
+        "unit": metric.unit,
+        "direction": metric.direction,
+        "labels": dict(labels),
+        **statistics_of(samples),
+    }
+
+
+def statistics_of(samples: Iterable[float]) -> dict[str, float]:
+    """Return number, median, least and greatest of samples (at least one)."""
+    ordered = sorted(samples)
+    return {
+        "n": len(ordered),
+        "median": statistics.median(ordered),
+        "min": ordered[0],
+        "max": ordered[-1],
+    }

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`rackbench hosts enroll`: look at host keys, compare them, and record them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rackbench.cli.output import Output, add_json_option
+from rackbench.errors import FAILURES, GOOD, RackbenchError
+
+if TYPE_CHECKING:
+    from rackbench.transport.routes import Endpoint
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions of the verb."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    summary = "record the host keys of machines and of the hops on the way to them"
+    enroll = actions.add_parser("enroll", help=summary, description=summary[0].upper() + summary[1:] + ".")
+    enroll.add_argument(
+        "--host",
+        action="append",
+        metavar="HOST[,HOST…]",
+        help="which machines; by default all of the lab files",
+    )
+    enroll.add_argument(
+        "-i",
+        "--inventory",
+        action="append",
+        type=Path,
+        metavar="FILE",
+        help="a lab file; by default Ansible's own",
+    )
+    enroll.add_argument(
+        "--yes", action="store_true", help="accept every key that is not on record without asking"
+    )
+    enroll.add_argument(
+        "--replace", action="store_true", help="offer changed keys too, to replace those on record"
+    )
+    add_json_option(enroll)
+
+
+def run(args: argparse.Namespace, output: Output) -> int:
+    """Walk the chains, record what is accepted, and return 0 if all machines have their key on record."""
+    from rackbench.transport import hostkeys, routes, sources
+    from rackbench.transport.references import nearest
+
+    if not args.yes and not sys.stdin.isatty():
+        raise RackbenchError(
+            "wrong_usage",
+            "There is no terminal to ask on whether a key is right.",
+            next_step="Call it from a terminal, or accept all keys with --yes.",
+        )
+
+    def accept(endpoint: Endpoint, fingerprint: str, changed: bool) -> bool:  # noqa: FBT001
+        output.note(f"{endpoint.name} ({endpoint.hostname} port {endpoint.port}): {fingerprint}")
+        if args.yes:
+            return True
+        question = "This is NOT the key on record. Replace it?" if changed else "Record this key?"
+        sys.stderr.write(f"  {question} [y/N] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+    wanted = [name for text in args.host or () for name in text.split(",") if name]
+    labs = sources.labs(args.inventory or ())
+    known = [name for lab, _secrets in labs for name in (*lab.model.hops, *lab.model.hosts)]
+    for name in wanted:
+        if name not in known:
+            raise RackbenchError(
+                "unknown_host", f"No lab inventory has a machine {name!r}; {nearest(name, known)}."
+            )
+    results = []
+    for lab, secrets in labs:
+        ways = routes.resolve(lab)
+        names = [name for name in ways.endpoints if not wanted or name in wanted]
+        results += hostkeys.enroll(ways, names, secrets, accept, replace=args.replace)
+    if args.json:
+        output.document({"machines": [vars(item) for item in results]})
+    rows = [(item.name, item.state, item.fingerprint or "", item.message or "") for item in results]
+    output.table(("MACHINE", "STATE", "FINGERPRINT", "REMARK"), rows)
+    return max((FAILURES[item.code].exit_status for item in results if item.code), default=GOOD)

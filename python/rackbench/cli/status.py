@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``rackbench status``: where a run stands, folded afresh from its journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rackbench.cli import summary
+from rackbench.cli.output import add_json_option
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rackbench.cli.output import Output
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument("--run-dir", metavar="DIR", help="the run's directory (default: the newest run)")
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace, output: Output) -> int:
+    """Show the run and return its own exit status; 0 while it is running."""
+    from rackbench.ledger.documents import current_status
+
+    status = current_status(_run_dir(args.run_dir))
+    if output.as_json:
+        output.document(status)
+    else:
+        _show(status, output)
+    return int(status["exit_status"] or 0)
+
+
+def _run_dir(given: str | None) -> Path:
+    from rackbench.project import find_project, newest_run
+
+    if given is None:
+        return newest_run(find_project())
+    path = Path(given)
+    if path.is_absolute() or path.exists():
+        return path
+    # The last line of a run names its directory from the project's root.
+    from_project = find_project() / path
+    return from_project if from_project.exists() else path
+
+
+def _show(status: dict[str, Any], output: Output) -> None:
+    output.line(summary.headline(status), "bold")
+    if status["run_dir"]:
+        output.line(f"run_dir: {status['run_dir']}")
+    _show_position(status, output)
+    for problem in status["ledger"]["problems"]:
+        output.line(f"ledger: {problem}", "yellow")
+    primary = True
+    for line in summary.alert_lines(status):
+        if primary:
+            output.line()
+        output.line(line, "" if line.startswith(" ") else "bold red")
+        primary = False
+    for columns, rows, right in (
+        (summary.STEP_COLUMNS, summary.step_rows(status), (2,)),
+        (summary.RESULT_COLUMNS, summary.result_rows(status), (2,)),
+        (summary.PHASE_COLUMNS, summary.phase_rows(status), (1, 2, 3, 4, 5)),
+    ):
+        if rows:
+            output.line()
+            output.table(columns, rows, right=right)
+
+
+def _show_position(status: dict[str, Any], output: Output) -> None:
+    if position := status["position"]:
+        task = f", task `{position['task']}`" if position["task"] else ""
+        output.line(f"step {position['number']} of {position['of']}: {position['step']}{task}")
+    if progress := status["progress"]:
+        output.line(f"{progress['execution']}: {summary.progress_text(progress)}")
+    for beat in status["monitoring"]["heartbeats"]:
+        name = beat["execution"] or beat["step"]
+        output.line(
+            f"heartbeat of {name}: {beat['state']}, {summary.seconds(beat['age_s'])} s old",
+            "yellow" if beat["state"] == "stale" else "",
+        )

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`rackbench validate`: can these hosts be used, and if not, what is in the way?"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rackbench.cli.output import Output, add_json_option
+from rackbench.errors import CHECK_SAYS_NO, FAILURES, GOOD
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the verb."""
+    parser.add_argument(
+        "--host",
+        action="append",
+        metavar="HOST[,HOST…]",
+        help="which hosts; by default all of the lab inventories",
+    )
+    parser.add_argument(
+        "--scope",
+        choices=["connectivity"],
+        default="connectivity",
+        help="what to check (default: connectivity)",
+    )
+    parser.add_argument(
+        "-i",
+        "--inventory",
+        action="append",
+        type=Path,
+        metavar="FILE",
+        help="a lab file; by default Ansible's own",
+    )
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace, output: Output) -> int:
+    """Probe, print the report, and return 0 if all hosts are good, 3 if something outside is in the way, else 1."""
+    from rackbench.transport import sources, validation
+
+    hosts = [name for text in args.host for name in text.split(",") if name] if args.host else None
+    report = validation.connectivity(sources.labs(args.inventory or ()), hosts)
+    if args.json:
+        output.document(report)
+    for line in validation.text(report):
+        output.line(line)
+    codes = [item["code"] for item in report["hosts"] if not item["ok"]]
+    if not codes:
+        return GOOD
+    return max((FAILURES[code].exit_status for code in codes), default=CHECK_SAYS_NO)

@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models of the records of events.jsonl. The first record of a journal names the schema of all of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, RootModel
+
+from rackbench.models.common import Model
+
+TaskStatus = Literal["ok", "changed", "failed", "skipped", "unreachable", "ignored"]
+StepEnd = Literal["completed", "failed", "skipped", "cancelled"]
+Outcome = Literal["completed", "failed", "cancelled"]
+ExecutionOutcome = Literal["passed", "partial", "failed", "timeout", "killed", "lost"]
+Utc = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")]
+Seconds = Annotated[float, Field(ge=0)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Record(Model):
+    """What every record has: its number from 1, when it was written (UTC, and the controller's monotonic seconds)."""
+
+    seq: int = Field(ge=1)
+    at: Utc
+    mono: float
+
+
+class FailureText(Model):
+    """A failure: its code, what happened, and what to do next."""
+
+    code: str
+    message: str
+    where: str | None = None
+    next_step: str | None = None
+    next_command: str | None = None
+    next_path: str | None = None
+    detail: str | None = None
+
+
+class StepPlan(Model):
+    """A step as it was planned."""
+
+    step_id: str
+    adapter: str | None
+    phase: Literal["discover", "preflight", "stage", "execute", "collect", "publish", "finalize"]
+    role: str
+    depends: list[str]
+
+
+class ExecutionPlan(Model):
+    """An execution as it was planned."""
+
+    execution_id: str
+    family: str
+    repeat: int = Field(ge=1)
+    time_limit_s: float | None = None
+
+
+class Controller(Model):
+    """The process that drives the run; pid, start_ticks and boot_id together name it for ever."""
+
+    pid: int
+    start_ticks: int | None
+    boot_id: str | None
+    hostname: str
+    user: str
+
+
+class RunOpened(Record):
+    """The run and its plan."""
+
+    kind: Literal["run.opened"]
+    schema_: Literal["rackbench.journal/1.0"] = Field(alias="schema")
+    run_id: str
+    host: str
+    run_dir: str = Field(description="Relative to the project.")
+    check: bool
+    phases: list[str]
+    benchmarks: list[str]
+    steps: list[StepPlan]
+    executions: dict[str, list[ExecutionPlan]]
+    controller: Controller
+    versions: dict[str, str]
+    project: dict[str, Any]
+    options: dict[str, Any]
+    parent: str | None = None
+    worker: dict[str, int] | None = None
+    inventory: dict[str, Any]
+
+
+class PlayBegan(Record):
+    """The play that runs, by its name as it stands in the playbook."""
+
+    kind: Literal["play.began"]
+    play: str
+
+
+class TaskBegan(Record):
+    """A task on this host, by its name as it stands in the playbook, before templating."""
+
+    kind: Literal["task.began"]
+    task: str
+    action: str
+    uuid: str
+    step: str | None = None
+
+
+class TaskEnded(Record):
+    """A task that ended, or with `item` one item of its loop."""
+
+    kind: Literal["task.ended"]
+    task: str
+    uuid: str
+    step: str | None = None
+    status: TaskStatus
+    duration_s: Seconds = Field(description="Since the task began; for an item too.")
+    item: int | None = None
+    failure: str | None = Field(default=None, description="The failure's code.")
+    remote: int = Field(ge=0, description="How often the task went to the target.")
+
+
+class StepBegan(Record):
+    """A step that began."""
+
+    kind: Literal["step.began"]
+    step: str
+
+
+class StepEnded(Record):
+    """A step that ended, or was skipped without beginning."""
+
+    kind: Literal["step.ended"]
+    step: str
+    state: StepEnd
+    reason: str | None = None
+    failure: FailureText | None = None
+    duration_s: Seconds | None = None
+
+
+class Platform(Record):
+    """What the host is."""
+
+    kind: Literal["platform"]
+    machine: str
+    os: str
+
+
+class Readiness(Record):
+    """Whether an adapter can run on this host."""
+
+    kind: Literal["readiness"]
+    adapter: str
+    status: str
+
+
+class Packaging(Record):
+    """Which bundle was chosen for an adapter, and why."""
+
+    kind: Literal["packaging"]
+    adapter: str
+    decision: dict[str, Any]
+
+
+class Transfer(Record):
+    """A file that went to the target or came from it; `reused` when it was there already."""
+
+    kind: Literal["transfer"]
+    direction: Literal["upload", "download"]
+    source: str
+    destination: str
+    bytes: int = Field(ge=0)
+    sha256: Sha256 | None = None
+    duration_s: Seconds
+    reused: bool = False
+    step: str | None = None
+
+
+class Command(Record):
+    """A command that ended."""
+
+    kind: Literal["command"]
+    argv: list[str]
+    rc: int | None = None
+    signal: int | str | None = None
+    where: Literal["target", "controller"]
+    duration_s: Seconds | None = None
+    step: str | None = None
+    execution: str | None = None
+    log: str | None = None
+
+
+class ExecutionBegan(Record):
+    """An execution of a benchmark that was started on the target."""
+
+    kind: Literal["execution.began"]
+    execution: str
+    adapter: str
+    family: str
+    repeat: int
+    job_dir: str | None = None
+
+
+class ExecutionBeat(Record):
+    """A heartbeat of an execution, made on the target."""
+
+    kind: Literal["execution.beat"]
+    execution: str
+    at_target: str | None = None
+    done: float | None = None
+    total: float | None = None
+    unit: str | None = None
+    label: str | None = None
+    elapsed_s: float | None = None
+    interval_s: float | None = None
+
+
+class ExecutionEnded(Record):
+    """An execution that ended."""
+
+    kind: Literal["execution.ended"]
+    execution: str
+    outcome: ExecutionOutcome
+    rc: int | None = None
+    signal: int | str | None = None
+    duration_s: Seconds | None = None
+    failure: FailureText | str | None = None
+
+
+class Result(Record):
+    """What an execution measured."""
+
+    kind: Literal["result"]
+    adapter: str
+    execution: str
+    family: str
+    repeat: int
+    status: Literal["passed", "partial", "failed"]
+    metrics: list[dict[str, Any]]
+    headline: list[dict[str, Any]]
+    path: str
+
+
+class Artifact(Record):
+    """A file that a step made; its path is relative to the run directory."""
+
+    kind: Literal["artifact"]
+    path: str
+    bytes: int = Field(ge=0)
+    sha256: Sha256
+    artifact_kind: str
+    step: str | None = None
+    execution: str | None = None
+    publishable: bool
+
+
+class Publish(Record):
+    """How far publishing an adapter's results came."""
+
+    kind: Literal["publish"]
+    adapter: str
+    state: str
+    target: str | None = None
+    reason: str | None = None
+
+
+class Export(Record):
+    """Files that the results were exported to."""
+
+    kind: Literal["export"]
+    path: str | None = None
+    paths: list[str] | None = None
+
+
+class RunClosed(Record):
+    """The end of the run; nothing follows but `ledger.incomplete`."""
+
+    kind: Literal["run.closed"]
+    outcome: Outcome
+    failed_steps: list[str]
+    exit_status: int
+
+
+class LedgerIncomplete(Record):
+    """Ansible counted other results than the ledger saw."""
+
+    kind: Literal["ledger.incomplete"]
+    expected: dict[str, int]
+    seen: dict[str, int]
+
+
+AnyRecord = (
+    RunOpened
+    | PlayBegan
+    | TaskBegan
+    | TaskEnded
+    | StepBegan
+    | StepEnded
+    | Platform
+    | Readiness
+    | Packaging
+    | Transfer
+    | Command
+    | ExecutionBegan
+    | ExecutionBeat
+    | ExecutionEnded
+    | Result
+    | Artifact
+    | Publish
+    | Export
+    | RunClosed
+    | LedgerIncomplete
+)
+
+
+class JournalRecord(RootModel[Annotated[AnyRecord, Field(discriminator="kind")]]):
+    """One line of events.jsonl."""

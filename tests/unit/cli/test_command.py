@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line itself: help, wrong usage, exit statuses, plain output, completion."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rackbench.cli.main import VERBS
+
+from .conftest import ROOT, Command
+
+
+def test_help_names_every_verb(rackbench: Command) -> None:
+    answer = rackbench("--help")
+    assert answer.returncode == 0
+    assert all(verb in answer.stdout for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_verb_explains_itself(rackbench: Command, verb: str) -> None:
+    answer = rackbench(verb, "--help")
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith(f"usage: rackbench {verb}")
+
+
+def test_the_version_is_printed(rackbench: Command) -> None:
+    assert rackbench("--version").stdout.startswith("rackbench ")
+
+
+def test_help_imports_nothing_slow(rackbench: Command) -> None:
+    listing = "import sys; from rackbench.cli.main import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+    answer = subprocess.run(
+        [sys.executable, "-c", listing],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "python")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not {"pydantic", "rich", "yaml", "ansible", "ansible_runner", "shtab"} & set(answer.stderr.split())
+
+
+def test_an_unknown_verb_suggests_the_nearest(rackbench: Command) -> None:
+    answer = rackbench("statsu")
+    assert answer.returncode == 2
+    assert "did you mean `status`" in answer.stderr
+    assert "rackbench status --help" in answer.stderr
+    assert answer.stdout == ""
+
+
+def test_an_unknown_option_is_wrong_usage(rackbench: Command) -> None:
+    answer = rackbench("status", "--nonsense")
+    assert answer.returncode == 2
+    assert "wrong_usage" in answer.stderr
+
+
+def test_wrong_usage_is_a_document_with_json(rackbench: Command) -> None:
+    answer = rackbench("status", "--json", "--nonsense")
+    assert answer.returncode == 2
+    assert json.loads(answer.stdout)["error"]["code"] == "wrong_usage"
+
+
+def test_run_without_a_host_off_a_terminal_is_wrong_usage(rackbench: Command) -> None:
+    answer = rackbench("run")
+    assert answer.returncode == 2
+    assert "--host" in answer.stderr
+
+
+def test_a_directory_outside_of_a_project_is_said_to_be_none(rackbench: Command, tmp_path: Path) -> None:
+    answer = rackbench("adapters", "list", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "not_a_project" in answer.stderr
+
+
+def test_rackbench_project_names_the_project_from_elsewhere(
+    rackbench: Command, project: Path, tmp_path: Path
+) -> None:
+    answer = rackbench("adapters", "list", cwd=tmp_path, RACKBENCH_PROJECT=str(project))
+    assert answer.returncode == 0, answer.stderr
+    assert "demo" in answer.stdout
+
+
+def test_a_wrong_rackbench_project_is_named(rackbench: Command, tmp_path: Path) -> None:
+    answer = rackbench("adapters", "list", RACKBENCH_PROJECT=str(tmp_path))
+    assert answer.returncode == 2
+    assert str(tmp_path) in answer.stderr
+
+
+def test_an_adapter_is_explained_from_its_file(rackbench: Command) -> None:
+    answer = rackbench("adapters", "show", "demo")
+    assert answer.returncode == 0, answer.stderr
+    for text in ("A made-up benchmark", "demo-results", "smoke (default)", "apt: hwloc", "median"):
+        assert text in answer.stdout
+
+
+def test_an_unknown_adapter_suggests_the_nearest(rackbench: Command) -> None:
+    answer = rackbench("adapters", "show", "deno")
+    assert answer.returncode == 2
+    assert "demo" in answer.stderr
+
+
+def test_the_adapters_are_a_document_with_json(rackbench: Command) -> None:
+    document = json.loads(rackbench("adapters", "list", "--json").stdout)
+    assert [adapter["name"] for adapter in document["adapters"]] == ["demo"]
+
+
+def test_a_bundle_without_a_sidecar_is_not_good(rackbench: Command, tmp_path: Path) -> None:
+    tarball = tmp_path / "demo-1.0.0-any.tar.gz"
+    tarball.write_bytes(b"no archive")
+    answer = rackbench("bundle", "verify", "--json", str(tarball))
+    assert answer.returncode == 1
+    assert json.loads(answer.stdout)["ok"] is False
+
+
+def test_a_bundle_is_built_listed_and_verified(rackbench: Command, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "bin").mkdir(parents=True)
+    (source / "bin" / "run").write_text("#!/bin/sh\n", encoding="utf-8")
+    (source / "bin" / "run").chmod(0o755)
+    (source / "bundle.toml").write_text(
+        '[bundle]\nname = "demo"\nversion = "1.0.0"\nentry_point = "bin/run"\nplatform = "any"\n'
+        '[files]\ninclude = ["bin/run"]\n',
+        encoding="utf-8",
+    )
+    built = rackbench("bundle", "build", str(source), "--json")
+    assert built.returncode == 0, built.stderr
+    path = json.loads(built.stdout)["bundles"][0]["path"]
+    assert "demo" in rackbench("bundle", "list").stdout
+    assert rackbench("bundle", "verify", path).returncode == 0
+    assert json.loads(rackbench("bundle", "show", path).stdout)["version"] == "1.0.0"
+    with Path(path).open("ab") as stream:
+        stream.write(b"x")
+    assert rackbench("bundle", "verify", path).returncode == 1
+
+
+def test_the_bash_completion_loads_and_completes_verbs(rackbench: Command, tmp_path: Path) -> None:
+    answer = rackbench("completion", "bash")
+    assert answer.returncode == 0, answer.stderr
+    script = tmp_path / "completion.bash"
+    script.write_text(answer.stdout, encoding="utf-8")
+    asked = 'source "$1"; COMP_WORDS=(rackbench stat); COMP_CWORD=1; _shtab_rackbench; echo "${COMPREPLY[@]}"'
+    completed = subprocess.run(
+        ["bash", "-c", asked, "bash", str(script)], capture_output=True, text=True, check=False
+    )
+    assert completed.stdout.split() == ["status"], completed.stderr
+
+
+def test_the_zsh_completion_is_printed(rackbench: Command) -> None:
+    assert rackbench("completion", "zsh").stdout.startswith("#compdef rackbench")
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_colour_is_for_terminals_without_no_color(project: Path, no_color: str, coloured: bool) -> None:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "python"), "TERM": "xterm", "NO_COLOR": no_color}
+    with subprocess.Popen(
+        [sys.executable, "-m", "rackbench", "adapters", "show", "demo"],
+        cwd=project,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+    ) as process:
+        os.close(theirs)
+        printed = b""
+        while chunk := _read(ours):
+            printed += chunk
+        assert process.wait() == 0
+    os.close(ours)
+    assert (b"\x1b[" in printed) is coloured
+
+
+def _read(handle: int) -> bytes:
+    try:
+        return os.read(handle, 4096)
+    except OSError:  # the other end of a pseudo-terminal was closed
+        return b""

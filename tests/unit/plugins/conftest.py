@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of the collection that run on targets, loaded as plain files."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+def load(name: str) -> ModuleType:
+    """Import one file of plugins/module_utils by its name."""
+    path = REPOSITORY / "plugins/module_utils" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"rackbench_target{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def archive() -> ModuleType:
+    return load("_archive")
+
+
+@pytest.fixture(scope="session")
+def supervisor() -> ModuleType:
+    return load("_supervisor")

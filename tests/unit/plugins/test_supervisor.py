@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The supervisor as a real process around real benchmarks of a few lines."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import ModuleType
+
+PATIENCE_S = 120.0
+NEVER_S = 600.0
+
+
+def eventually(condition: Callable[[], Any], what: str) -> Any:
+    """Wait until `condition` gives something and return it; only a machine that hangs fails here."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"{what} did not happen in {PATIENCE_S} s")
+
+
+class Job:
+    """One job directory, and a benchmark that is a script for `sh`."""
+
+    def __init__(self, supervisor: ModuleType, root: Path, script: str, **spec: Any) -> None:
+        self.supervisor = supervisor
+        bundle = root / "bundle"
+        bundle.mkdir()
+        self.directory = root / "jobs" / "run" / "made-up.short.1"
+        supervisor.prepare(
+            self.directory,
+            {
+                "execution_id": "made-up.short.1",
+                "bundle_dir": str(bundle),
+                "argv": ["/bin/sh", "-c", script, "run", str(self.directory / "out")],
+                "time_limit_s": NEVER_S,
+                "grace_s": NEVER_S,
+                "interval_s": 0.1,
+                **spec,
+            },
+            {"schema": "rackbench.job/1.0"},
+        )
+
+    def start(self) -> Job:
+        """Start the supervisor; the process that is called ends at once and leaves it alone."""
+        subprocess.run([sys.executable, "-I", self.supervisor.__file__, str(self.directory)], check=True)
+        return self
+
+    def state(self) -> dict[str, Any]:
+        return json.loads((self.directory / "state.json").read_text())
+
+    def end(self) -> dict[str, Any]:
+        def ended() -> dict[str, Any] | None:
+            state = self.state()
+            return state if state["state"] == "ended" else None
+
+        return eventually(ended, "the end")
+
+    def out(self, name: str) -> str:
+        return (self.directory / "out" / name).read_text()
+
+    def wait_for(self, name: str) -> str:
+        """Return the text of a file of the benchmark as soon as it holds a whole line."""
+        path = self.directory / "out" / name
+        return eventually(lambda: path.exists() and "\n" in path.read_text() and path.read_text(), name)
+
+    def tidy(self) -> None:
+        """End what a failed test left: only processes whose start we recorded."""
+        state = self.state()
+        for pid, ticks in (
+            (state["pid"], state["start_ticks"]),
+            (state["benchmark_pid"], state["benchmark_start_ticks"]),
+        ):
+            if pid and ticks and self.supervisor.start_ticks(pid) == ticks:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(os.getpgid(pid), signal.SIGKILL)
+
+
+@pytest.fixture
+def job(supervisor: ModuleType, tmp_path: Path) -> Iterator[Callable[..., Job]]:
+    made: list[Job] = []
+
+    def make(script: str, **spec: Any) -> Job:
+        made.append(Job(supervisor, tmp_path, script, **spec))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.tidy()
+
+
+def gone(supervisor: ModuleType, pid: int) -> bool:
+    return supervisor.start_ticks(pid) is None
+
+
+def test_a_benchmark_that_passes_is_recorded_with_its_output(job: Callable[..., Job]) -> None:
+    one = job(
+        'echo said; echo complained >&2; pwd > "$1/where"; cat > "$1/stdin"; echo $TZ > "$1/zone"'
+    ).start()
+    state = one.end()
+    assert (state["outcome"], state["rc"], state["signal"], state["reason"]) == ("passed", 0, None, None)
+    assert state["duration_s"] >= 0
+    assert state["started_at"].endswith("Z")
+    assert (one.directory / "stdout").read_text() == "said\n"
+    assert (one.directory / "stderr").read_text() == "complained\n"
+    assert one.out("where").strip().endswith("/bundle")
+    assert one.out("stdin") == ""
+    assert one.out("zone") == "UTC\n"
+    assert not (one.directory / ".reserve").exists()
+    assert [path.name for path in one.directory.iterdir() if path.name.endswith(".tmp")] == []
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome", "rc"),
+    [
+        ("exit 1", "failed", 1),
+        ("exit 2", "failed", 2),
+        ("exit 3", "failed", 3),
+        ("""echo '{"status": "partial"}' > "$1/result.json"; exit 1""", "partial", 1),
+        ("""echo '{"status": "failed"}' > "$1/result.json"; exit 1""", "failed", 1),
+        ("""echo '{"status": "partial"}' > "$1/result.json"; exit 0""", "partial", 0),
+        ("""echo '{"status": "par' > "$1/result.json"; exit 1""", "failed", 1),
+        ("kill -9 $$", "killed", -9),
+        ("kill -11 $$", "killed", -11),
+    ],
+)
+def test_how_it_ended_is_told_apart(job: Callable[..., Job], script: str, outcome: str, rc: int) -> None:
+    state = job(script).start().end()
+    assert (state["outcome"], state["rc"]) == (outcome, rc)
+    assert state["signal"] == (signal.Signals(-rc).name if rc < 0 else None)
+    assert state["reason"]
+
+
+def test_a_program_that_cannot_be_started_is_an_end_with_its_reason(job: Callable[..., Job]) -> None:
+    state = job("", argv=["/nonexistent/bin/run"]).start().end()
+    assert (state["outcome"], state["rc"]) == ("failed", None)
+    assert "/nonexistent/bin/run" in state["reason"]
+
+
+# A supervisor that looks at the clock only when the benchmark is ready, however long that takes on a busy machine.
+PATIENT = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, str(Path(sys.argv[1]).parent))
+import _supervisor
+
+class Patient(_supervisor.Supervisor):
+    def watch(self):
+        while not (self.job_dir / "out" / "ready").exists():
+            time.sleep(0.05)
+        super().watch()
+
+with _supervisor.job_lock(Path(sys.argv[2])) as held:
+    Patient(Path(sys.argv[2])).run()
+"""
+
+
+def supervised(one: Job) -> dict[str, Any]:
+    """Run a job whose benchmark makes `out/ready`; return its end."""
+    program = [sys.executable, "-I", "-B", "-c", PATIENT, one.supervisor.__file__, str(one.directory)]
+    subprocess.run(program, check=True, timeout=NEVER_S)
+    return one.state()
+
+
+def test_the_time_limit_ends_a_benchmark(job: Callable[..., Job]) -> None:
+    state = job("sleep 1000 & sleep 1000", time_limit_s=0.5).start().end()
+    assert (state["outcome"], state["rc"], state["signal"]) == ("timeout", -15, "SIGTERM")
+    assert "0.5 s" in state["reason"]
+
+
+def test_the_time_limit_asks_the_benchmark_first_and_ends_its_children(
+    job: Callable[..., Job], supervisor: ModuleType
+) -> None:
+    one = job(
+        """trap 'echo asked > "$1/asked"; exit 1' TERM; sleep 1000 & echo $! > "$1/child"; echo > "$1/ready"; wait""",
+        time_limit_s=0.1,
+    )
+    state = supervised(one)
+    assert (state["outcome"], state["rc"]) == ("timeout", 1)
+    assert one.out("asked") == "asked\n"
+    eventually(lambda: gone(supervisor, int(one.out("child"))), "the child's end")
+
+
+def test_who_ignores_sigterm_is_killed_with_its_children(
+    job: Callable[..., Job], supervisor: ModuleType
+) -> None:
+    one = job(
+        """trap '' TERM; sleep 1000 & echo $! > "$1/child"; echo > "$1/ready"; while :; do sleep 0.1; done""",
+        time_limit_s=0.1,
+        grace_s=0.5,
+    )
+    state = supervised(one)
+    assert (state["outcome"], state["rc"], state["signal"]) == ("timeout", -9, "SIGKILL")
+    eventually(lambda: gone(supervisor, int(one.out("child"))), "the child's end")
+
+
+def test_a_starter_that_ignores_signals_changes_nothing(job: Callable[..., Job]) -> None:
+    one = job("sleep 1000", time_limit_s=0.5)
+    script = 'trap "" TERM INT HUP CHLD; exec "$@"'
+    subprocess.run(
+        ["/bin/sh", "-c", script, "sh", sys.executable, "-I", one.supervisor.__file__, str(one.directory)],
+        check=True,
+    )
+    state = one.end()
+    assert (state["outcome"], state["signal"]) == ("timeout", "SIGTERM")
+
+
+def test_what_a_benchmark_leaves_running_ends_with_it(
+    job: Callable[..., Job], supervisor: ModuleType
+) -> None:
+    one = job("""sleep 1000 & echo $! > "$1/child"; exit 0""").start()
+    assert one.end()["outcome"] == "passed"
+    eventually(lambda: gone(supervisor, int(one.out("child"))), "the child's end")
+
+
+def test_heartbeats_tell_the_last_whole_line_of_progress(job: Callable[..., Job]) -> None:
+    one = job(
+        """cd "$1"; echo '{"done": 1, "total": 3, "unit": "pairs", "label": "0-1"}' > progress.ndjson
+        while [ ! -e go ]; do sleep 0.05; done
+        printf '{"done": 2, "total": 3, "unit": "pairs", "label": "0-2"}\\n{"done": 3, "tot' >> progress.ndjson
+        while [ ! -e end ]; do sleep 0.05; done"""
+    ).start()
+    beat = one.directory / "heartbeat.json"
+
+    def done(number: int) -> Callable[[], Any]:
+        return lambda: beat.exists() and json.loads(beat.read_text())["done"] == number
+
+    eventually(done(1), "the first beat")
+    (one.directory / "out/go").touch()
+    eventually(done(2), "the second beat")
+    assert one.state()["state"] == "running"
+    (one.directory / "out/end").touch()
+    assert one.end()["outcome"] == "passed"
+    last = json.loads(beat.read_text())
+    assert {name: last[name] for name in ("done", "total", "unit", "label")} == {
+        "done": 2,
+        "total": 3,
+        "unit": "pairs",
+        "label": "0-2",
+    }
+    assert last["interval_s"] == 0.1
+
+
+def test_it_survives_the_group_and_session_that_started_it(
+    job: Callable[..., Job], supervisor: ModuleType
+) -> None:
+    one = job("""while [ ! -e "$1/end" ]; do sleep 0.05; done""")
+    starter = subprocess.Popen(
+        [
+            "/bin/sh",
+            "-c",
+            f'"{sys.executable}" -I "$0" "$1"; sleep 1000',
+            supervisor.__file__,
+            str(one.directory),
+        ],
+        start_new_session=True,
+    )
+    eventually(lambda: one.state()["benchmark_start_ticks"], "the start")
+    os.killpg(starter.pid, signal.SIGHUP)
+    os.killpg(starter.pid, signal.SIGKILL)
+    starter.wait()
+    pid = one.state()["pid"]
+    assert os.getsid(pid) != starter.pid
+    assert os.getpgid(one.state()["benchmark_pid"]) == one.state()["benchmark_pid"]
+    (one.directory / "out/end").touch()
+    assert one.end()["outcome"] == "passed"
+
+
+def test_a_supervisor_that_is_asked_to_stop_asks_the_benchmark(job: Callable[..., Job]) -> None:
+    one = job("""trap 'exit 1' TERM; echo ready > "$1/ready"; while :; do sleep 0.05; done""").start()
+    one.wait_for("ready")
+    os.kill(one.state()["pid"], signal.SIGTERM)
+    state = one.end()
+    assert (state["outcome"], state["rc"]) == ("killed", 1)
+    assert "asked to stop" in state["reason"]
+
+
+def test_starting_again_runs_nothing_twice(job: Callable[..., Job], supervisor: ModuleType) -> None:
+    one = job("""echo run >> "$1/runs"; while [ ! -e "$1/end" ]; do sleep 0.05; done""").start()
+    one.wait_for("runs")
+    one.start()
+    (one.directory / "out/end").touch()
+    one.end()
+    one.start()
+    with supervisor.job_lock(one.directory, patience_s=PATIENCE_S) as held:
+        assert held
+    assert one.out("runs") == "run\n"
+
+
+def test_a_job_directory_is_made_once_and_whole(supervisor: ModuleType, tmp_path: Path) -> None:
+    directory = tmp_path / "run" / "one"
+    assert supervisor.prepare(directory, {"execution_id": "one"}, {})
+    before = {path.name for path in directory.iterdir()}
+    assert not supervisor.prepare(directory, {"execution_id": "other"}, {})
+    assert json.loads((directory / "spec.json").read_text())["execution_id"] == "one"
+    assert {path.name for path in directory.iterdir()} == before
+    assert [path.name for path in directory.parent.iterdir()] == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"", {}),
+        (b'{"done": 1', {}),
+        (b'{"done": 1}\n{"done": 2}', {"done": 1, "total": None, "unit": None, "label": None}),
+        (b'{"done": 1}\n\x00\xff\n', {"done": 1, "total": None, "unit": None, "label": None}),
+        (b'{"done": NaN, "label": {"a": 1}}\n', {"done": None, "total": None, "unit": None, "label": None}),
+        (b"x" * 200_000 + b'\n{"done": 4}\n', {"done": 4, "total": None, "unit": None, "label": None}),
+    ],
+    ids=["empty", "torn only", "torn last", "garbage last", "odd values", "long"],
+)
+def test_progress_is_read_whatever_the_file_holds(
+    supervisor: ModuleType, tmp_path: Path, text: bytes, expected: dict[str, Any]
+) -> None:
+    (tmp_path / "progress.ndjson").write_bytes(text)
+    assert supervisor.progress_of(tmp_path / "progress.ndjson") == expected
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "rackbench-test", str(place)], capture_output=True
+    )
+    if mounted.returncode != 0:
+        pytest.skip("mounting a tmpfs needs root")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_does_not_lose_the_end(supervisor: ModuleType, small_disk: Path) -> None:
+    one = Job(supervisor, small_disk, """cat /dev/zero > "$1/big"; exit 1""").start()
+    try:
+        state = one.end()
+        assert (state["outcome"], state["rc"]) == ("failed", 1)
+        assert "disk of the job directory is full" in state["reason"]
+        assert (one.directory / "out/big").stat().st_size > 500_000
+        with supervisor.job_lock(one.directory, patience_s=PATIENCE_S) as held:
+            assert held
+    finally:
+        one.tidy()
+
+
+def test_a_job_that_does_not_fit_on_the_disk_leaves_nothing(supervisor: ModuleType, small_disk: Path) -> None:
+    with contextlib.suppress(OSError), (small_disk / "big").open("wb") as stream:
+        stream.write(bytes(2_000_000))
+    with pytest.raises(OSError, match="No space left"):
+        supervisor.prepare(small_disk / "one", {"execution_id": "one"}, {})
+    assert [path.name for path in small_disk.iterdir()] == ["big"]
