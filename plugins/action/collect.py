@@ -60,12 +60,14 @@ class ActionModule(LabAction):
                 f"The results cannot be written below {place}: {error.strerror or error}.",
                 where=str(error.filename or place),
             ) from error
-        self._read_results(adapter, executions, place)
+        self._read_results(adapter, executions)
         return {"changed": True, "path": str(place)}
 
     def _fetch(self, names: list[str], temporary: Path, place: Path, adapter: Adapter) -> None:
         """Bring the executions' directories to their places and register their files."""
-        packed = self.remote("collect", state="packed", run_id=rundir.run_id(self.run_dir), executions=names)
+        packed = self.remote(
+            "collect", state="packed", run_id=rundir.run_id_of(self.run_dir), executions=names
+        )
         if not packed["files"]:
             return
         try:
@@ -76,7 +78,7 @@ class ActionModule(LabAction):
                 self.remote(
                     "collect",
                     state="absent",
-                    run_id=rundir.run_id(self.run_dir),
+                    run_id=rundir.run_id_of(self.run_dir),
                     archive=packed["archive"],
                 )
         for name in names:
@@ -140,30 +142,43 @@ class ActionModule(LabAction):
                 publishable=publishable,
             )
 
-    def _read_results(self, adapter: Adapter, executions: list[dict[str, t.Any]], place: Path) -> None:
-        """Record each result. Raises the first failure after all others were read."""
-        failures: list[RackbenchError] = []
+    def _read_results(self, adapter: Adapter, executions: list[dict[str, t.Any]]) -> None:
+        """Record each result. Raises after all were read; first comes what execute did not report already."""
+        passed = [name for name, each in self.state().executions.items() if each.outcome == "passed"]
+        failures: list[tuple[bool, RackbenchError]] = []
         for execution in executions:
-            path = place / str(execution["execution_id"]) / "result.json"
+            name = str(execution["execution_id"])
+            place = f"{rundir.BENCHMARKS}/{adapter.name}/{name}"
             try:
-                result = read_result(path)
+                result = read_result(self.run_dir / place / "result.json")
                 metrics, headline = summarise(result, adapter)
             except RackbenchError as error:
-                failures.append(error)
+                failures.append((name not in passed, self._unusable(error, place)))
                 continue
             self.record(
                 "result",
                 adapter=adapter.name,
-                execution=execution["execution_id"],
+                execution=name,
                 family=execution["family"],
                 repeat=execution["repeat"],
                 status=result.status,
                 metrics=metrics,
                 headline=headline,
-                path=path.relative_to(self.run_dir).as_posix(),
+                path=f"{place}/result.json",
             )
         if failures:
-            raise failures[0]
+            raise min(failures, key=lambda failure: failure[0])[1]
+
+    def _unusable(self, error: RackbenchError, place: str) -> RackbenchError:
+        """Return the failure with paths as documents have them: relative to the run directory."""
+        reading = "stderr" if error.code == "result_missing" else "result.json"
+        return RackbenchError(
+            error.code,
+            error.message.replace(f"{self.run_dir}/", ""),
+            where=f"{place}/result.json",
+            next_path=f"{place}/{reading}",
+            detail=error.detail,
+        )
 
 
 def _kinds(adapter: Adapter, out: Path) -> dict[str, tuple[str, bool]]:

@@ -55,7 +55,7 @@ class ActionModule(LabAction):
         name = execution["execution_id"]
         if self.check_mode:
             return {"changed": True, "msg": f"would run {name} for at most {execution['time_limit_s']} s"}
-        self._name = {"run_id": rundir.run_id(self.run_dir), "execution_id": name}
+        self._name = {"run_id": rundir.run_id_of(self.run_dir), "execution_id": name}
         waits = LOCAL_WAITS if self._connection.transport == "local" else REMOTE_WAITS
         answer = self._patiently(wait_s=waits[0], **self._start_arguments(args["adapter"], execution))
         self.record(

@@ -161,7 +161,7 @@ def work(module: Any) -> dict[str, Any]:
     result: dict[str, Any] = {"changed": False, "archive": str(archive), "missing": missing}
     if module.check_mode or not there:
         return {**result, "bytes": 0, "sha256": "", "members": 0, "files": [], "skipped": []}
-    names = [f"{name}/{part}" for name in there for part in COLLECTED if os.path.lexists(jobs / name / part)]
+    names = [f"{name}/{part}" for name in there for part in COLLECTED if has_content(jobs / name / part)]
     try:
         packed = pack(jobs, names, archive, module.params["max_bytes"])
     except TooLargeError as error:
@@ -174,6 +174,11 @@ def work(module: Any) -> dict[str, Any]:
         "files": packed.files,
         "skipped": packed.skipped,
     }
+
+
+def has_content(path: Path) -> bool:
+    """Say whether a part of a job directory is worth collecting: it is there, and no log without a word."""
+    return os.path.lexists(path) and (path.name != "supervisor.log" or path.stat().st_size > 0)
 
 
 def remove(module: Any, jobs: Path) -> dict[str, Any]:

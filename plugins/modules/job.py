@@ -271,7 +271,8 @@ def launch(root: Path, job_dir: Path) -> None:
 def install(root: Path) -> Path:
     """Return the supervisor's program on this target; it is named by its digest and written if it is missing."""
     # The module runs from a zip file, where only the loader can read sources.
-    source: bytes = _supervisor.__loader__.get_data(_supervisor.__file__)
+    loader: Any = _supervisor.__loader__
+    source: bytes = loader.get_data(_supervisor.__file__)
     program = root / "lib" / f"supervisor-{hashlib.sha256(source).hexdigest()[:16]}.py"
     with contextlib.suppress(OSError):
         if program.read_bytes() == source:

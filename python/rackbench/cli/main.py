@@ -81,6 +81,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader (head, less) has gone: nothing is wrong, and nothing more can be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, it gets a code and an exit status
+        import traceback
+
+        traceback.print_exc()
+        failure = RackbenchError("internal_error", f"{type(error).__name__}: {error}")
+        output.error(failure)
+        return failure.exit_status
 
 
 def _dispatch(arguments: list[str], output: Output) -> int:

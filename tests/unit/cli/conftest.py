@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from rackbench.ledger import rundir
-from rackbench.ledger.liveness import identity
+from rackbench.ledger.identity import controller
 from rackbench.ledger.recorder import Recorder
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -88,7 +88,7 @@ def begin_run(project: Path) -> Callable[[], Recorder]:
         recorder = Recorder(run_dir)
         recorder.record(
             "run.opened",
-            run_id=rundir.run_id(run_dir),
+            run_id=rundir.run_id_of(run_dir),
             host="box",
             run_dir=run_dir.relative_to(project).as_posix(),
             check=False,
@@ -98,7 +98,7 @@ def begin_run(project: Path) -> Callable[[], Recorder]:
             executions={
                 "demo": [{"execution_id": "demo.smoke.1", "family": "smoke", "repeat": 1, "time_limit_s": 5}]
             },
-            controller=identity(os.getpid()),
+            controller=controller(pid=os.getpid()),
         )
         recorder.record("step.began", step="host.discover")
         recorder.record("step.ended", step="host.discover", state="completed")

@@ -7,11 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rackbench import clock
+from rackbench.ledger import documents, projections, rundir
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rackbench.ledger.state import RunState
+
 START = datetime(2026, 11, 21, 8, 0, 0, tzinfo=UTC)
+NOW = START + timedelta(seconds=60)
 RUN_DIR = "automation-runs/2026-11-21/thor/20261121T080000Z"
 DIGEST = "ab" * 32
 STEPS = [
@@ -152,6 +156,15 @@ def failed_run() -> list[dict[str, Any]]:
 
 def make_run_dir(root: Path) -> Path:
     """Make an empty run directory as `rundir.create` does."""
-    from rackbench.ledger import rundir
-
     return rundir.create(root / "automation-runs", "thor", START)
+
+
+def every_document(state: RunState, now: datetime = NOW) -> dict[str, Any]:
+    """Return every document of a state by its name."""
+    return {
+        "status": projections.status_document(state, now),
+        "interrupted": projections.status_document(state, now, alive=False, exists=lambda _path: True),
+        "recovery": projections.recovery_summary(state, now),
+        **{name: document_of(state) for name, document_of in documents.STATIC.items()},
+        **{name: projections.step_document(state, name) for name in state.steps},
+    }

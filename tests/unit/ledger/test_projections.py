@@ -6,34 +6,27 @@ from __future__ import annotations
 import copy
 import json
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rackbench import clock
-from rackbench.ledger import documents, journal, projections
-from rackbench.ledger.state import RunState, fold
+from rackbench.ledger import journal, projections
+from rackbench.ledger.state import fold
 from rackbench.models import run_documents as models
 from rackbench.models.journal import JournalRecord
-from tests.unit.ledger.samples import RUN_DIR, START, Script, failed_run, opened, whole_run
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-NOW = START + timedelta(seconds=60)
-
-
-def every_document(state: RunState, now: datetime = NOW) -> dict[str, Any]:
-    """Return every document of a state by its name."""
-    return {
-        "status": projections.status_document(state, now),
-        "interrupted": projections.status_document(state, now, alive=False, exists=lambda _path: True),
-        "recovery": projections.recovery_summary(state, now),
-        **{name: document_of(state) for name, document_of in documents.STATIC.items()},
-        **{name: projections.step_document(state, name) for name in state.steps},
-    }
+from tests.unit.ledger.samples import (
+    NOW,
+    RUN_DIR,
+    START,
+    Script,
+    every_document,
+    failed_run,
+    opened,
+    whole_run,
+)
 
 
 @settings(deadline=None, max_examples=50)

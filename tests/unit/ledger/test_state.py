@@ -15,7 +15,7 @@ from rackbench.errors import FAILURES, RackbenchError
 from rackbench.ledger import gate, outcome, steps
 from rackbench.ledger.journal import KINDS
 from rackbench.ledger.state import MOST_OPEN_TASKS, apply, fold
-from tests.unit.ledger.samples import FAILURE, Script, failed_run, opened, whole_run
+from tests.unit.ledger.samples import FAILURE, Script, every_document, failed_run, opened, whole_run
 
 ALL_STATES = sorted(steps.TRANSITIONS)
 
@@ -97,8 +97,6 @@ def test_records_with_fields_of_any_type_never_raise(data: st.DataObject) -> Non
         names = data.draw(st.lists(st.sampled_from(sorted(KINDS[kind])), unique=True))
         values: dict[str, Any] = {name: data.draw(junk) for name in names}
         script.add(kind, **values)
-    from tests.unit.ledger.test_projections import every_document
-
     json.dumps(every_document(fold(script.records)), default=str)
 
 
