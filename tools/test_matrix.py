@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,16 @@ ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / ".lab" / "matrix"
 PACKAGES = ("ansible-runner", "hatchling", "editables", "hypothesis", "jmespath", "paramiko", "pydantic", "pytest",
             "pytest-xdist", "PyYAML", "rich", "shtab")  # fmt: skip
+
+# ansible-test installs pip into its environments with a script that it downloads, from a host of Ansible's own and not
+# from the package index. With this one in its cache the index is enough.
+GET_PIP = """\
+import subprocess
+import sys
+
+packages = [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-wheel")]
+sys.exit(subprocess.call([{python!r}, "-m", "pip", "--python", sys.executable, "install", "--quiet", *packages]))
+"""
 
 
 class Core(NamedTuple):
@@ -81,7 +92,28 @@ def copy_collection(core: Core) -> Path:
         destination = target / name
         destination.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, destination)
+    # Without a repository of its own, ansible-test asks ours, which ignores the copy, and tests nothing.
+    subprocess.run(["git", "init", "--quiet", target], check=True)
     return target
+
+
+def make_home(core: Core, bin_dir: Path) -> Path:
+    """Make (or find) a home directory for ansible-test, with the user's settings of pip, and return it."""
+    home = WORK / core.name / "home"
+    for name in (".config/pip", ".cache/pip"):
+        theirs, ours = Path.home() / name, home / name
+        if theirs.is_dir() and not ours.is_symlink():
+            ours.parent.mkdir(parents=True, exist_ok=True)
+            ours.symlink_to(theirs)
+    cache = home / ".ansible/test/cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    (source,) = bin_dir.parent.glob(
+        "lib/python*/site-packages/ansible_test/_internal/python_requirements.py"
+    )
+    for version in set(re.findall(r"pip='([\d.]+)'", source.read_text())):
+        script = cache / f"get_pip_{version.replace('.', '_')}.py"
+        script.write_text(GET_PIP.format(python=str(bin_dir / "python")))
+    return home
 
 
 def check(core: Core, python: Path) -> dict[str, bool]:
@@ -93,8 +125,9 @@ def check(core: Core, python: Path) -> dict[str, bool]:
         "PATH": f"{bin_dir}:{os.environ['PATH']}",
     }
 
-    def passes(*argv: str | Path, cwd: Path = ROOT) -> bool:
-        return subprocess.run([str(part) for part in argv], cwd=cwd, env=environment).returncode == 0
+    def passes(*argv: str | Path, cwd: Path = ROOT, **variables: str) -> bool:
+        command = [str(part) for part in argv]
+        return subprocess.run(command, cwd=cwd, env={**environment, **variables}).returncode == 0
 
     skips = [part for test in core.skipped_tests for part in ("--skip-test", test)]
     runs = WORK / core.name / "runs"
@@ -102,13 +135,13 @@ def check(core: Core, python: Path) -> dict[str, bool]:
         "sanity": passes(
             bin_dir / "ansible-test",
             "sanity",
-            "--venv",
             "--python",
             core.python,
             "--color",
             "no",
             *skips,
             cwd=collection,
+            HOME=str(make_home(core, bin_dir)),
         ),
         "unit": passes(bin_dir / "python", "-m", "pytest", "-q", "tests/unit/plugins", "tests/unit/ledger"),
         "run": passes(bin_dir / "ansible-playbook", "run.yml", "-l", "local", "-e", f"lab_runs_dir={runs}"),

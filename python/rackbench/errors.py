@@ -232,6 +232,24 @@ FAILURES: dict[str, Failure] = {
     "illegal_transition": Failure(
         OUR_FAULT, "A step changed its state in a way that is not allowed.", "Report this."
     ),
+    "ledger_incomplete": Failure(
+        OUR_FAULT,
+        "The ledger has not seen every task that Ansible counted.",
+        "Do not rely on this run's records; report this with the journal.",
+    ),
+    "interrupted": Failure(
+        INTERRUPTED,
+        "The controller process ended before the run was closed.",
+        "Read how far it came, then start it again.",
+    ),
+    "stalled": Failure(
+        BLOCKED, "A running step gives no sign of life.", "Find out whether the host still answers."
+    ),
+    "publish_blocked": Failure(
+        BLOCKED,
+        "Results could not be published.",
+        "Read why, correct it, then publish again; the results stay in the run directory.",
+    ),
     "internal_error": Failure(OUR_FAULT, "Rackbench itself failed.", "Report this with the message."),
 }
 

@@ -99,7 +99,7 @@ class Outcome:
             raise RackbenchError(
                 "ansible_failed",
                 f"ansible-playbook ended with exit code {self.rc} before any run began.",
-                detail="\n".join(self.last_output[-5:]) or None,
+                detail="\n".join(filter(None, self.last_output)) or None,
                 next_command="ansible-inventory --graph",
             )
         return worst
@@ -130,6 +130,9 @@ def run_play(project: Path, request: Request, *, quiet: bool, say: Callable[[str
 
     def on_event(event: dict[str, Any]) -> bool:
         interrupts.child = interrupts.child or event.get("pid")
+        if quiet:
+            # What nobody has seen may be needed to explain a failure.
+            outcome.last_output = [*outcome.last_output[-19:], str(event.get("stdout") or "").strip()]
         _read_event(event, outcome)
         return False  # nothing of the event is kept on disk
 
@@ -158,8 +161,6 @@ def run_play(project: Path, request: Request, *, quiet: bool, say: Callable[[str
 
 
 def _read_event(event: dict[str, Any], outcome: Outcome) -> None:
-    if text := (event.get("stdout") or "").strip():
-        outcome.last_output = [*outcome.last_output[-19:], text]
     data = event.get("event_data") or {}
     result = data.get("res")
     ours = result.get("rackbench") if isinstance(result, dict) else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from tests.integration.harness import LabProject
 
 # What the benchmark does is chosen by the parameter `act`.
 PROGRAM = """#!/usr/bin/env python3
@@ -137,8 +137,9 @@ TASKS = {
 }
 
 
-def add(root: Path, families: list[dict[str, Any]] | None = None, **changes: Any) -> None:
-    """Put the made-up benchmark and adapter into the checkout at `root`, with changes of adapter.yml."""
+def add(project: LabProject, families: list[dict[str, Any]] | None = None, **changes: Any) -> None:
+    """Put the made-up benchmark and adapter into a checkout, with changes of adapter.yml, and build its bundle."""
+    root = project.root
     program = root / "benchmarks/made-up/bin/run"
     program.parent.mkdir(parents=True)
     program.write_text(PROGRAM)

@@ -31,8 +31,7 @@ ENDS = {"completed", "failed", "skipped", "cancelled"}
 def killable(tmp_path_factory: pytest.TempPathFactory) -> LabProject:
     """Return a checkout whose made-up benchmark runs for a second per family."""
     project = make_project(tmp_path_factory.mktemp("killable"))
-    made_up.add(project.root, families=[made_up.family("one", seconds=1), made_up.family("two", seconds=1)])
-    assert project.rackbench("bundle", "build").rc == 0
+    made_up.add(project, families=[made_up.family("one", seconds=1), made_up.family("two", seconds=1)])
     return project
 
 
@@ -108,8 +107,7 @@ def small_file_system(path: Path, *options: str) -> Iterator[None]:
 def test_a_full_disk_stops_the_run_with_a_clear_error_and_whole_documents(
     project: LabProject, size_kb: int
 ) -> None:
-    made_up.add(project.root, families=[made_up.family()])
-    assert project.rackbench("bundle", "build").rc == 0
+    made_up.add(project, families=[made_up.family()])
     runs = project.root / "automation-runs"
     with small_file_system(runs, "-o", f"size={size_kb}k"):
         done = project.playbook("-e", "lab_benchmarks=made-up")
@@ -138,8 +136,7 @@ def test_a_read_only_directory_for_runs_is_said_before_the_host_is_touched(proje
 
 @needs_root
 def test_a_target_whose_disk_is_full_fails_the_stage_step_and_says_so(project: LabProject) -> None:
-    made_up.add(project.root, families=[made_up.family()])
-    assert project.rackbench("bundle", "build").rc == 0
+    made_up.add(project, families=[made_up.family()])
     store = project.home / ".rackbench"
     with small_file_system(store, "-o", "size=8k"):
         (store / "filler").write_bytes(b"x" * 8192)

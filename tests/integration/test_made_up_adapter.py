@@ -17,8 +17,7 @@ ONLY = ("-e", "lab_benchmarks=made-up")
 
 
 def test_an_extra_adapter_is_seen_in_run_status_help_and_summary(project: LabProject) -> None:
-    made_up.add(project.root)
-    assert project.rackbench("bundle", "build").rc == 0
+    made_up.add(project)
 
     listing = project.rackbench("adapters", "list")
     assert "made-up" in listing.stdout
@@ -51,8 +50,7 @@ def test_an_extra_adapter_is_seen_in_run_status_help_and_summary(project: LabPro
 
 
 def test_a_configured_publish_target_fails_its_step_and_keeps_the_results(project: LabProject) -> None:
-    made_up.add(project.root, families=[made_up.family()])
-    assert project.rackbench("bundle", "build").rc == 0
+    made_up.add(project, families=[made_up.family()])
     done = project.playbook(
         *ONLY, "-e", json.dumps({"lab_publish_targets": {"made-up-results": {"repo": "x"}}})
     )
@@ -78,8 +76,7 @@ def test_a_configured_publish_target_fails_its_step_and_keeps_the_results(projec
 def test_a_benchmark_with_a_bad_end_is_named_and_keeps_what_it_left(
     project: LabProject, act: str, code: str
 ) -> None:
-    made_up.add(project.root, families=[made_up.family("bad", act=act), made_up.family("good")])
-    assert project.rackbench("bundle", "build").rc == 0
+    made_up.add(project, families=[made_up.family("bad", act=act), made_up.family("good")])
     done = project.rackbench("run", "--host", "local", "--benchmarks", "made-up")
     assert done.rc == 1, done.said
     assert code in done.said
@@ -99,8 +96,7 @@ def test_a_benchmark_with_a_bad_end_is_named_and_keeps_what_it_left(
 
 
 def test_a_benchmark_over_its_time_limit_is_ended(project: LabProject) -> None:
-    made_up.add(project.root, families=[made_up.family("endless", time_limit_s=2, seconds=3000)])
-    assert project.rackbench("bundle", "build").rc == 0
+    made_up.add(project, families=[made_up.family("endless", time_limit_s=2, seconds=3000)])
     done = project.playbook(*ONLY)
     assert done.rc == 2
     assert "execution_timed_out" in done.said
@@ -109,8 +105,7 @@ def test_a_benchmark_over_its_time_limit_is_ended(project: LabProject) -> None:
 
 
 def test_heartbeats_of_the_benchmark_reach_the_journal(project: LabProject) -> None:
-    made_up.add(project.root, families=[made_up.family("slow", seconds=8)])
-    assert project.rackbench("bundle", "build").rc == 0
+    made_up.add(project, families=[made_up.family("slow", seconds=8)])
     done = project.playbook(*ONLY)
     assert done.rc == 0, done.said
     beats = project.run().records("execution.beat")
@@ -119,8 +114,7 @@ def test_heartbeats_of_the_benchmark_reach_the_journal(project: LabProject) -> N
 
 
 def test_repeats_run_each_family_that_often(project: LabProject) -> None:
-    made_up.add(project.root, families=[made_up.family()])
-    assert project.rackbench("bundle", "build").rc == 0
+    made_up.add(project, families=[made_up.family()])
     done = project.playbook(*ONLY, "-e", "lab_repeats=3")
     assert done.rc == 0, done.said
     assert [record["execution"] for record in project.run().records("execution.ended")] == [
@@ -129,7 +123,7 @@ def test_repeats_run_each_family_that_often(project: LabProject) -> None:
 
 
 def test_an_adapter_yml_with_an_unknown_field_is_refused_with_file_and_field(project: LabProject) -> None:
-    made_up.add(project.root, headlines=[])
+    made_up.add(project, headlines=[])
     done = project.playbook()
     assert done.rc == 2
     assert "adapter_invalid" in done.said
@@ -143,8 +137,7 @@ def test_a_missing_runtime_command_skips_the_adapter_with_the_install_command(pr
             {"command": "no-such-tool", "packages": {"default": "no-such-package"}, "required": True}
         ]
     }
-    made_up.add(project.root, families=[made_up.family()], requirements=needs)
-    assert project.rackbench("bundle", "build").rc == 0
+    made_up.add(project, families=[made_up.family()], requirements=needs)
     done = project.playbook("-e", "lab_benchmarks=made-up,system-info")
     assert done.rc == 2
     assert "runtime_missing" in done.said
@@ -155,8 +148,7 @@ def test_a_missing_runtime_command_skips_the_adapter_with_the_install_command(pr
 
 
 def test_a_bundle_whose_bytes_changed_is_not_run(project: LabProject) -> None:
-    made_up.add(project.root, families=[made_up.family()])
-    assert project.rackbench("bundle", "build").rc == 0
+    made_up.add(project, families=[made_up.family()])
     (bundle,) = project.root.glob("dist/made-up-*.tar.gz")
     content = bytearray(bundle.read_bytes())
     content[len(content) // 2] ^= 1

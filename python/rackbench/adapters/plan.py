@@ -54,7 +54,7 @@ def plan(
 ) -> Plan:
     """Return the plan for `benchmarks` (none given: every adapter that has a bundle), in their order.
 
-    `families` holds `NAME` (for every chosen adapter that has it) and `ADAPTER:NAME`; an adapter that none of them
+    `families` holds `NAME` (for every adapter that has it) and `ADAPTER:NAME`; an adapter that none of them
     names runs its default families. `phases` ends the run after the last of them: what they rest on is planned too.
     `preflight` as the only benchmark plans the host's steps alone. `role_of` names the role of an adapter.
     Raises `RackbenchError`: unknown_benchmark, unknown_family, unknown_phase, unknown_option (fewer than 1 repeat).
@@ -121,30 +121,27 @@ def _phases(asked: Sequence[str] | None) -> list[str]:
 def _families(
     catalog: Mapping[str, Adapter], chosen: Sequence[Adapter], asked: Sequence[str]
 ) -> dict[str, list[Family]]:
-    """Return the families of each chosen adapter, in the order of its adapter.yml."""
-    named: dict[str, set[str]] = {adapter.name: set() for adapter in chosen}
+    """Return the families of each chosen adapter, in the order of its adapter.yml.
+
+    A family of a benchmark that this run leaves out is left out with it, so that an inventory can name families once.
+    """
+    named: dict[str, set[str]] = {name: set() for name in catalog}
     for text in asked:
         owner, colon, name = text.rpartition(":")
-        if colon and owner not in named:
-            reason = "is not among the benchmarks of this run" if owner in catalog else "is no benchmark"
+        if colon and owner not in catalog:
             raise RackbenchError(
-                "unknown_family",
-                f"The family {text!r} is for {owner!r}, which {reason}.{suggest(owner, sorted(named))}",
+                "unknown_family", f"The family {text!r} is of no benchmark.{suggest(owner, sorted(catalog))}"
             )
-        holders = [adapter for adapter in chosen if adapter.family(name) and owner in {"", adapter.name}]
+        owners = [catalog[owner]] if colon else list(catalog.values())
+        holders = [adapter for adapter in owners if adapter.family(name)]
         if not holders:
-            of = [adapter for adapter in chosen if owner in {"", adapter.name}]
-            allowed = [f"{adapter.name}:{family.name}" for adapter in of for family in adapter.families]
-            raise RackbenchError(
-                "unknown_family", f"No chosen benchmark has the family {text!r}.{suggest(text, allowed)}"
-            )
+            allowed = [f"{adapter.name}:{family.name}" for adapter in owners for family in adapter.families]
+            raise RackbenchError("unknown_family", f"No benchmark has the family {text!r}.{suggest(text, allowed)}")
         for adapter in holders:
             named[adapter.name].add(name)
     return {
         adapter.name: [
-            family
-            for family in adapter.families
-            if family.name in (named[adapter.name] or adapter.default_families)
+            family for family in adapter.families if family.name in (named[adapter.name] or adapter.default_families)
         ]
         for adapter in chosen
     }

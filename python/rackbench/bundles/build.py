@@ -259,7 +259,11 @@ def _commit(directory: Path) -> tuple[str | None, bool | None]:
     for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "."]):
         try:
             answer = subprocess.run(
-                ["git", *arguments], cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, text=True
+                ["git", "--no-optional-locks", *arguments],
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
             )
         except OSError:
             return None, None

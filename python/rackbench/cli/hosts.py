@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,8 @@ from rackbench.cli.output import Output, add_json_option
 from rackbench.errors import FAILURES, GOOD, RackbenchError
 
 if TYPE_CHECKING:
+    import argparse
+
     from rackbench.transport.routes import Endpoint
 
 

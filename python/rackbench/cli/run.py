@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,10 @@ def run(args: argparse.Namespace, output: Output) -> int:
         verbosity=args.verbose,
     )
     outcome = runner.run_play(project, request, quiet=output.as_json, say=output.note)
+    if outcome.interrupted:
+        # An interrupted play has no summary that would end with these lines.
+        for run_dir in outcome.run_dirs.values():
+            output.line(f"run_dir: {os.path.relpath(run_dir, project)}")
     status = outcome.exit_status()
     if output.as_json:
         output.document(_document(outcome, status))

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rackbench.cli.output import Output, add_json_option
 from rackbench.errors import CHECK_SAYS_NO, FAILURES, GOOD
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -144,11 +144,10 @@ def _interrupted(state: RunState, alive: bool | None) -> list[dict[str, Any]]:  
             state,
             "interrupted",
             code="interrupted",
-            message="The controller process ended before the run was closed.",
+            message=FAILURES["interrupted"].meaning,
             step=state.last_began,
             adapter=step.step.adapter if step else None,
             phase=step.step.phase if step else None,
-            action="Read how far it came, then start it again.",
             command=_run_command(state, None),
             candidates=[rundir.step_document(state.last_began) if state.last_began else "", rundir.EVENTS],
         )
@@ -176,7 +175,6 @@ def _stalled(
                 step=phase["step"],
                 adapter=phase["adapter"],
                 phase=phase["phase"],
-                action="Find out whether the host still answers.",
                 command=_validate_command(state, "staging" if phase["phase"] == "stage" else "connectivity"),
                 candidates=[
                     rundir.live_document(beat["execution"]) if beat["execution"] else "",
@@ -200,7 +198,6 @@ def _blocked_publish(state: RunState) -> list[dict[str, Any]]:
             step=f"{adapter}.publish",
             adapter=adapter,
             phase="publish",
-            action="Read why, correct it, then publish again; the results stay in the run directory.",
             command=_status_command(state),
             candidates=[*_publish_paths(adapter, "publish"), rundir.step_document(f"{adapter}.publish")],
         )
@@ -217,8 +214,7 @@ def _incomplete(state: RunState) -> list[dict[str, Any]]:
             state,
             "ledger_incomplete",
             code="ledger_incomplete",
-            message="The ledger has not seen every task that Ansible counted.",
-            action="Do not rely on this run's records; report this with the journal.",
+            message=FAILURES["ledger_incomplete"].meaning,
             command=_status_command(state),
             candidates=[rundir.EVENTS],
         )

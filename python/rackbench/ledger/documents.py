@@ -78,7 +78,7 @@ def load(run_dir: Path) -> Loaded:
         ) from error
     health = projections.Health(missing=missing, torn=torn, bad_lines=tuple(bad))
     return Loaded(
-        run_dir, state, read_live(run_dir, (one.execution for one in state.active_executions)), health
+        run_dir, state, read_live(run_dir, (one.execution for one in state.awaited_executions)), health
     )
 
 

@@ -201,7 +201,7 @@ class Recorder:
         return {name: beat.document for name, beat in self._beats.items() if beat.document}
 
     def _read_beats(self, now_mono: float) -> None:
-        active = [one.execution for one in self.state.active_executions]
+        active = [one.execution for one in self.state.awaited_executions]
         for name in [name for name in self._beats if name not in active]:
             del self._beats[name]
         for name in active:

@@ -181,6 +181,17 @@ class RunState:
         return [entry for entry in self.executions.values() if entry.state == RUNNING]
 
     @property
+    def awaited_executions(self) -> list[ExecutionState]:
+        """Return the executions that may be running: a task hands its records over only when it ends."""
+        active = self.active_step
+        if active is None or active.step.phase != "execute":
+            return self.active_executions
+        adapter = active.step.adapter
+        return [
+            entry for entry in self.executions.values() if entry.adapter == adapter and entry.state != ENDED
+        ]
+
+    @property
     def failed_steps(self) -> list[StepState]:
         """Return the steps that failed, and those skipped for a failure of their own, in the plan's order."""
         return [
@@ -371,16 +382,18 @@ def _execution_of(state: RunState, record: Mapping[str, Any]) -> ExecutionState:
 
 def _execution_began(state: RunState, record: Mapping[str, Any]) -> None:
     entry = _execution_of(state, record)
-    entry.state = RUNNING
-    entry.began_at = record.get("at")
-    entry.job_dir = record.get("job_dir")
+    if entry.state == PLANNED:
+        # Its first heartbeat may have told of it already, and that is nearer to the truth.
+        entry.began_at = _text_or_none(record.get("at"))
+        entry.state = RUNNING
+    entry.job_dir = _text_or_none(record.get("job_dir"))
 
 
 def _execution_beat(state: RunState, record: Mapping[str, Any]) -> None:
     entry = _execution_of(state, record)
     if entry.state != ENDED:
         if entry.state == PLANNED:
-            entry.began_at = record.get("at")
+            entry.began_at = _text_or_none(record.get("at"))
         entry.state = RUNNING
         entry.beat = {"at": _text_or_none(record.get("at")), **_body(record)}
 

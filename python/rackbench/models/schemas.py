@@ -23,6 +23,7 @@ DOCUMENTS: dict[str, tuple[str, str]] = {
     "host-inventory-snapshot": ("rackbench.models.run_documents", "HostInventorySnapshot"),
     "job": ("rackbench.models.job", "Job"),
     "journal-record": ("rackbench.models.journal", "JournalRecord"),
+    "lab": ("rackbench.models.lab", "Lab"),
     "live-beat": ("rackbench.models.run_documents", "LiveBeat"),
     "publish-ledger": ("rackbench.models.run_documents", "PublishLedger"),
     "result": ("rackbench.models.result", "ResultFile"),
@@ -30,6 +31,7 @@ DOCUMENTS: dict[str, tuple[str, str]] = {
     "status": ("rackbench.models.run_documents", "Status"),
     "step": ("rackbench.models.run_documents", "StepDocument"),
     "transfer-ledger-line": ("rackbench.models.run_documents", "TransferLine"),
+    "validation": ("rackbench.models.lab", "Validation"),
 }
 
 

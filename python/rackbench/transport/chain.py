@@ -158,8 +158,8 @@ class Chain:
                     door = subprocess.Popen(
                         list(endpoint.proxy_command),
                         cwd=self.routes.lab.project,
-                        stdin=theirs,
-                        stdout=theirs,
+                        stdin=theirs.fileno(),
+                        stdout=theirs.fileno(),
                         stderr=subprocess.PIPE,
                     )
             except OSError as error:
@@ -234,7 +234,8 @@ class Chain:
             message = f"The key file {path} cannot be read: {error.strerror}."
             raise RackbenchError("missing_secret", message, where=at) from error
         except (paramiko.SSHException, ValueError, TypeError) as error:
-            reason = "its passphrase is wrong or missing" if "pass" in str(error).lower() else str(error)
+            locked = passphrase is not None or "password" in str(error)
+            reason = "its passphrase is wrong or missing" if locked else str(error)
             raise ChainError(
                 "auth_refused", at, "auth", f"the key {path} cannot be used: {reason}"
             ) from error

@@ -114,11 +114,16 @@ class Opener:
         # A connection that died by SIGKILL leaves its socket behind, and ssh would not replace it.
         Path(alias["control"]).unlink(missing_ok=True)
         errors = self.runtime / STATE / f"{name}.stderr"
+        # What keeps a hop from going on to us is said by the connection to that hop, not by ours.
+        before_us = self.runtime / STATE / f"{alias['via']}.stderr"
+        heard = before_us.stat().st_size if before_us.exists() else 0
         try:
-            # A file and no pipe: the connection lives on in the background and would hold a pipe open.
-            with errors.open("wb") as stderr:
+            # A file and no pipe: the connection lives on in the background and would hold a pipe open. With -E it goes
+            # on writing there what it has to say later; standard error has the words of proxy commands.
+            errors.write_bytes(b"")
+            with errors.open("ab") as stderr:
                 process = subprocess.Popen(
-                    ["ssh", "-F", str(self.runtime / CONFIG), "-f", "-N", name + DIAL],
+                    ["ssh", "-F", str(self.runtime / CONFIG), "-E", str(errors), "-f", "-N", name + DIAL],
                     cwd=self.project,
                     env=environment,
                     stdin=subprocess.DEVNULL,
@@ -133,7 +138,7 @@ class Opener:
                     return failures.Finding(failures.UNREACHABLE, "timeout", "the login did not end in time")
             if status == 0 and self.is_open(alias):
                 return None
-            return failures.classify(errors.read_text(errors="replace"))
+            return failures.classify(_tail(before_us, heard) + errors.read_text(errors="replace"))
         finally:
             with contextlib.suppress(OSError):
                 wire.ask(broker, {"do": "end", "attempt": begun["attempt"]})
@@ -151,6 +156,16 @@ class Opener:
         else:
             # The lock of this alias is held: nobody reads at the same time.
             path.write_text(json.dumps(vars(refusal)))
+
+
+def _tail(path: Path, start: int) -> str:
+    """Return what stands in a file after `start` bytes, if it all means the same: several hosts may fail at once."""
+    try:
+        said = path.read_bytes()[start:].decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    causes = {failures.classify(line).cause for line in said}
+    return "\n".join([*said, ""]) if len(causes) == 1 else ""
 
 
 def main(arguments: list[str]) -> int:

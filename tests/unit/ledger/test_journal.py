@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from rackbench.errors import RackbenchError
 from rackbench.ledger import journal
+
 from tests.unit.ledger.samples import make_run_dir
 
 if TYPE_CHECKING:
@@ -184,14 +184,18 @@ def small_disk(tmp_path: Path) -> Any:
     subprocess.run(["umount", str(mount)], check=True)
 
 
+def fill(writer: journal.JournalWriter) -> None:
+    """Append far more than the disk can hold."""
+    for _ in range(10_000):
+        writer.append("step.ended", {"step": "host.discover", "reason": "x" * 777})
+
+
 def test_a_disk_that_fills_up_leaves_only_whole_records(small_disk: Path) -> None:
     path = small_disk / "events.jsonl"
     writer = journal.JournalWriter(path)
-    written = 0
     with pytest.raises(RackbenchError) as caught:
-        while written < 10_000:
-            writer.append("step.ended", {"step": "host.discover", "reason": "x" * 777})
-            written += 1
+        fill(writer)
+    written = writer.seq
     writer.close()
     assert caught.value.code == "ledger_write_failed"
     got = journal.read(path)

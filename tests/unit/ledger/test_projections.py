@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from rackbench import clock
 from rackbench.ledger import journal, projections
 from rackbench.ledger.state import fold
 from rackbench.models import run_documents as models
 from rackbench.models.journal import JournalRecord
+
 from tests.unit.ledger.samples import (
     NOW,
     RUN_DIR,

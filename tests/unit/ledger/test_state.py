@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from rackbench.errors import FAILURES, RackbenchError
 from rackbench.ledger import gate, outcome, steps
 from rackbench.ledger.journal import KINDS
 from rackbench.ledger.state import MOST_OPEN_TASKS, apply, fold
+
 from tests.unit.ledger.samples import FAILURE, Script, every_document, failed_run, opened, whole_run
 
 ALL_STATES = sorted(steps.TRANSITIONS)
