@@ -29,6 +29,26 @@ bundles: setup ## build the bundles of the benchmarks in this checkout
 .PHONY: test
 test: packages setup-dev lint bundles ## install what the tests need, check the code, run the tests
 	$(PYTEST) --numprocesses 2 --dist loadfile tests/unit tests/integration
+	tools/test-lab
+
+.PHONY: test-matrix
+test-matrix: setup-dev bundles ## check the plugins on every supported ansible-core (a quarter of an hour)
+	tools/test_matrix.py
+
+.PHONY: test-full
+test-full: test test-matrix ## everything: test and test-matrix
+
+.PHONY: lab-up
+lab-up: packages ## start the lab of real hosts that the inventory inventories/lab describes (root)
+	@tests/lab/lab.py up
+
+.PHONY: lab-down
+lab-down: ## end the lab and leave nothing of it behind
+	@tests/lab/lab.py down
+
+.PHONY: bench
+bench: setup-dev ## measure start-up, journal and callback against peers, as ratios
+	python tests/bench/run.py
 
 .PHONY: packages
 packages:
@@ -41,7 +61,7 @@ lint: setup-dev ## check the code: ruff, mypy, yamllint, ansible-lint, shellchec
 	mypy
 	yamllint --strict .
 	ansible-lint
-	shellcheck tools/setup tools/lock tools/test-packages .ci/run
+	shellcheck tools/setup tools/lock tools/test-packages tools/test-lab .ci/run
 	python -m rackbench.models.schemas --check
 
 .PHONY: schemas

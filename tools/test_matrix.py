@@ -107,9 +107,7 @@ def make_home(core: Core, bin_dir: Path) -> Path:
             ours.symlink_to(theirs)
     cache = home / ".ansible/test/cache"
     cache.mkdir(parents=True, exist_ok=True)
-    (source,) = bin_dir.parent.glob(
-        "lib/python*/site-packages/ansible_test/_internal/python_requirements.py"
-    )
+    (source,) = bin_dir.parent.glob("lib/python*/site-packages/ansible_test/_internal/python_requirements.py")
     for version in set(re.findall(r"pip='([\d.]+)'", source.read_text())):
         script = cache / f"get_pip_{version.replace('.', '_')}.py"
         script.write_text(GET_PIP.format(python=str(bin_dir / "python")))

@@ -14,7 +14,7 @@ description:
   - Ends with a summary for each host. The last lines are the run directories, one for each host.
   - With C(-v) every task is a line of its own. With C(-vv) and more, and for playbooks that are not Rackbench's, the
     output is that of P(ansible.builtin.default#callback).
-author: Rackbench contributors
+author: Rackbench contributors (@rackbench)
 extends_documentation_fragment:
   - default_callback
   - result_format_callback

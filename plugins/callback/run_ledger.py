@@ -3,6 +3,31 @@
 
 from __future__ import annotations
 
+DOCUMENTATION = r"""
+name: run_ledger
+type: notification
+short_description: Keep the ledger of Rackbench runs
+version_added: 0.1.0
+description:
+  - Writes C(events.jsonl), the journal of a run, while the play goes on, and every document that is computed from it,
+    among them C(status.json), C(command_ledger.jsonl) and C(transfer_ledger.jsonl).
+  - A run begins for a host when its M(rackbench.lab.plan) task ends well, and ends with its M(rackbench.lab.close)
+    task. Outside a run, and so in every other playbook, this callback writes nothing.
+  - What tasks return is not recorded, except what the actions of C(rackbench.lab) hand over on purpose, and of that
+    only the fields of an allow-list. Arguments of tasks are never read. Names of tasks are recorded as they stand in
+    the playbook, before templating.
+  - A ledger that cannot be written stops the play. The error is shown once, the next action of C(rackbench.lab) on each
+    host fails, and C(ansible-playbook) ends with 1.
+requirements:
+  - enable in configuration (C(callbacks_enabled = rackbench.lab.run_ledger))
+  - the Python package C(rackbench) beside ansible-core
+author:
+  - Rackbench contributors (@rackbench)
+seealso:
+  - module: rackbench.lab.plan
+  - module: rackbench.lab.close
+"""
+
 import threading
 import typing as t
 from pathlib import Path
@@ -31,31 +56,6 @@ if t.TYPE_CHECKING:
     from ansible.playbook import Playbook
     from ansible.playbook.play import Play
     from ansible.playbook.task import Task
-
-DOCUMENTATION = r"""
-name: run_ledger
-type: notification
-short_description: Keep the ledger of Rackbench runs
-version_added: 0.1.0
-description:
-  - Writes C(events.jsonl), the journal of a run, while the play goes on, and every document that is computed from it,
-    among them C(status.json), C(command_ledger.jsonl) and C(transfer_ledger.jsonl).
-  - A run begins for a host when its M(rackbench.lab.plan) task ends well, and ends with its M(rackbench.lab.close)
-    task. Outside a run, and so in every other playbook, this callback writes nothing.
-  - What tasks return is not recorded, except what the actions of C(rackbench.lab) hand over on purpose, and of that
-    only the fields of an allow-list. Arguments of tasks are never read. Names of tasks are recorded as they stand in
-    the playbook, before templating.
-  - A ledger that cannot be written stops the play. The error is shown once, the next action of C(rackbench.lab) on each
-    host fails, and C(ansible-playbook) ends with 1.
-requirements:
-  - enable in configuration (C(callbacks_enabled = rackbench.lab.run_ledger))
-  - the Python package C(rackbench) beside ansible-core
-author:
-  - Rackbench contributors
-seealso:
-  - module: rackbench.lab.plan
-  - module: rackbench.lab.close
-"""
 
 OURS = "rackbench.lab."
 TICK_S = 0.25

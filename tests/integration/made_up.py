@@ -156,6 +156,8 @@ def add(project: LabProject, families: list[dict[str, Any]] | None = None, **cha
         (role / f"tasks/{phase}.yml").write_text(
             yaml.safe_dump(json.loads(json.dumps(tasks)), sort_keys=False)
         )
+    built = project.rackbench("bundle", "build", "benchmarks/made-up")
+    assert built.rc == 0, built.said
 
 
 def family(name: str = "only", time_limit_s: float = 300, **parameters: Any) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def small_file_system(path: Path, *options: str) -> Iterator[None]:
 
 
 @needs_root
-@pytest.mark.parametrize("size_kb", [16, 64, 128, 160])
+@pytest.mark.parametrize("size_kb", [16, 48, 96, 128])
 def test_a_full_disk_stops_the_run_with_a_clear_error_and_whole_documents(
     project: LabProject, size_kb: int
 ) -> None:

@@ -45,7 +45,7 @@ def test_an_extra_adapter_is_seen_in_run_status_help_and_summary(project: LabPro
     assert "turn_rate" in exported
     artifacts = {row["path"]: row for row in run.document("artifact_manifest.json")["artifacts"]}
     table = artifacts["benchmarks/made-up/made-up.short.1/turns.csv"]
-    assert (table["artifact_kind"], table["publishable"]) == ("table", True)
+    assert (table["kind"], table["publishable"]) == ("table", True)
     assert run.document("publish_ledger.json")["publications"][0]["state"] == "not_configured"
 
 
@@ -156,5 +156,7 @@ def test_a_bundle_whose_bytes_changed_is_not_run(project: LabProject) -> None:
     done = project.playbook(*ONLY)
     assert done.rc == 2
     assert "packaging_blocked" in done.said
-    assert "checksum" in done.said
+    (packaging,) = project.run().records("packaging")
+    assert [candidate["reason"] for candidate in packaging["decision"]["candidates"]] == ["checksum"]
+    assert bundle.name in done.said
     assert not list(project.home.glob(".rackbench/jobs/*"))

@@ -66,7 +66,7 @@ def test_a_refused_port_and_a_wrong_name_are_told_apart(
 ) -> None:
     def change(document: dict[str, Any]) -> None:
         document["hosts"]["turind8"]["port"] = 9
-        document["hosts"]["far"] = {"hostname": "no-such-name.invalid", "transport": {"type": "direct"}}
+        document["hosts"]["far"] = {"hostname": "no..name", "user": "x"}
 
     hosts = probe(lab, lab_file(change), "turind8,far", 3)
     assert found(hosts["turind8"]) == ("turind8", "network", "host_unreachable")

@@ -136,12 +136,16 @@ def _families(
         holders = [adapter for adapter in owners if adapter.family(name)]
         if not holders:
             allowed = [f"{adapter.name}:{family.name}" for adapter in owners for family in adapter.families]
-            raise RackbenchError("unknown_family", f"No benchmark has the family {text!r}.{suggest(text, allowed)}")
+            raise RackbenchError(
+                "unknown_family", f"No benchmark has the family {text!r}.{suggest(text, allowed)}"
+            )
         for adapter in holders:
             named[adapter.name].add(name)
     return {
         adapter.name: [
-            family for family in adapter.families if family.name in (named[adapter.name] or adapter.default_families)
+            family
+            for family in adapter.families
+            if family.name in (named[adapter.name] or adapter.default_families)
         ]
         for adapter in chosen
     }

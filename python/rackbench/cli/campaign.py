@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    refresh = actions.add_parser("refresh", help="compute a campaign's record again from its runs, and show it")
-    refresh.add_argument("campaign", metavar="ID", help="the campaign's id: a directory below automation-runs/campaigns")
+    refresh = actions.add_parser(
+        "refresh", help="compute a campaign's record again from its runs, and show it"
+    )
+    refresh.add_argument("campaign", metavar="ID", help="its id: a directory below automation-runs/campaigns")
     add_json_option(refresh)
     listing = actions.add_parser("list", help="list the campaigns")
     add_json_option(listing)

@@ -172,8 +172,8 @@ class Chain:
             return socket.create_connection(
                 (endpoint.hostname, endpoint.port), timeout=endpoint.connect_timeout_s
             ), None
-        except socket.gaierror as error:
-            raise self._unreachable(endpoint, "name", f"{endpoint.hostname}: {error.strerror}") from error
+        except (socket.gaierror, UnicodeError) as error:
+            raise self._unreachable(endpoint, "name", f"it has no address: {error}") from error
         except TimeoutError as error:
             message = f"no answer in {endpoint.connect_timeout_s} s"
             raise self._unreachable(endpoint, "timeout", message) from error

@@ -119,7 +119,7 @@ class Opener:
         heard = before_us.stat().st_size if before_us.exists() else 0
         try:
             # A file and no pipe: the connection lives on in the background and would hold a pipe open. With -E it goes
-            # on writing there what it has to say later; standard error has the words of proxy commands.
+            # on writing there what it has to say later; proxy commands write there, too.
             errors.write_bytes(b"")
             with errors.open("ab") as stderr:
                 process = subprocess.Popen(

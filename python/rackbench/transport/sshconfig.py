@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from rackbench.errors import RackbenchError
 from rackbench.models import lab as models
-from rackbench.transport.opener import CONTROL, DIAL
+from rackbench.transport.opener import CONTROL, DIAL, STATE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,7 +123,9 @@ def _dial(routes: Routes, endpoint: Endpoint, runtime: Path, known_hosts: Path) 
     if endpoint.via is not None:
         settings.append(("ProxyJump", endpoint.via))
     elif endpoint.proxy_command is not None:
-        settings.append(("ProxyCommand", proxy_command(endpoint.proxy_command)))
+        # With ControlPersist ssh would throw away what the command says.
+        said = runtime / STATE / f"{endpoint.name}.stderr"
+        settings.append(("ProxyCommand", f"{proxy_command(endpoint.proxy_command)} 2>>{said}"))
     else:
         settings.append(("ProxyCommand", "none"))
     return _block(f"Host {endpoint.name}{DIAL}", settings)

@@ -107,6 +107,20 @@ def test_a_refused_port_behind_a_hop_is_retried_and_named(
     assert "Connection refused" in done.stderr
 
 
+def test_the_words_of_a_proxy_command_that_failed_reach_the_user(
+    sshd: Sshd, start: Callable[[Path], Session]
+) -> None:
+    door = ["sh", "-c", "echo 'the lab is not running: make lab-up' >&2; exit 1"]
+    path = sshd.lab(hops={"box": {"hostname": "127.0.0.1", "port": sshd.port, "proxy_command": door}})
+    done = ssh(start(path), "t0", "true")
+    assert "rackbench: [hop_unreachable] box: network: " in done.stderr
+    assert ": the lab is not running: make lab-up\n" in done.stderr
+    lab = labfile.load(path)
+    (found,) = validation.connectivity([(lab, Secrets(lab))], ["t0"])["hosts"]
+    assert (found["failed_at"], found["code"]) == ("box", "hop_unreachable")
+    assert found["checks"][0]["message"].endswith(": the lab is not running: make lab-up")
+
+
 def test_a_connection_that_was_killed_is_opened_again(sshd: Sshd, start: Callable[[Path], Session]) -> None:
     made = start(sshd.lab())
     assert ssh(made, "t0", "true").returncode == 0
