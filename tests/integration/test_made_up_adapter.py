@@ -46,7 +46,7 @@ def test_an_extra_adapter_is_seen_in_run_status_help_and_summary(project: LabPro
     artifacts = {row["path"]: row for row in run.document("artifact_manifest.json")["artifacts"]}
     table = artifacts["benchmarks/made-up/made-up.short.1/turns.csv"]
     assert (table["kind"], table["publishable"]) == ("table", True)
-    assert run.document("publish_ledger.json")["publications"][0]["state"] == "not_configured"
+    assert run.document("publish_ledger.json")["adapters"][0]["state"] == "not_configured"
 
 
 def test_a_configured_publish_target_fails_its_step_and_keeps_the_results(project: LabProject) -> None:
