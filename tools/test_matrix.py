@@ -32,6 +32,12 @@ packages = [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--
 sys.exit(subprocess.call([{python!r}, "-m", "pip", "--python", sys.executable, "install", "--quiet", *packages]))
 """
 
+# What Ansible loads or shows. The Python package, the benchmarks and the tests are for ruff and mypy: `make lint`.
+COLLECTION = (
+    "LICENSE", "README.md", "galaxy.yml", "changelogs/", "docs/", "extensions/", "meta/", "playbooks/", "plugins/",
+    "roles/", "tests/sanity/",
+)  # fmt: skip
+
 
 class Core(NamedTuple):
     """A supported ansible-core: what pip is asked for, the Python it runs on, sanity tests that cannot be had."""
@@ -53,14 +59,14 @@ CORES = (
 
 def find_python(version: str) -> Path | None:
     """Return a Python of this version that starts: from the PATH, or one that pyenv installed."""
+    on_path = shutil.which(f"python{version}")
     names = [
-        shutil.which(f"python{version}"),
+        *([Path(on_path)] if on_path else []),
         *sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python3")),
     ]
-    for name in filter(None, names):
-        done = subprocess.run(
-            [str(name), "-c", "import sys; print(sys.version)"], capture_output=True, text=True
-        )
+    for name in names:
+        # A shim of pyenv is there for each version, and starts none that is not switched on.
+        done = subprocess.run([name, "-c", "import sys; print(sys.version)"], capture_output=True, text=True)
         if done.returncode == 0 and done.stdout.startswith(version + "."):
             return name
     return None
@@ -79,7 +85,7 @@ def make_environment(core: Core, python: Path) -> Path:
 
 
 def copy_collection(core: Core) -> Path:
-    """Copy what git knows of the checkout to where ansible-test wants a collection, and return that directory."""
+    """Copy what git knows of the collection to where ansible-test wants a collection, and return that directory."""
     target = WORK / core.name / "ansible_collections/rackbench/lab"
     shutil.rmtree(target, ignore_errors=True)
     listed = subprocess.run(
@@ -87,7 +93,7 @@ def copy_collection(core: Core) -> Path:
     ).stdout
     for name in filter(None, listed.split("\0")):
         source = ROOT / name
-        if name.startswith("collections/") or not source.is_file():
+        if not name.startswith(COLLECTION) or not source.is_file():
             continue
         destination = target / name
         destination.parent.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ LOCAL_WAITS = (1.0, 1.0, 2.0, 3.0, 5.0)
 REMOTE_WAITS = (4.0, 25.0)
 # Pauses in seconds between attempts to reach a host that does not answer: the job lives on without us.
 RETRY_PAUSES = (2.0, 5.0, 10.0, 20.0)
+MAY_COME_BACK = {"host_unreachable", "hop_unreachable"}
 GRACE_S = 10.0
 INTERVAL_S = 1.0
 # A supervisor that has not ended its job this many seconds after it should have is not believed any longer.
@@ -125,7 +126,7 @@ class ActionModule(LabAction):
             try:
                 return self.remote("job", **arguments)
             except RackbenchError as error:
-                if error.code != "host_unreachable":
+                if error.code not in MAY_COME_BACK:
                     raise
             time.sleep(pause)
             with contextlib.suppress(Exception):
@@ -134,12 +135,12 @@ class ActionModule(LabAction):
         try:
             return self.remote("job", **arguments)
         except RackbenchError as error:
-            if error.code != "host_unreachable" or arguments["state"] == "started":
+            if error.code not in MAY_COME_BACK or arguments["state"] == "started":
                 raise
             raise RackbenchError(
-                "host_unreachable",
+                error.code,
                 f"{error.message} {self._name['execution_id']} was running and goes on there.",
-                where=self.host,
+                where=error.where,
                 next_command=error.next_command,
                 detail=error.detail,
             ) from error

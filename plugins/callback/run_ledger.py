@@ -119,6 +119,7 @@ class CallbackModule(CallbackBase):
         """Start without any run."""
         super().__init__(*args, **kwargs)
         self._seen: dict[str, _HostSeen] = {}
+        self._campaigns: set[tuple[Path, str]] = set()
         self._play = ""
         self._failure: Exception | None = None
         self._stop = threading.Event()
@@ -323,7 +324,9 @@ class CallbackModule(CallbackBase):
         recorder.record("play.began", play=self._play)
         parent = recorder.state.opened.get("parent")
         if parent and not recorder.state.check:
-            campaign.join(run_dir.parents[2], str(parent), str(recorder.state.run_id), run_dir)
+            runs_dir = run_dir.parents[2]
+            campaign.join(runs_dir, str(parent), str(recorder.state.run_id), run_dir)
+            self._campaigns.add((runs_dir, str(parent)))
         if self._thread is None:
             self._thread = threading.Thread(target=self._keep_current, name="rackbench-ledger", daemon=True)
             self._thread.start()
@@ -343,6 +346,8 @@ class CallbackModule(CallbackBase):
             seen, summary = self._seen.setdefault(host, _HostSeen()), stats.summarize(host)
             if seen.differs(summary):
                 recorder.record("ledger.incomplete", expected=dict(summary), seen=seen.as_dict())
+        for runs_dir, campaign_id in sorted(self._campaigns):
+            campaign.refresh(runs_dir, campaign_id, clock.utc_now())
 
 
 def _written_name(item: Task | Play) -> str:

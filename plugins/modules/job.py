@@ -258,6 +258,7 @@ def launch(root: Path, job_dir: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         cwd="/",
+        check=False,
     )
     deadline = time.monotonic() + SETTLE_S
     while began.returncode == 0 and time.monotonic() < deadline:

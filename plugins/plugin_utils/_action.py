@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import typing as t
 from pathlib import Path
@@ -19,6 +20,7 @@ try:
     from rackbench.errors import FAILURES, RackbenchError
     from rackbench.files import sha256_of
     from rackbench.ledger import documents
+    from rackbench.transport.failures import connection_error
 except ImportError as error:
     MISSING: ImportError | None = error
 else:
@@ -26,6 +28,8 @@ else:
 
 RUN_DIR = {"run_dir": {"type": "path", "required": True}}
 NO_SPACE = "No space left on device"
+# Of a file; a refused login says `Permission denied (publickey)`.
+REFUSED = re.compile(r"Permission denied(?! \()|Read-only file system")
 
 
 class LabAction(ActionBase):
@@ -103,7 +107,7 @@ class LabAction(ActionBase):
         """Run a module of ours on the target and return its result.
 
         Raises `RackbenchError` with the module's own code, `host_unreachable`, `target_python_missing`,
-        `target_disk_full`, `become_failed` or `task_failed`.
+        `target_disk_full`, `become_failed`, `task_failed`, or what `connection_error` says of a broken chain.
         """
         self._remote_calls += 1
         try:
@@ -111,9 +115,9 @@ class LabAction(ActionBase):
                 module_name=f"rackbench.lab.{module}", module_args=module_args, task_vars=self._task_vars
             )
         except AnsibleConnectionFailure as error:
-            raise self._unreachable(str(error)) from error
+            raise self._connection_failure(str(error)) from error
         if result.get("unreachable"):
-            raise self._unreachable(str(result.get("msg", "")))
+            raise self._connection_failure(str(result.get("msg", "")))
         if result.get("failed"):
             raise self._module_failure(module, result)
         return t.cast("dict[str, t.Any]", result)
@@ -132,12 +136,9 @@ class LabAction(ActionBase):
         try:
             copy()
         except AnsibleConnectionFailure as error:
-            raise self._unreachable(str(error)) from error
+            raise connection_error(self.host, str(error)) from error
         except AnsibleError as error:
-            code = "target_disk_full" if NO_SPACE in str(error) else "host_unreachable"
-            raise RackbenchError(
-                code, f"The {direction} of {local.name} stopped: {error}", where=self.host, detail=str(error)
-            ) from error
+            raise self._transfer_failure(direction, local, str(error)) from error
         ends = (str(local), f"{self.host}:{remote}")
         source, destination = ends if direction == "upload" else ends[::-1]
         self.record(
@@ -159,14 +160,35 @@ class LabAction(ActionBase):
                 "ledger_missing", "The callback rackbench.lab.run_ledger is not switched on."
             )
 
-    def _unreachable(self, text: str) -> RackbenchError:
+    def _connection_failure(self, text: str) -> RackbenchError:
+        # Ansible takes a host on which it cannot make its temporary directory for one that cannot be reached.
+        return self._disk_full(text) if NO_SPACE in text else connection_error(self.host, text)
+
+    def _disk_full(self, text: str) -> RackbenchError:
         return RackbenchError(
-            "host_unreachable",
-            f"The connection to {self.host} failed: {text.strip() or 'no reason was given'}.",
-            where=self.host,
-            next_command=f"rackbench validate --host {self.host} --scope connectivity",
-            detail=text or None,
+            "target_disk_full", f"The disk of {self.host} is full.", where=self.host, detail=text
         )
+
+    def _transfer_failure(self, direction: str, local: Path, text: str) -> RackbenchError:
+        """Return the failure of a copy that began: what is full or refused is at the end that is written to."""
+        at_target = direction == "upload"
+        if NO_SPACE in text and at_target:
+            return self._disk_full(text)
+        if NO_SPACE in text:
+            return RackbenchError(
+                "run_directory_failed",
+                f"There is no space left on the controller for {local}.",
+                where=str(local),
+                detail=text,
+            )
+        if at_target and REFUSED.search(text):
+            return RackbenchError(
+                "target_unwritable",
+                f"The upload of {local.name} to {self.host} was refused.",
+                where=self.host,
+                detail=text,
+            )
+        return connection_error(self.host, text)
 
     def _module_failure(self, module: str, result: dict[str, t.Any]) -> RackbenchError:
         own = result.get("rackbench_failure") or {}
@@ -176,9 +198,7 @@ class LabAction(ActionBase):
         if own.get("code") in FAILURES:
             return RackbenchError(own["code"], own["what"], where=self.host, detail=own.get("detail"))
         if NO_SPACE in text:
-            return RackbenchError(
-                "target_disk_full", f"The disk of {self.host} is full.", where=self.host, detail=text
-            )
+            return self._disk_full(text)
         if "module interpreter" in text or result.get("rc") == 127:
             return RackbenchError(
                 "target_python_missing", f"{self.host} has no usable Python: {text.strip()}", where=self.host

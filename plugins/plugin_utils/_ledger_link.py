@@ -31,7 +31,7 @@ def fail(message: str) -> None:
 
 def session() -> str | None:
     """Return the session's stamp, or None when no callback of this very process tree is on."""
-    owner, _, stamp = os.environ.get(PRESENT, "").partition(" ")
+    owner, _space, stamp = os.environ.get(PRESENT, "").partition(" ")
     # A worker is a direct child of the process that announced it; a nested ansible-playbook is not.
     return stamp if owner in {str(os.getpid()), str(os.getppid())} else None
 

@@ -53,7 +53,7 @@ def outcomes(
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.originalname == test_scenario.__name__
     ]
-    lab.tool("rackbench", "bundle", "build")
+    lab.tool("rackbench", "bundle", "build").check_returncode()
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         yield {name: pool.submit(molecule_test, name, tmp_path_factory.mktemp(name)) for name in selected}
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`job.json`: what `bin/run` is told to do."""
+"""The files of one execution on the target: what `bin/run` is told, what the supervisor is told, what it says."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,3 +23,38 @@ class Job(Document):
     parameters: dict[str, Any] = Field(default_factory=dict)
     cpus: list[int] | None = Field(default=None, description="CPUs to use; null for all that are allowed")
     time_limit_s: float = Field(gt=0)
+
+
+class JobSpec(Document):
+    """`spec.json`: what the supervisor starts, and for how long; times in seconds."""
+
+    KIND: ClassVar[str] = "job-spec"
+
+    run_id: str
+    execution_id: str
+    bundle_dir: str
+    argv: list[str] = Field(min_length=1)
+    time_limit_s: float = Field(gt=0)
+    grace_s: float = Field(ge=0, description="between SIGTERM and SIGKILL")
+    interval_s: float = Field(gt=0, description="between two heartbeats")
+
+
+class JobState(Document):
+    """`state.json`: how far the execution is, by its supervisor."""
+
+    KIND: ClassVar[str] = "job-state"
+
+    execution_id: str
+    state: Literal["starting", "running", "ended"]
+    outcome: str | None = None
+    rc: int | None = None
+    signal: str | None = None
+    pid: int | None = Field(default=None, description="the supervisor's")
+    start_ticks: int | None = Field(default=None, description="the supervisor's start, in clock ticks after boot")
+    boot_id: str | None = None
+    benchmark_pid: int | None = None
+    benchmark_start_ticks: int | None = None
+    started_at: str | None = None
+    ended_at: str | None = None
+    duration_s: float | None = None
+    reason: str | None = None
