@@ -21,6 +21,7 @@ LOCAL_WAITS = (1.0, 1.0, 2.0, 3.0, 5.0)
 REMOTE_WAITS = (4.0, 25.0)
 # Pauses in seconds between attempts to reach a host that does not answer: the job lives on without us.
 RETRY_PAUSES = (2.0, 5.0, 10.0, 20.0)
+# What another attempt can mend: a refused login or a changed host key is not among it.
 MAY_COME_BACK = {"host_unreachable", "hop_unreachable"}
 GRACE_S = 10.0
 INTERVAL_S = 1.0

@@ -15,7 +15,18 @@ if TYPE_CHECKING:
 
     from rackbench.ledger.state import RunState, StepState
 
-CONNECTIVITY_CODES = frozenset({"host_unreachable", "target_python_missing", "become_failed"})
+CONNECTIVITY_CODES = frozenset(
+    {
+        "auth_refused",
+        "become_failed",
+        "hop_unreachable",
+        "host_key_changed",
+        "host_key_unknown",
+        "host_unreachable",
+        "missing_secret",
+        "target_python_missing",
+    }
+)
 # A step that only follows another one's failure says nothing new.
 _CONSEQUENCES = frozenset({"dependency_failed", "steps_failed"})
 _BLOCKED_PUBLISH = frozenset({"blocked", "refused", "failed"})

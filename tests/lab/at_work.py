@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole runs on the lab's hosts: a private copy of the checkout that reaches the lab, and what a run must leave."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+from rackbench.files import sha256_of
+from rackbench.models import export, journal, run_documents
+
+from tests.integration.harness import LIMIT_S, ROOT, Done, LabProject, Run, make_project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+MODELS: dict[str, Any] = {
+    "status.json": run_documents.Status,
+    "run_manifest.json": run_documents.RunManifest,
+    "artifact_manifest.json": run_documents.ArtifactManifest,
+    "publish_ledger.json": run_documents.PublishLedger,
+    "host_inventory_snapshot.json": run_documents.HostInventorySnapshot,
+}
+LINES: dict[str, Any] = {
+    "events.jsonl": journal.JournalRecord,
+    "command_ledger.jsonl": run_documents.CommandLine,
+    "transfer_ledger.jsonl": run_documents.TransferLine,
+}
+FOLDERS: dict[str, Any] = {
+    "state/steps/*.json": run_documents.StepDocument,
+    "state/live/*.json": run_documents.LiveBeat,
+    "exports/results.json": export.Export,
+}
+OVER = {"completed", "failed", "skipped"}
+
+
+def make_lab_project(folder: Path) -> LabProject:
+    """Copy the checkout into `folder`; the copy's inventory leads to the lab of the original."""
+    project = make_project(folder)
+    (project.root / ".lab").symlink_to(ROOT / ".lab")
+    (project.root / "tests").mkdir()
+    (project.root / "tests/lab").symlink_to(ROOT / "tests/lab")
+    return project
+
+
+def check_left_behind(project: LabProject, path: Path) -> Run:
+    """Assert that a closed run's directory is valid, and return it.
+
+    Every document is there, is whole and fits its model; the journal has all its records; each registered file has its
+    digest; `rackbench status` says the same as status.json. What a benchmark wrote is its own business.
+    """
+    run = Run(path)
+    for name, model in MODELS.items():
+        model.model_validate(run.document(name))
+    for pattern, model in FOLDERS.items():
+        for document in path.glob(pattern):
+            model.model_validate_json(document.read_text())
+    for name, model in LINES.items():
+        for line in run.lines(name) if (path / name).exists() else ():
+            model.model_validate(line)
+    assert [record["seq"] for record in run.journal] == list(range(1, len(run.journal) + 1))
+    for row in run.document("artifact_manifest.json")["artifacts"]:
+        assert sha256_of(path / row["path"]) == row["sha256"], row["path"]
+    assert not list(path.rglob("*.tmp"))
+
+    status = run.status
+    assert status["state"] in {"completed", "failed"}
+    assert status["ledger"]["complete"], status["ledger"]
+    assert {step["state"] for step in status["steps"]} <= OVER
+    now = json.loads(project.rackbench("status", "--run-dir", path, "--json").stdout)
+    for name in ("state", "exit_status", "steps", "executions", "artifacts", "tasks"):
+        assert now[name] == status[name], name
+    return run
+
+
+def failure_of(run: Run, step: str) -> dict[str, Any]:
+    """Return the failure with which a step ended."""
+    (ended,) = [record for record in run.records("step.ended") if record["step"] == step]
+    failure: dict[str, Any] = ended["failure"]
+    assert failure is not None, ended
+    return failure
+
+
+def finish(process: subprocess.Popen[str]) -> Done:
+    """Wait for a command that was started."""
+    stdout, stderr = process.communicate(timeout=LIMIT_S)
+    return Done(process.returncode, stdout, stderr)
+
+
+def wait_for(condition: Callable[[], object], process: subprocess.Popen[str] | None = None) -> None:
+    """Wait until something is so; a process that it depends on must not end before."""
+    deadline = time.monotonic() + LIMIT_S
+    while not condition():
+        assert process is None or process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.2)
+
+
+def journal_has(project: LabProject, host: str, kind: str, **fields: object) -> bool:
+    """Say whether the journal of a host's newest run has such a record by now."""
+    runs = project.runs(host)
+    if not runs or not (runs[-1].path / "events.jsonl").exists():
+        return False
+    whole, _newline, _begun = (runs[-1].path / "events.jsonl").read_text().rpartition("\n")
+    records = [json.loads(line) for line in whole.splitlines()]
+    return any(fields.items() <= record.items() for record in records if record["kind"] == kind)

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The documentation's own consistency: nothing unlisted, no dead link."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"), *ROOT.glob("roles/*/README.md"),
+                *ROOT.glob("benchmarks/*/README.md"), *ROOT.glob("tests/*/README.md"), *ROOT.glob("inventories/*/README.md")])  # fmt: skip
+LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
+
+
+def links(page: Path) -> list[str]:
+    """Return the relative links of a page."""
+    return [target for target, _anchor in LINK.findall(page.read_text()) if "://" not in target]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    assert [target for target in links(page) if not (page.parent / target).exists()] == []
+
+
+def test_the_index_names_every_page_of_the_documentation() -> None:
+    index = ROOT / "docs/README.md"
+    listed = {(index.parent / target).resolve() for target in links(index)}
+    assert [
+        str(page.relative_to(ROOT)) for page in ROOT.glob("docs/*/*.md") if page.resolve() not in listed
+    ] == []
