@@ -363,7 +363,7 @@ class Supervisor:
             state="ended",
             outcome=outcome,
             rc=rc,
-            signal=signal.Signals(-rc).name if rc is not None and rc < 0 else None,
+            signal=signal.Signals(abs(rc)).name if rc is not None and rc < 0 else None,
             ended_at=utc_text(),
             duration_s=round(now - self.began, 3),
             reason=reason,
@@ -387,7 +387,7 @@ class Supervisor:
         if self.ending is not None:
             return self.ending, self.reason
         if rc is None or rc < 0:
-            name = signal.Signals(-rc).name if rc else "an unknown signal"
+            name = signal.Signals(abs(rc)).name if rc else "an unknown signal"
             return "killed", f"a process that is not ours ended it with {name}"
         result = read_document(self.job_dir / "out" / "result.json") or {}
         status = result.get("status")
@@ -447,4 +447,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -61,13 +62,16 @@ class LabControl:
 
 
 @pytest.fixture(scope="session")
-def lab() -> LabControl:
-    """The lab, up and whole."""
+def lab() -> Iterator[LabControl]:
+    """The lab, up and whole, and ours alone as long as this session of tests lasts."""
     if os.getuid() != 0:
         pytest.skip("the test lab needs root")
-    control = LabControl()
-    control("up")
-    return control
+    (ROOT / ".lab").mkdir(exist_ok=True)
+    with (ROOT / ".lab" / "tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        control = LabControl()
+        control("up")
+        yield control
 
 
 @pytest.fixture

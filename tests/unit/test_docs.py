@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"), *ROOT.glob("roles/*/README.md"),
-                *ROOT.glob("benchmarks/*/README.md"), *ROOT.glob("tests/*/README.md"), *ROOT.glob("inventories/*/README.md")])  # fmt: skip
+FOLDERS = ("docs/**", ".", "roles/*", "benchmarks/*", "tests/*", "inventories/*")
+PAGES = sorted(page for folder in FOLDERS for page in ROOT.glob(f"{folder}/*.md"))
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 

@@ -84,11 +84,13 @@ static void add_facts(struct results *results, const struct job *job, const stru
     results_fact(results, "memory_cpu", "%d", cpus[0]);
     results_fact(results, "settings",
                  "{\"mode\": \"%s\", \"samples\": %llu, \"round_trips\": %llu, \"chase_steps\": %llu, "
-                 "\"pair_time_limit_s\": %g}",
+                 "\"points_per_octave\": %llu, \"max_pairs\": %llu, \"pair_time_limit_s\": %g}",
                  job->mode, (unsigned long long)job->samples, (unsigned long long)job->round_trips,
-                 (unsigned long long)job->chase_steps, job->pair_time_limit_s);
+                 (unsigned long long)job->chase_steps, (unsigned long long)job->points_per_octave,
+                 (unsigned long long)job->max_pairs, job->pair_time_limit_s);
     results_fact(results, "caches",
-                 "{\"source\": \"%s\", \"overridden\": %s, \"l1_bytes\": %llu, \"llc_bytes\": %llu, \"line_bytes\": %llu}",
+                 "{\"source\": \"%s\", \"overridden\": %s, \"l1_bytes\": %llu, \"llc_bytes\": %llu, "
+                 "\"line_bytes\": %llu}",
                  caches->source, caches->overridden ? "true" : "false", (unsigned long long)caches->l1_bytes,
                  (unsigned long long)caches->llc_bytes, (unsigned long long)caches->line_bytes);
     results_string_fact(results, "transparent_huge_pages", curve->huge.enabled);

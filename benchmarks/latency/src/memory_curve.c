@@ -140,8 +140,8 @@ static void record(struct run *run, const struct point *point) {
     csv_row(run->table, "%" PRIu64 ",%s,%" PRIu64 ",%" PRIu64 ",%.6g,%.6g,%.6g", point->bytes, point->pages,
             point->anon_huge_bytes, count, spread.least, spread.median, spread.most);
     fprintf(run->point_facts,
-            "%s{\"bytes\": %" PRIu64 ", \"pages\": \"%s\", \"mapped_bytes\": %" PRIu64 ", \"anon_huge_bytes\": %" PRIu64
-            "}",
+            "%s{\"bytes\": %" PRIu64 ", \"pages\": \"%s\", \"mapped_bytes\": %" PRIu64
+            ", \"anon_huge_bytes\": %" PRIu64 "}",
             run->measured > 0 ? ", " : "", point->bytes, point->pages, point->mapped_bytes, point->anon_huge_bytes);
     run->measured++;
     snprintf(label, sizeof label, "memory %" PRIu64 " bytes, %s pages: %.4g ns", point->bytes, point->pages,
@@ -184,13 +184,13 @@ static bool enough_memory(const struct run *run, uint64_t bytes, char *reason, s
     uint64_t page_tables = mapped / 256;
     uint64_t needed = mapped + lines * sizeof(uint32_t) + page_tables + (UINT64_C(16) << 20);
     uint64_t available = memory_available();
-    if (lines > UINT32_MAX) {
-        snprintf(reason, size, "%" PRIu64 " bytes have more cache lines than the order of the cycle can number", bytes);
-        return false;
-    }
     if (available != 0 && needed > available) {
         snprintf(reason, size, "not enough free memory: %" PRIu64 " bytes are needed, %" PRIu64 " are available", needed,
                  available);
+        return false;
+    }
+    if (lines > UINT32_MAX) {
+        snprintf(reason, size, "%" PRIu64 " bytes have more cache lines than the order of the cycle can number", bytes);
         return false;
     }
     return true;

@@ -134,7 +134,8 @@ void results_progress(struct results *results, const char *label) {
     utc_now(at, sizeof at, true);
     // The labels are short and plain, so the line always fits and needs no escapes.
     int length = snprintf(line, sizeof line,
-                          "{\"at\": \"%s\", \"done\": %llu, \"total\": %llu, \"unit\": \"measurements\", \"label\": \"%s\"}\n",
+                          "{\"at\": \"%s\", \"done\": %llu, \"total\": %llu, \"unit\": \"measurements\", "
+                          "\"label\": \"%s\"}\n",
                           at, (unsigned long long)results->done, (unsigned long long)results->total, label);
     if (write(results->progress, line, (size_t)length) != length) {
         fprintf(stderr, "latency: progress.ndjson could not be written in full\n");
@@ -149,7 +150,7 @@ static const char *write_document(struct results *results, FILE *file, double du
     fprintf(file, "  \"duration_s\": %.6f,\n", duration_s);
     fprintf(file, "  \"metrics\": [\n    %s\n  ],\n", results->metrics_text);
     fprintf(file, "  \"checks\": [\n    %s\n  ],\n", results->checks_text);
-    fprintf(file, "  \"skipped\": [\n    %s\n  ],\n", results->skipped_text);
+    fprintf(file, "  \"skipped\": [%s],\n", results->skipped_text);
     fprintf(file, "  \"facts\": {\n    %s\n  }\n}\n", results->facts_text);
     return status;
 }

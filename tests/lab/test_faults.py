@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong on the way to a host and on it, in whole runs: each says where and why, and leaves a valid ledger."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.integration import made_up
+from tests.integration.harness import ROOT
+from tests.lab.at_work import check_left_behind, failure_of, finish, make_lab_project, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from subprocess import Popen
+
+    from tests.integration.harness import Done, LabProject, Run
+    from tests.lab.conftest import LabControl
+
+ONLY = ("--benchmarks", "made-up")
+EXECUTION = "made-up.only.1"
+SECONDS = 20
+VARIABLE = "RACKBENCH_TEST_NOT_SET"
+
+
+def host_key(host: str) -> str:
+    """Return the host key of a host of the lab."""
+    lines = [line.split(None, 1) for line in (ROOT / ".lab/run/known_hosts").read_text().splitlines()]
+    return next(key for name, key in lines if name == host)
+
+
+def change_lab(project: LabProject, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the lab file of a checkout."""
+    path = project.root / "inventories/lab/lab.yml"
+    document = yaml.safe_load(path.read_text())
+    change(document)
+    path.write_text(yaml.safe_dump(document))
+
+
+def try_once(document: dict[str, Any]) -> None:
+    """Let the way to a host be tried once, so that tests need not wait for more attempts of the same."""
+    document["defaults"]["retry"] = {"attempts": 1, "backoff_s": 0, "connect_timeout_s": 10}
+
+
+@pytest.fixture(scope="module")
+def checkout(lab: LabControl, tmp_path_factory: pytest.TempPathFactory) -> LabProject:
+    """A checkout that reaches the lab, with a made-up benchmark that takes a while."""
+    project = make_lab_project(tmp_path_factory.mktemp("faults"))
+    made_up.add(project, families=[made_up.family(seconds=SECONDS)])
+    change_lab(project, try_once)
+    return project
+
+
+@contextlib.contextmanager
+def mended(lab: LabControl) -> Iterator[None]:
+    """Make the lab whole afterwards."""
+    try:
+        yield
+    finally:
+        lab("clear")
+        lab("up")
+
+
+def start_run(project: LabProject, *hosts: str) -> Popen[str]:
+    """Start a run on hosts and return when the benchmark is at work on all of them."""
+    before = {host: len(project.runs(host)) for host in hosts}
+    process = project.start("rackbench", "run", "--host", ",".join(hosts), *ONLY)
+    for host in hosts:
+        wait_for(lambda host=host: len(project.runs(host)) > before[host], process)  # type: ignore[misc]
+        beat = project.runs(host)[-1].path / f"state/live/{EXECUTION}.json"
+        wait_for(beat.exists, process)
+    return process
+
+
+def job_is_over(lab: LabControl, run: Run, home: str) -> bool:
+    """Say whether the benchmark has ended on the target, whatever the controller knows of it."""
+    host = str(run.status["host"])
+    state = f"{home}/.rackbench/jobs/{run.status['run_id']}/{EXECUTION}/state.json"
+    return '"ended"' in lab("exec", host, "cat", state)
+
+
+# Blocked from the beginning: one call for hosts of which each has a trouble of its own.
+
+
+@pytest.fixture(scope="module")
+def blocked(lab: LabControl, tmp_path_factory: pytest.TempPathFactory) -> tuple[Done, LabProject]:
+    """A run on six hosts; only thor is well."""
+    project = make_lab_project(tmp_path_factory.mktemp("blocked"))
+    made_up.add(project, families=[made_up.family()])
+
+    def change(document: dict[str, Any]) -> None:
+        try_once(document)
+        loki = {"hostname": "10.77.2.11", "user": "hop", "host_key": host_key("loki"),
+                "transport": {"type": "jump_chain", "hops": ["thor"]}}  # fmt: skip
+        document["auth_refs"]["unset"] = {"type": "password_env", "variable": VARIABLE}
+        document["hosts"]["refused"] = {**loki, "port": 9}
+        document["hosts"]["nosecret"] = {**loki, "port": 2202, "auth_ref": "unset"}
+
+    change_lab(project, change)
+    with mended(lab):
+        lab("cut", "turind8")
+        lab("rekey", "skadi")
+        lab("hide-python", "loki")
+        done = project.rackbench("run", "--host", "lab", *ONLY)
+    return done, project
+
+
+@pytest.mark.parametrize(
+    ("host", "code", "words"),
+    [
+        ("turind8", "host_unreachable", "turind8"),
+        ("skadi", "host_key_changed", "skadi"),
+        ("loki", "target_python_missing", "loki"),
+        ("refused", "host_unreachable", "Connection refused"),
+        ("nosecret", "missing_secret", VARIABLE),
+    ],
+)
+def test_a_host_that_cannot_be_used_is_named_with_its_cause(
+    blocked: tuple[Done, LabProject], host: str, code: str, words: str
+) -> None:
+    done, project = blocked
+    assert done.rc == 3, done.said
+    run = check_left_behind(project, project.run(host).path)
+    failure = failure_of(run, "host.discover")
+    assert (failure["code"], failure["where"]) == (code, host)
+    assert words in failure["message"]
+    assert f"[{code}]" in done.said or code in done.said
+    assert run.status["exit_status"] == 3
+    assert run.states["made-up.stage"] == "skipped"
+
+
+def test_a_host_among_hosts_in_trouble_runs_to_its_end(blocked: tuple[Done, LabProject]) -> None:
+    project = blocked[1]
+    run = check_left_behind(project, project.run("thor").path)
+    assert run.status["exit_status"] == 0
+    assert run.states["made-up.collect"] == "completed"
+
+
+def test_a_wrong_password_is_one_failed_login_for_all_hosts_behind_the_jump_box(
+    lab: LabControl, checkout: LabProject
+) -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["auth_refs"]["wrong"] = {"type": "command", "command": ["echo", "certainly-wrong"]}
+        document["hops"]["thor"]["auth_ref"] = "wrong"
+        names = [f"target{number}" for number in range(3)]
+        document["hosts"] = {
+            name: {**document["hosts"]["turind8"], "host_key": host_key("turind8")} for name in names
+        }
+
+    before = lab.failed_logins("thor")
+    path = checkout.root / "inventories/lab/lab.yml"
+    kept = path.read_text()
+    change_lab(checkout, change)
+    try:
+        done = checkout.rackbench("run", "--host", "target", *ONLY)
+    finally:
+        path.write_text(kept)
+    assert done.rc == 3, done.said
+    assert lab.failed_logins("thor") == before + 1
+    for number in range(3):
+        run = check_left_behind(checkout, checkout.run(f"target{number}").path)
+        failure = failure_of(run, "host.discover")
+        assert (failure["code"], failure["where"]) == ("auth_refused", "thor")
+        assert "Permission denied" in failure["message"]
+
+
+def test_a_full_disk_fails_the_stage_step_and_leaves_nothing_half_on_the_host(
+    broken_lab: LabControl, checkout: LabProject
+) -> None:
+    broken_lab("exec", "turind8", "rm", "-rf", "/home/deploy/.rackbench")
+    broken_lab("fill", "turind8")
+    done = checkout.rackbench("run", "--host", "turind8", *ONLY)
+    assert done.rc == 3, done.said
+    run = check_left_behind(checkout, checkout.runs("turind8")[-1].path)
+    failure = failure_of(run, "made-up.stage")
+    assert (failure["code"], failure["where"]) == ("target_disk_full", "turind8")
+    assert run.states["made-up.execute"] == "skipped"
+    assert broken_lab("exec", "turind8", "find", "/home/deploy/.rackbench", "-type", "f") == ""
+
+
+# In the middle of the benchmark.
+
+
+@pytest.fixture(scope="module")
+def cut_off(lab: LabControl, checkout: LabProject) -> tuple[Done, dict[str, Run]]:
+    """A run on three hosts: one's cable is cut and mended, one's stays cut, one's disk fills up."""
+    with mended(lab):
+        process = start_run(checkout, "turind8", "skadi", "loki")
+        runs = {host: checkout.runs(host)[-1] for host in ("turind8", "skadi", "loki")}
+        lab("cut", "turind8")
+        lab("cut", "skadi")
+        lab("fill", "loki")
+        wait_for(lambda: job_is_over(lab, runs["turind8"], "/home/deploy"), process)
+        lab("heal", "turind8")
+        done = finish(process)
+        wait_for(lambda: job_is_over(lab, runs["skadi"], "/home/ops"))
+    return done, runs
+
+
+def test_a_benchmark_goes_on_behind_a_cut_cable_and_its_result_comes_when_it_is_mended(
+    checkout: LabProject, cut_off: tuple[Done, dict[str, Run]]
+) -> None:
+    run = check_left_behind(checkout, cut_off[1]["turind8"].path)
+    assert run.status["exit_status"] == 0, run.status["alerts"]
+    assert [row["outcome"] for row in run.status["executions"]] == ["passed"]
+    assert run.status["results"]
+    # It was not run a second time: its job has one beginning, and lasted as long as it was asked to.
+    (ended,) = run.records("execution.ended")
+    assert ended["duration_s"] >= SECONDS
+
+
+def test_a_cable_that_stays_cut_ends_the_run_and_not_the_benchmark(
+    checkout: LabProject, cut_off: tuple[Done, dict[str, Run]]
+) -> None:
+    done, runs = cut_off
+    assert done.rc == 3, done.said
+    run = check_left_behind(checkout, runs["skadi"].path)
+    failure = failure_of(run, "made-up.execute")
+    assert (failure["code"], failure["where"]) == ("host_unreachable", "skadi")
+    assert f"{EXECUTION} was running and goes on there" in failure["message"]
+    assert "rackbench validate --host skadi" in failure["next_command"]
+    assert run.status["exit_status"] == 3
+
+
+def test_a_disk_that_fills_up_fails_the_benchmark_and_is_named(
+    checkout: LabProject, cut_off: tuple[Done, dict[str, Run]]
+) -> None:
+    run = check_left_behind(checkout, cut_off[1]["loki"].path)
+    failure = failure_of(run, "made-up.execute")
+    assert (failure["code"], failure["where"]) == ("execution_failed", "loki")
+    assert "the disk of the job directory is full" in failure["message"]
+    (ended,) = run.records("execution.ended")
+    assert ended["outcome"] == "failed"
+
+
+@pytest.fixture(scope="module")
+def rebooted(lab: LabControl, checkout: LabProject) -> tuple[Done, dict[str, Run]]:
+    """A run on two hosts: one loses its power for a moment, and the jump box of both reboots."""
+    with mended(lab):
+        process = start_run(checkout, "turind8", "skadi")
+        runs = {host: checkout.runs(host)[-1] for host in ("turind8", "skadi")}
+        lab("kill", "skadi")
+        lab("reboot", "thor")
+        lab("start", "skadi")
+        done = finish(process)
+    return done, runs
+
+
+def test_a_jump_box_that_reboots_costs_the_benchmark_nothing(
+    checkout: LabProject, rebooted: tuple[Done, dict[str, Run]]
+) -> None:
+    run = check_left_behind(checkout, rebooted[1]["turind8"].path)
+    assert run.status["exit_status"] == 0, run.status["alerts"]
+    assert [row["outcome"] for row in run.status["executions"]] == ["passed"]
+
+
+def test_a_target_that_lost_its_power_is_told_from_one_that_cannot_be_reached(
+    checkout: LabProject, rebooted: tuple[Done, dict[str, Run]]
+) -> None:
+    done, runs = rebooted
+    assert done.rc == 1, done.said
+    run = check_left_behind(checkout, runs["skadi"].path)
+    failure = failure_of(run, "made-up.execute")
+    assert (failure["code"], failure["where"]) == ("target_rebooted", "skadi")
+    (ended,) = run.records("execution.ended")
+    assert ended["outcome"] == "lost"
+    # What the benchmark had written until then is kept.
+    assert (run.path / f"benchmarks/made-up/{EXECUTION}/progress.ndjson").exists()
+
+
+def test_a_jump_box_that_dies_is_named_for_every_host_behind_it(
+    broken_lab: LabControl, checkout: LabProject
+) -> None:
+    hosts = ("turind8", "skadi")
+    before = {host: len(checkout.runs(host)) for host in hosts}
+    process = checkout.start("rackbench", "run", "--host", ",".join(hosts), *ONLY)
+    for host in hosts:
+        wait_for(lambda host=host: len(checkout.runs(host)) > before[host], process)  # type: ignore[misc]
+        journal = checkout.runs(host)[-1].path / "events.jsonl"
+        wait_for(lambda journal=journal: '"platform"' in journal.read_text(), process)  # type: ignore[misc]
+    broken_lab("kill", "thor")
+    done = finish(process)
+    assert done.rc == 3, done.said
+    for host in hosts:
+        run = check_left_behind(checkout, checkout.runs(host)[-1].path)
+        assert run.status["exit_status"] == 3
+        primary = run.status["alerts"]["primary"]
+        assert primary["code"] == "hop_unreachable", primary
+        assert "thor" in primary["message"]
