@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = sorted(path.parent.name for path in ROOT.glob("extensions/molecule/*/molecule.yml"))
 # Scenarios share nothing, and wait for round trips most of the time.
 AT_A_TIME = 2
+LIMIT_S = 1800
 
 
 def molecule_test(scenario: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -34,6 +35,7 @@ def molecule_test(scenario: str, folder: Path) -> subprocess.CompletedProcess[st
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
+        timeout=LIMIT_S,
         env={
             **kept,
             "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),

@@ -185,8 +185,8 @@ static bool enough_memory(const struct run *run, uint64_t bytes, char *reason, s
     uint64_t needed = mapped + lines * sizeof(uint32_t) + page_tables + (UINT64_C(16) << 20);
     uint64_t available = memory_available();
     if (available != 0 && needed > available) {
-        snprintf(reason, size, "not enough free memory: %" PRIu64 " bytes are needed, %" PRIu64 " are available", needed,
-                 available);
+        snprintf(reason, size, "not enough free memory: %" PRIu64 " bytes are needed, %" PRIu64 " are available",
+                 needed, available);
         return false;
     }
     if (lines > UINT32_MAX) {

@@ -128,7 +128,7 @@ void results_string_fact(struct results *results, const char *name, const char *
 }
 
 void results_progress(struct results *results, const char *label) {
-    char at[40];
+    char at[64];
     char line[512];
     results->done++;
     utc_now(at, sizeof at, true);

@@ -10,7 +10,7 @@
 
 struct results {
     const char *directory;
-    char started_at[32];
+    char started_at[64];
     int progress;           // descriptor of progress.ndjson
     uint64_t done;
     uint64_t total;
