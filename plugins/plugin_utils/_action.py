@@ -20,7 +20,7 @@ try:
     from rackbench.errors import FAILURES, RackbenchError
     from rackbench.files import sha256_of
     from rackbench.ledger import documents
-    from rackbench.transport.failures import connection_error
+    from rackbench.transport.failures import MARKED, connection_error
 except ImportError as error:
     MISSING: ImportError | None = error
 else:
@@ -136,7 +136,7 @@ class LabAction(ActionBase):
         try:
             copy()
         except AnsibleConnectionFailure as error:
-            raise connection_error(self.host, str(error)) from error
+            raise self._connection_failure(str(error)) from error
         except AnsibleError as error:
             raise self._transfer_failure(direction, local, str(error)) from error
         ends = (str(local), f"{self.host}:{remote}")
@@ -162,7 +162,29 @@ class LabAction(ActionBase):
 
     def _connection_failure(self, text: str) -> RackbenchError:
         # Ansible takes a host on which it cannot make its temporary directory for one that cannot be reached.
-        return self._disk_full(text) if NO_SPACE in text else connection_error(self.host, text)
+        return self._disk_full(text) if NO_SPACE in text else self._where_it_broke(text)
+
+    def _where_it_broke(self, text: str) -> RackbenchError:
+        """Return the failure of a lost connection, at the machine on the way that does not answer now.
+
+        A connection that breaks in the middle knows no more than that; one that is opened anew says where it stops.
+        """
+        error = connection_error(self.host, text)
+        if MARKED.search(text):
+            return error
+        try:
+            self._low_level_execute_command("true", sudoable=False)
+        except AnsibleConnectionFailure as again:
+            now = connection_error(self.host, str(again))
+        else:
+            return error
+        return RackbenchError(
+            now.code,
+            f"The connection to {self.host} was lost. {now.message}",
+            where=now.where,
+            next_command=now.next_command,
+            detail=error.detail,
+        )
 
     def _disk_full(self, text: str) -> RackbenchError:
         return RackbenchError(
@@ -188,7 +210,7 @@ class LabAction(ActionBase):
                 where=self.host,
                 detail=text,
             )
-        return connection_error(self.host, text)
+        return self._where_it_broke(text)
 
     def _module_failure(self, module: str, result: dict[str, t.Any]) -> RackbenchError:
         own = result.get("rackbench_failure") or {}

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from rackbench.models import export, journal, run_documents
 from tests.integration.harness import LIMIT_S, ROOT, Done, LabProject, Run, make_project
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
@@ -97,13 +97,3 @@ def wait_for(condition: Callable[[], object], process: subprocess.Popen[str] | N
         assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "the condition did not come true"
         time.sleep(0.2)
-
-
-def journal_has(project: LabProject, host: str, kind: str, **fields: object) -> bool:
-    """Say whether the journal of a host's newest run has such a record by now."""
-    runs = project.runs(host)
-    if not runs or not (runs[-1].path / "events.jsonl").exists():
-        return False
-    whole, _newline, _begun = (runs[-1].path / "events.jsonl").read_text().rpartition("\n")
-    records = [json.loads(line) for line in whole.splitlines()]
-    return any(fields.items() <= record.items() for record in records if record["kind"] == kind)

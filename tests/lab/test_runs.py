@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration import made_up
-from tests.lab.at_work import check_left_behind, failure_of, finish, journal_has, make_lab_project, wait_for
+from tests.lab.at_work import check_left_behind, failure_of, finish, make_lab_project, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
