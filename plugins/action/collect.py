@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 import typing as t
-from pathlib import Path
 
 from ansible_collections.rackbench.lab.plugins.module_utils import _archive
 from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters
@@ -20,6 +18,8 @@ if MISSING is None:
     from rackbench.ledger import rundir
 
 if t.TYPE_CHECKING:
+    from pathlib import Path
+
     from rackbench.adapters.catalog import Adapter
 
 # The kinds of what is not named by the adapter's `artifacts`.
@@ -52,8 +52,14 @@ class ActionModule(LabAction):
         place = self.run_dir / rundir.BENCHMARKS / adapter.name
         try:
             place.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=place, prefix=".collect-") as temporary:
-                self._fetch(names, Path(temporary), place, adapter)
+            # Beside the run directories and not in one, so that a kill leaves nothing half-written in the run.
+            temporary = self.run_dir.parents[2] / f".collect-{rundir.run_id_of(self.run_dir)}"
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir()
+            try:
+                self._fetch(names, temporary, place, adapter)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
         except OSError as error:
             raise RackbenchError(
                 "run_directory_failed",
@@ -132,15 +138,7 @@ class ActionModule(LabAction):
         for path in sorted(path for path in place.rglob("*") if path.is_file() and not path.is_symlink()):
             relative = path.relative_to(place).as_posix()
             kind, publishable = kinds.get(relative, (JOB_KINDS.get(relative, "other"), False))
-            self.record(
-                "artifact",
-                path=path.relative_to(self.run_dir).as_posix(),
-                bytes=path.stat().st_size,
-                sha256=sha256_of(path),
-                artifact_kind=kind,
-                execution=name,
-                publishable=publishable,
-            )
+            self.register(path, kind=kind, publishable=publishable, execution=name)
 
     def _read_results(self, adapter: Adapter, executions: list[dict[str, t.Any]]) -> None:
         """Record each result. Raises after all were read; first comes what execute did not report already."""

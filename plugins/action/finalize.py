@@ -10,7 +10,6 @@ from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSI
 if MISSING is None:
     from rackbench.adapters.export import export
     from rackbench.errors import RackbenchError
-    from rackbench.files import sha256_of
 
 
 class ActionModule(LabAction):
@@ -27,14 +26,5 @@ class ActionModule(LabAction):
                 "ledger_write_failed", f"The exports cannot be written: {error}.", where=str(self.run_dir)
             ) from error
         for path in paths:
-            self.record(
-                "artifact",
-                path=path.relative_to(self.run_dir).as_posix(),
-                bytes=path.stat().st_size,
-                sha256=sha256_of(path),
-                artifact_kind="export",
-                step="host.finalize",
-                execution=None,
-                publishable=True,
-            )
+            self.register(path, kind="export", publishable=True)
         return {"exports": [str(path) for path in paths]}

@@ -18,6 +18,7 @@ if MISSING is None:
     import rackbench
     from rackbench import clock
     from rackbench.adapters import export
+    from rackbench.adapters.catalog import require
     from rackbench.adapters.plan import plan
     from rackbench.errors import RackbenchError
     from rackbench.ledger import identity, rundir
@@ -45,8 +46,10 @@ class ActionModule(LabAction):
     def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         hosts = sorted(task_vars["ansible_play_hosts_all"])
         self._check(args, len(hosts))
+        catalog = _adapters.catalog(self.project)
+        require(catalog, args["bundles"])
         planned = plan(
-            _adapters.catalog(self.project),
+            catalog,
             benchmarks=args["benchmarks"],
             families=args["families"],
             phases=args["phases"],
@@ -76,9 +79,7 @@ class ActionModule(LabAction):
                 "python": platform.python_version(),
             },
             "project": identity.project(self.project),
-            "options": {
-                name: args[name] for name in self.ARGUMENTS if name not in {"limit", "parent", "runs_dir"}
-            },
+            "options": self._options(args),
             "parent": args["parent"] or (_ledger_link.session() if len(hosts) > 1 else None),
             "worker": {"group_id": args["worker_group_id"], "group_count": args["worker_group_count"]},
             "inventory": {"sources": list(task_vars.get("ansible_inventory_sources") or [])},
@@ -102,6 +103,12 @@ class ActionModule(LabAction):
             result["rackbench"]["open"] = self._opened
         return result
 
+    @staticmethod
+    def _options(args: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return the settings that later steps read; of publish targets only names, as addresses may hold tokens."""
+        kept = {name: value for name, value in args.items() if name not in {"limit", "parent", "runs_dir"}}
+        return {**kept, "publish_targets": sorted(args["publish_targets"])}
+
     def _check(self, args: dict[str, t.Any], hosts: int) -> None:
         if not args["limit"]:
             raise RackbenchError(
@@ -117,10 +124,6 @@ class ActionModule(LabAction):
                 "unknown_option",
                 f"worker_group_id is {args['worker_group_id']}, and must be from 0 to worker_group_count - 1 "
                 f"({args['worker_group_count'] - 1}).",
-            )
-        if args["repeats"] < 1:
-            raise RackbenchError(
-                "unknown_option", f"lab_repeats is {args['repeats']}, and must be 1 or more."
             )
         export.check_formats(args["export_formats"])
 

@@ -10,6 +10,8 @@ from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSI
 
 if MISSING is None:
     from rackbench.errors import RackbenchError
+    from rackbench.files import json_text, write_atomic
+    from rackbench.ledger import rundir
     from rackbench.readiness.classify import classify, commands_needed
 
 
@@ -23,19 +25,38 @@ class ActionModule(LabAction):
         catalog = _adapters.catalog(self.project)
         adapters = [catalog[name] for name in state.benchmarks]
         probe = self.remote("preflight", commands=sorted(commands_needed(adapters)))["probe"]
-        verdicts = []
-        for adapter in adapters:
-            decision = _adapters.decide(state, self.project, adapter)
-            verdict = classify(adapter, decision, probe)
-            self.record("packaging", adapter=adapter.name, decision=decision.as_dict())
+        decisions = {adapter.name: _adapters.decide(state, self.project, adapter) for adapter in adapters}
+        verdicts = [classify(adapter, decisions[adapter.name], probe) for adapter in adapters]
+        for name, decision in decisions.items():
+            self.record("packaging", adapter=name, decision=decision.as_dict())
+        for verdict in verdicts:
             self.record("readiness", **verdict.as_dict())
-            verdicts.append(verdict)
+        self._write_report(
+            {
+                "schema": "rackbench.preflight/1.0",
+                "host": self.host,
+                "platform": state.platform,
+                "probe": probe,
+                "readiness": [verdict.as_dict() for verdict in verdicts],
+                "packaging": {name: decision.as_dict() for name, decision in decisions.items()},
+            }
+        )
         blocked = [verdict for verdict in verdicts if verdict.failure_code]
         if blocked and len(blocked) == len(verdicts):
             raise RackbenchError(
                 blocked[0].failure_code,
                 " ".join(f"{verdict.adapter}: {verdict.message}" for verdict in blocked),
                 where=self.host,
-                next_command=blocked[0].install_command,
+                next_command=blocked[0].next_command,
             )
         return {"readiness": {verdict.adapter: verdict.status for verdict in verdicts}}
+
+    def _write_report(self, report: dict[str, t.Any]) -> None:
+        path = self.run_dir / rundir.PREFLIGHT / "report.json"
+        try:
+            write_atomic(path, json_text(report))
+        except OSError as error:
+            raise RackbenchError(
+                "ledger_write_failed", f"{path} cannot be written: {error}.", where=str(path)
+            ) from error
+        self.register(path, kind="preflight", publishable=False)

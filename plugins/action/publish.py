@@ -19,8 +19,7 @@ class ActionModule(LabAction):
 
     def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         adapter = _adapters.catalog(self.project)[args["adapter"]]
-        target = self.state().options["publish_targets"].get(adapter.publish_target)
-        if target is None:
+        if adapter.publish_target not in self.state().options["publish_targets"]:
             reason = f"lab_publish_targets has no {adapter.publish_target}."
             self.record("publish", adapter=adapter.name, state="not_configured", target=None, reason=reason)
             return {"state": "not_configured", "msg": reason}

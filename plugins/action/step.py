@@ -20,8 +20,8 @@ class ActionModule(LabAction):
         **RUN_DIR,
         "step": {"type": "str", "required": True},
         "state": {"type": "str", "required": True, "choices": ["running", "completed", "failed"]},
-        "cause": {"type": "dict"},
-        "task": {"type": "str"},
+        "failure": {"type": "dict", "default": {}},
+        "message": {"type": "str", "default": "It said nothing that may be recorded."},
     }
 
     def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -31,12 +31,8 @@ class ActionModule(LabAction):
         if args["state"] == COMPLETED:
             self.record("step.ended", step=step, state=COMPLETED)
         else:
-            self.record(
-                "step.ended",
-                step=step,
-                state=FAILED,
-                failure=self._failure(args["cause"] or {}, args["task"]),
-            )
+            failure = args["failure"] or self._failure_of_another_task(args["message"])
+            self.record("step.ended", step=step, state=FAILED, failure=failure)
         return {}
 
     def _begin(self, step: str) -> dict[str, t.Any]:
@@ -47,13 +43,8 @@ class ActionModule(LabAction):
         self.record("step.ended", step=step, state=SKIPPED, reason=obstacle.reason, failure=obstacle.failure)
         return {"proceed": False, "msg": obstacle.reason}
 
-    def _failure(self, cause: dict[str, t.Any], task: str | None) -> dict[str, t.Any]:
-        """Return the failure of the task that failed: its own code when it is one of our actions."""
-        results = [cause, *(item for item in cause.get("results") or [] if isinstance(item, dict))]
-        for result in results:
-            if failure := (result.get("rackbench") or {}).get("failure"):
-                return t.cast("dict[str, t.Any]", failure)
-        text = next(
-            (str(result["msg"]) for result in reversed(results) if result.get("msg")), "no reason was given"
-        )
-        return RackbenchError("task_failed", f"The task {task!r} failed: {text}", where=self.host).as_dict()
+    def _failure_of_another_task(self, message: str) -> dict[str, t.Any]:
+        """Return the failure when the task that failed is none of ours; the journal names it just before this."""
+        return RackbenchError(
+            "task_failed", f"A task of the step failed: {message}", where=self.host
+        ).as_dict()

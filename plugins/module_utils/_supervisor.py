@@ -379,7 +379,7 @@ class Supervisor:
                 write_document(self.job_dir / "state.json", self.state, sync=True)
                 break
             except OSError as error:
-                print(f"{utc_text()} state.json cannot be written: {error}", file=sys.stderr, flush=True)
+                sys.stderr.write(f"{utc_text()} state.json cannot be written: {error}\n")
                 time.sleep(1)
 
     def verdict(self, rc: int | None) -> tuple[str, str | None]:
@@ -433,11 +433,11 @@ def detach(log: Path) -> None:
 def main(arguments: list[str]) -> int:
     """Detach and supervise the job directory named; an execution that was begun before is left alone."""
     if len(arguments) != 1:
-        print("usage: supervisor JOB_DIR", file=sys.stderr)
+        sys.stderr.write("usage: supervisor JOB_DIR\n")
         return 2
     job_dir = Path(arguments[0]).resolve()
     if not (job_dir / "spec.json").is_file():
-        print(f"{job_dir} is no job directory", file=sys.stderr)
+        sys.stderr.write(f"{job_dir} is no job directory\n")
         return 2
     detach(job_dir / "supervisor.log")
     with job_lock(job_dir, patience_s=5.0) as held:

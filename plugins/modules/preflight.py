@@ -42,7 +42,7 @@ probe:
   description: What was found.
   returned: success
   type: dict
-  sample: {commands: {lstopo: /usr/bin/lstopo}, package_manager: apt, python: 3.11.2, free_bytes: 1000000000}
+  sample: {commands: {lstopo: /usr/bin/lstopo}, package_manager: apt, python: 3.11.2, user: bench, free_bytes: 1000}
 readiness:
   description: The readiness status of each adapter.
   returned: when used as an action
@@ -50,6 +50,7 @@ readiness:
   sample: {latency: ready}
 """
 
+import getpass
 import platform
 import shutil
 from pathlib import Path
@@ -73,6 +74,7 @@ def main() -> None:
             "commands": {name: _host.which(name) for name in module.params["commands"]},
             "package_manager": _host.package_manager(),
             "python": platform.python_version(),
+            "user": getpass.getuser(),
             "free_bytes": shutil.disk_usage(Path.home()).free,
         },
     )

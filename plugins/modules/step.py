@@ -26,12 +26,14 @@ options:
     type: str
     required: true
     choices: [running, completed, failed]
-  cause:
-    description: The result of the task that failed.
+  failure:
+    description: The failure that the failed task handed over, when it is one of ours.
     type: dict
-  task:
-    description: The name of the task that failed.
+    default: {}
+  message:
+    description: What the failed task said, when it is none of ours.
     type: str
+    default: It said nothing that may be recorded.
 attributes:
   check_mode:
     description: Whether the module works in check mode.

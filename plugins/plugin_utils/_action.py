@@ -9,7 +9,7 @@ import typing as t
 from pathlib import Path
 
 from ansible import constants
-from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.rackbench.lab.plugins.plugin_utils import _ledger_link
 
@@ -61,7 +61,7 @@ class LabAction(ActionBase):
         failure = None
         try:
             self._require_ledger()
-            _spec, self._args = self.validate_argument_spec(self.ARGUMENTS)
+            self._args = self._checked_arguments()
             result.update(self.work(self._args, self._task_vars))
         except RackbenchError as error:
             failure = error.as_dict()
@@ -74,6 +74,18 @@ class LabAction(ActionBase):
     def record(self, kind: str, **fields: t.Any) -> None:
         """Hand one record to the ledger; the callback appends it when this task ends."""
         self._records.append({"kind": kind, **fields})
+
+    def register(self, path: Path, *, kind: str, publishable: bool, execution: str | None = None) -> None:
+        """Record a file of the run directory as an artifact of the step that is running."""
+        self.record(
+            "artifact",
+            path=path.relative_to(self.run_dir).as_posix(),
+            bytes=path.stat().st_size,
+            sha256=sha256_of(path),
+            artifact_kind=kind,
+            execution=execution,
+            publishable=publishable,
+        )
 
     @property
     def check_mode(self) -> bool:
@@ -151,6 +163,15 @@ class LabAction(ActionBase):
             duration_s=round(time.monotonic() - began, 3),
             reused=False,
         )
+
+    def _checked_arguments(self) -> dict[str, t.Any]:
+        try:
+            _spec, args = self.validate_argument_spec(self.ARGUMENTS)
+        except AnsibleActionFail as error:
+            raise RackbenchError(
+                "unknown_option", f"{self._task.action}: {error.message}", where=self.host
+            ) from error
+        return t.cast("dict[str, t.Any]", args)
 
     def _require_ledger(self) -> None:
         if (message := _ledger_link.failure()) is not None:

@@ -202,9 +202,6 @@ FAILURES: dict[str, Failure] = {
     ),
     "steps_failed": Failure(CHECK_SAYS_NO, "Steps of this run failed.", "Read the failed steps above."),
     "task_failed": Failure(CHECK_SAYS_NO, "A task of the step failed.", "Read the task's message."),
-    "dependency_failed": Failure(
-        CHECK_SAYS_NO, "An earlier step of this adapter failed.", "Look at that step first."
-    ),
     "play_ended_early": Failure(
         BLOCKED, "The play ended before this step did.", "Read the end of the playbook's output."
     ),

@@ -160,3 +160,52 @@ def test_a_bundle_whose_bytes_changed_is_not_run(project: LabProject) -> None:
     assert [candidate["reason"] for candidate in packaging["decision"]["candidates"]] == ["checksum"]
     assert bundle.name in done.said
     assert not list(project.home.glob(".rackbench/jobs/*"))
+
+
+def test_nothing_of_a_failed_no_log_task_and_no_templated_name_reaches_a_file(project: LabProject) -> None:
+    made_up.add(project, families=[made_up.family()])
+    tasks = project.root / "roles/made_up/tasks/stage.yml"
+    tasks.write_text(
+        tasks.read_text()
+        + """
+- name: "Hand over {{ canary_name }}"
+  ansible.builtin.fail:
+    msg: "the token is CANARY-IN-MESSAGE"
+  no_log: true
+"""
+    )
+    targets = {"made-up-results": {"url": "https://me:CANARY-IN-TARGET@example.org/results.git"}}
+    extra = json.dumps({"canary_name": "CANARY-IN-NAME", "lab_publish_targets": targets})
+    done = project.playbook(*ONLY, "-e", extra)
+    assert done.rc == 2
+    run = project.run()
+    assert run.states["made-up.stage"] == "failed"
+    assert "CANARY-IN-MESSAGE" not in done.said
+    for path in run.path.rglob("*"):
+        if path.is_file():
+            assert b"CANARY" not in path.read_bytes(), path
+
+
+def test_a_failed_task_that_is_not_ours_leaves_its_message(project: LabProject) -> None:
+    made_up.add(project, families=[made_up.family()])
+    tasks = project.root / "roles/made_up/tasks/stage.yml"
+    tasks.write_text(
+        tasks.read_text() + "\n- name: Give up\n  ansible.builtin.fail:\n    msg: the fan is loud\n"
+    )
+    done = project.rackbench("run", "--host", "local", "--benchmarks", "made-up")
+    assert done.rc == 1
+    assert project.run().status["alerts"]["primary"]["code"] == "task_failed"
+    assert "the fan is loud" in project.run().status["alerts"]["primary"]["message"]
+
+
+def test_a_bundle_configured_for_an_unknown_benchmark_is_refused(project: LabProject) -> None:
+    done = project.playbook("-e", json.dumps({"lab_bundles": {"latncy": "somewhere.tar.gz"}}))
+    assert done.rc == 2
+    assert "Did you mean latency?" in done.said
+    assert not project.runs()
+
+
+def test_a_number_of_repeats_that_is_no_number_is_refused(project: LabProject) -> None:
+    done = project.rackbench("run", "--host", "local", "-e", "lab_repeats=abc")
+    assert done.rc == 2
+    assert "unknown_option" in done.said

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import yaml
@@ -24,6 +24,18 @@ ONLY = ("--benchmarks", "made-up")
 EXECUTION = "made-up.only.1"
 SECONDS = 20
 VARIABLE = "RACKBENCH_TEST_NOT_SET"
+BEHIND_FRONT = ("behind0", "behind1", "behind2")
+# Each file takes a page of the disk, whatever it holds.
+MANY = 40
+
+
+class Blocked(NamedTuple):
+    """What a run on blocked hosts said and left, how many passwords thor refused, and what is on the full disk."""
+
+    done: Done
+    project: LabProject
+    failed_logins: int
+    left_on_full_disk: list[str]
 
 
 def host_key(host: str) -> str:
@@ -85,100 +97,116 @@ def job_is_over(lab: LabControl, run: Run, home: str) -> bool:
 # Blocked from the beginning: one call for hosts of which each has a trouble of its own.
 
 
+def add_many_small_files(project: LabProject) -> None:
+    """Let the made-up bundle take more room on a disk than it has bytes."""
+    folder = project.root / "benchmarks/made-up"
+    (folder / "share").mkdir()
+    for number in range(MANY):
+        (folder / f"share/{number}").write_text(str(number))
+    text = (folder / "bundle.toml").read_text()
+    (folder / "bundle.toml").write_text(text.replace('["bin/run"]', '["bin/run", "share/*"]'))
+    built = project.rackbench("bundle", "build", "benchmarks/made-up")
+    assert built.rc == 0, built.said
+
+
+def leave_little_room(lab: LabControl, host: str) -> None:
+    """Leave 64 KiB in a host's /home."""
+    lab("exec", host, "dd", "if=/dev/zero", "of=/home/room", "bs=65536", "count=1", "status=none")
+    lab("fill", host)
+    lab("exec", host, "rm", "/home/room")
+
+
 @pytest.fixture(scope="module")
-def blocked(lab: LabControl, tmp_path_factory: pytest.TempPathFactory) -> tuple[Done, LabProject]:
-    """A run on six hosts; only thor is well."""
+def blocked(lab: LabControl, tmp_path_factory: pytest.TempPathFactory) -> Blocked:
+    """A run on hosts of which each has a trouble of its own; only thor is well."""
     project = make_lab_project(tmp_path_factory.mktemp("blocked"))
     made_up.add(project, families=[made_up.family()])
+    add_many_small_files(project)
 
     def change(document: dict[str, Any]) -> None:
         try_once(document)
-        loki = {"hostname": "10.77.2.11", "user": "hop", "host_key": host_key("loki"),
-                "transport": {"type": "jump_chain", "hops": ["thor"]}}  # fmt: skip
         document["auth_refs"]["unset"] = {"type": "password_env", "variable": VARIABLE}
-        document["hosts"]["refused"] = {**loki, "port": 9}
-        document["hosts"]["nosecret"] = {**loki, "port": 2202, "auth_ref": "unset"}
+        document["auth_refs"]["wrong"] = {"type": "command", "command": ["echo", "certainly-wrong"]}
+        document["hops"]["front"] = {
+            **document["hops"]["thor"],
+            "auth_ref": "wrong",
+            "host_key": host_key("thor"),
+        }
+        loki = {"hostname": "10.77.2.11", "user": "hop", "port": 2202, "host_key": host_key("loki")}
+        behind_thor = {"type": "jump_chain", "hops": ["thor"]}
+        behind_front = {"type": "jump_chain", "hops": ["front"]}
+        document["hosts"].update(
+            refused={**loki, "transport": behind_thor, "port": 9},
+            nosecret={**loki, "transport": behind_thor, "auth_ref": "unset"},
+            changed={**loki, "transport": behind_thor, "host_key": host_key("thor")},
+            **{name: {**loki, "transport": behind_front} for name in BEHIND_FRONT},
+        )
 
     change_lab(project, change)
     with mended(lab):
-        lab("cut", "turind8")
-        lab("rekey", "skadi")
+        lab("cut", "skadi")
         lab("hide-python", "loki")
+        lab("exec", "turind8", "rm", "-rf", "/home/deploy/.rackbench")
+        leave_little_room(lab, "turind8")
+        before = lab.failed_logins("thor")
         done = project.rackbench("run", "--host", "lab", *ONLY)
-    return done, project
+        left = lab("exec", "turind8", "find", "/home/deploy/.rackbench", "-type", "f")
+        return Blocked(done, project, lab.failed_logins("thor") - before, left.split())
 
 
 @pytest.mark.parametrize(
-    ("host", "code", "words"),
+    ("host", "code", "where", "words"),
     [
-        ("turind8", "host_unreachable", "turind8"),
-        ("skadi", "host_key_changed", "skadi"),
-        ("loki", "target_python_missing", "loki"),
-        ("refused", "host_unreachable", "Connection refused"),
-        ("nosecret", "missing_secret", VARIABLE),
+        ("skadi", "host_unreachable", "skadi", "10.77.3.30 port 2222"),
+        ("loki", "target_python_missing", "loki", "python3"),
+        ("refused", "host_unreachable", "refused", "Connection refused"),
+        ("changed", "host_key_changed", "changed", "host key"),
+        ("nosecret", "missing_secret", "nosecret", VARIABLE),
+        *((name, "auth_refused", "front", "Permission denied") for name in BEHIND_FRONT),
     ],
 )
 def test_a_host_that_cannot_be_used_is_named_with_its_cause(
-    blocked: tuple[Done, LabProject], host: str, code: str, words: str
+    blocked: Blocked, host: str, code: str, where: str, words: str
 ) -> None:
-    done, project = blocked
-    assert done.rc == 3, done.said
-    run = check_left_behind(project, project.run(host).path)
+    run = check_left_behind(blocked.project, blocked.project.run(host).path)
     failure = failure_of(run, "host.discover")
-    assert (failure["code"], failure["where"]) == (code, host)
+    assert (failure["code"], failure["where"]) == (code, where)
     assert words in failure["message"]
-    assert f"[{code}]" in done.said or code in done.said
+    assert where in failure["message"]
     assert run.status["exit_status"] == 3
     assert run.states["made-up.stage"] == "skipped"
 
 
-def test_a_host_among_hosts_in_trouble_runs_to_its_end(blocked: tuple[Done, LabProject]) -> None:
-    project = blocked[1]
-    run = check_left_behind(project, project.run("thor").path)
-    assert run.status["exit_status"] == 0
-    assert run.states["made-up.collect"] == "completed"
+def test_a_run_with_blocked_hosts_exits_with_3_and_says_each_code(blocked: Blocked) -> None:
+    said = blocked.done.said
+    assert blocked.done.rc == 3, said
+    for code in (
+        "host_unreachable",
+        "target_python_missing",
+        "host_key_changed",
+        "missing_secret",
+        "auth_refused",
+    ):
+        assert f"[{code}]" in said
 
 
-def test_a_wrong_password_is_one_failed_login_for_all_hosts_behind_the_jump_box(
-    lab: LabControl, checkout: LabProject
-) -> None:
-    def change(document: dict[str, Any]) -> None:
-        document["auth_refs"]["wrong"] = {"type": "command", "command": ["echo", "certainly-wrong"]}
-        document["hops"]["thor"]["auth_ref"] = "wrong"
-        names = [f"target{number}" for number in range(3)]
-        document["hosts"] = {
-            name: {**document["hosts"]["turind8"], "host_key": host_key("turind8")} for name in names
-        }
-
-    before = lab.failed_logins("thor")
-    path = checkout.root / "inventories/lab/lab.yml"
-    kept = path.read_text()
-    change_lab(checkout, change)
-    try:
-        done = checkout.rackbench("run", "--host", "target", *ONLY)
-    finally:
-        path.write_text(kept)
-    assert done.rc == 3, done.said
-    assert lab.failed_logins("thor") == before + 1
-    for number in range(3):
-        run = check_left_behind(checkout, checkout.run(f"target{number}").path)
-        failure = failure_of(run, "host.discover")
-        assert (failure["code"], failure["where"]) == ("auth_refused", "thor")
-        assert "Permission denied" in failure["message"]
+def test_a_wrong_password_is_one_failed_login_for_all_hosts_behind_the_jump_box(blocked: Blocked) -> None:
+    assert blocked.failed_logins == 1
 
 
-def test_a_full_disk_fails_the_stage_step_and_leaves_nothing_half_on_the_host(
-    broken_lab: LabControl, checkout: LabProject
-) -> None:
-    broken_lab("exec", "turind8", "rm", "-rf", "/home/deploy/.rackbench")
-    broken_lab("fill", "turind8")
-    done = checkout.rackbench("run", "--host", "turind8", *ONLY)
-    assert done.rc == 3, done.said
-    run = check_left_behind(checkout, checkout.runs("turind8")[-1].path)
+def test_a_full_disk_fails_the_stage_step_and_leaves_nothing_half_on_the_host(blocked: Blocked) -> None:
+    run = check_left_behind(blocked.project, blocked.project.run("turind8").path)
     failure = failure_of(run, "made-up.stage")
     assert (failure["code"], failure["where"]) == ("target_disk_full", "turind8")
     assert run.states["made-up.execute"] == "skipped"
-    assert broken_lab("exec", "turind8", "find", "/home/deploy/.rackbench", "-type", "f") == ""
+    assert run.status["exit_status"] == 3
+    assert blocked.left_on_full_disk == []
+
+
+def test_a_host_among_hosts_in_trouble_runs_to_its_end(blocked: Blocked) -> None:
+    run = check_left_behind(blocked.project, blocked.project.run("thor").path)
+    assert run.status["exit_status"] == 0
+    assert run.states["made-up.collect"] == "completed"
 
 
 # In the middle of the benchmark.

@@ -28,7 +28,7 @@ CONNECTIVITY_CODES = frozenset(
     }
 )
 # A step that only follows another one's failure says nothing new.
-_CONSEQUENCES = frozenset({"dependency_failed", "steps_failed"})
+_CONSEQUENCES = frozenset({"steps_failed"})
 _BLOCKED_PUBLISH = frozenset({"blocked", "refused", "failed"})
 _MOST_PATHS = 5
 _UNKNOWN_CODE = Failure(4, "A failure without a known code.", "Read the file that is named.")
@@ -102,10 +102,10 @@ def _run_command(state: RunState, adapter: str | None) -> str | None:
     return shlex.join(["rackbench", "run", "--host", state.host, *chosen])
 
 
-def _validate_command(state: RunState, scope: str) -> str | None:
-    return (
-        shlex.join(["rackbench", "validate", "--host", state.host, "--scope", scope]) if state.host else None
-    )
+def _validate_command(state: RunState) -> str | None:
+    if state.host is None:
+        return None
+    return shlex.join(["rackbench", "validate", "--host", state.host, "--scope", "connectivity"])
 
 
 def _causes(state: RunState) -> list[StepState]:
@@ -119,9 +119,7 @@ def _failed_step(state: RunState, entry: StepState) -> dict[str, Any]:
     code = str(failure.get("code") or "task_failed")
     step = entry.step
     if code in CONNECTIVITY_CODES or step.step_id == "host.discover":
-        command = _validate_command(state, "connectivity")
-    elif step.phase == "stage":
-        command = _validate_command(state, "staging")
+        command = _validate_command(state)
     else:
         command = failure.get("next_command") or _run_command(state, step.adapter)
     return _alert(
@@ -134,7 +132,7 @@ def _failed_step(state: RunState, entry: StepState) -> dict[str, Any]:
         phase=step.phase,
         action=failure.get("next_step"),
         command=command,
-        install=_install_command(state, step.adapter),
+        install=_install_command(state, step.adapter) if code == "runtime_missing" else None,
         candidates=[
             _relative(state, failure.get("next_path")),
             *entry.artifacts,
@@ -186,7 +184,7 @@ def _stalled(
                 step=phase["step"],
                 adapter=phase["adapter"],
                 phase=phase["phase"],
-                command=_validate_command(state, "staging" if phase["phase"] == "stage" else "connectivity"),
+                command=_validate_command(state),
                 candidates=[
                     rundir.live_document(beat["execution"]) if beat["execution"] else "",
                     *state.steps[phase["step"]].artifacts,

@@ -15,6 +15,7 @@ from rackbench import clock
 from rackbench.errors import RackbenchError
 from rackbench.files import json_text, write_atomic
 from rackbench.ledger import documents
+from rackbench.ledger.outcome import outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,18 +87,19 @@ def _runs(runs_dir: Path, campaign_id: str, now: datetime) -> Iterator[dict[str,
         member = json.loads(path.read_text())
         run_dir = runs_dir / member["run_dir"]
         try:
-            status = documents.current_status(run_dir, now)
+            loaded = documents.load(run_dir)
         except RackbenchError as error:
             # A run directory that was moved away still counts: the campaign must not look smaller than it was.
             lost = {"state": "lost", "exit_status": error.exit_status, "host": None, "failed_steps": []}
             yield {"run_id": member["run_id"], "run_dir": member["run_dir"], **lost, "worker": None}
             continue
+        status = documents.status_of(loaded, now)
         yield {
             "run_id": member["run_id"],
             "run_dir": member["run_dir"],
             "host": status["host"],
             "state": status["state"],
             "exit_status": status["exit_status"],
-            "failed_steps": [step["step_id"] for step in status["steps"] if step["state"] == "failed"],
-            "worker": status.get("worker"),
+            "failed_steps": outcome_of(loaded.state).failed_steps,
+            "worker": status["worker"],
         }

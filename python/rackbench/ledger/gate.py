@@ -54,8 +54,8 @@ def _not_ready(state: RunState, adapter: str) -> Obstacle | None:
     if code is None:
         return None
     message = str(readiness.get("message") or f"{adapter} is not ready: {readiness.get('status')}.")
-    install = readiness.get("install_command")
+    command = readiness.get("next_command")
     failure = RackbenchError(
-        code, message, where=state.host, next_command=install if isinstance(install, str) else None
+        code, message, where=state.host, next_command=command if isinstance(command, str) else None
     )
     return Obstacle(message, failure.as_dict())

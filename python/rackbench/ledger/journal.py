@@ -73,7 +73,7 @@ KINDS: dict[str, frozenset[str]] = {
             "commands",
             "missing",
             "install_command",
-            "basis",
+            "next_command",
             "message",
         }
     ),
@@ -92,7 +92,6 @@ KINDS: dict[str, frozenset[str]] = {
     ),
     "artifact": frozenset({"path", "bytes", "sha256", "artifact_kind", "step", "execution", "publishable"}),
     "publish": frozenset({"adapter", "state", "target", "reason"}),
-    "export": frozenset({"path", "paths"}),
     "run.closed": frozenset({"outcome", "failed_steps", "exit_status"}),
     "ledger.incomplete": frozenset({"expected", "seen"}),
 }

@@ -41,13 +41,16 @@ def status_document(
     `live` holds the newest beat of each running execution, `alive` whether the controller lives (None: not known),
     `exists` whether a path relative to the run directory is there, `health` how whole the journal was.
     """
+    told = monitoring.run_state(state, alive)
+    # Nobody knows what came after the last record of a run whose controller is gone.
+    until = _last_sign(state, now) if told == "interrupted" else now
     return {
         "schema": "rackbench.status/1.0",
         "run_id": state.run_id,
         "host": state.host,
         "run_dir": state.run_dir,
         "at": utc_text(now),
-        "state": monitoring.run_state(state, alive),
+        "state": told,
         "exit_status": exit_status(state, alive=alive),
         "check": state.check,
         "benchmarks": state.benchmarks,
@@ -56,7 +59,7 @@ def status_document(
         "worker": state.opened.get("worker"),
         "opened_at": state.opened_at,
         "closed_at": state.closed["at"] if state.closed else None,
-        "elapsed_s": _elapsed(state, now),
+        "elapsed_s": _elapsed(state, until),
         "last_event": dict(state.last) if state.last else None,
         "last_step_begun": state.last_began,
         "position": _position(state, alive=alive),
@@ -94,7 +97,7 @@ def status_document(
             for place, totals in state.commands.items()
         },
         "tasks": task_counts(state.tasks),
-        "overhead": overhead(state, now, live or {}),
+        "overhead": overhead(state, until, live or {}),
         "monitoring": monitoring.monitoring_block(state, now, live, alive),
         "alerts": alerts.alerts_block(state, now, live, alive, exists),
         "ledger": _ledger_row(state, health or Health()),
@@ -367,6 +370,13 @@ def _ledger_line(schema: str, record: Mapping[str, Any], names: tuple[str, ...])
         "at": record.get("at"),
         **{name: record.get(name) for name in names},
     }
+
+
+def _last_sign(state: RunState, now: datetime) -> datetime:
+    try:
+        return parse_utc(str((state.last or {})["at"]))
+    except (KeyError, ValueError):
+        return now
 
 
 def _elapsed(state: RunState, now: datetime) -> float | None:

@@ -430,13 +430,6 @@ def _publish(state: RunState, record: Mapping[str, Any]) -> None:
     state.publish[str(record["adapter"])] = entry
 
 
-def _export(state: RunState, record: Mapping[str, Any]) -> None:
-    paths = record.get("paths") or record.get("path") or ()
-    for path in (paths,) if isinstance(paths, str) else paths:
-        if str(path) not in state.exports:
-            state.exports.append(str(path))
-
-
 def _run_closed(state: RunState, record: Mapping[str, Any]) -> None:
     state.closed = {"at": record.get("at"), **_body(record)}
     state.closed_mono = _number(record.get("mono"))
@@ -490,7 +483,6 @@ _HANDLERS: dict[str, Callable[[RunState, Mapping[str, Any]], None]] = {
     "result": _result,
     "artifact": _artifact,
     "publish": _publish,
-    "export": _export,
     "run.closed": _run_closed,
     "ledger.incomplete": _incomplete,
 }

@@ -50,7 +50,9 @@ class JobState(Document):
     rc: int | None = None
     signal: str | None = None
     pid: int | None = Field(default=None, description="the supervisor's")
-    start_ticks: int | None = Field(default=None, description="the supervisor's start, in clock ticks after boot")
+    start_ticks: int | None = Field(
+        default=None, description="the supervisor's start, in clock ticks after boot"
+    )
     boot_id: str | None = None
     benchmark_pid: int | None = None
     benchmark_start_ticks: int | None = None

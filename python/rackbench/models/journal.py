@@ -152,6 +152,7 @@ class Readiness(Record):
     kind: Literal["readiness"]
     adapter: str
     status: str
+    next_command: str | None = Field(default=None, description="What puts right what stops the adapter.")
 
 
 class Packaging(Record):
@@ -264,14 +265,6 @@ class Publish(Record):
     reason: str | None = None
 
 
-class Export(Record):
-    """Files that the results were exported to."""
-
-    kind: Literal["export"]
-    path: str | None = None
-    paths: list[str] | None = None
-
-
 class RunClosed(Record):
     """The end of the run; nothing follows but `ledger.incomplete`."""
 
@@ -307,7 +300,6 @@ AnyRecord = (
     | Result
     | Artifact
     | Publish
-    | Export
     | RunClosed
     | LedgerIncomplete
 )

@@ -29,6 +29,7 @@ DOCUMENTS: dict[str, tuple[str, str]] = {
     "journal-record": ("rackbench.models.journal", "JournalRecord"),
     "lab": ("rackbench.models.lab", "Lab"),
     "live-beat": ("rackbench.models.run_documents", "LiveBeat"),
+    "preflight": ("rackbench.models.preflight", "Preflight"),
     "publish-ledger": ("rackbench.models.run_documents", "PublishLedger"),
     "result": ("rackbench.models.result", "ResultFile"),
     "run-manifest": ("rackbench.models.run_documents", "RunManifest"),

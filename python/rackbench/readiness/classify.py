@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rackbench.bundles.resolve import DIST, Candidate, Decision
+from rackbench.ledger.gate import BLOCKING
 from rackbench.package_managers import package_name
 from rackbench.readiness.packages import described, install_text
 
@@ -21,13 +22,6 @@ BUNDLE_INVALID_FALLBACK_AVAILABLE = "bundle_invalid_fallback_available"
 RUNTIME_MISSING = "runtime_missing"
 PACKAGING_BLOCKED = "packaging_blocked"
 UNREACHABLE = "unreachable"
-
-# The failure code of each status that stops an adapter; the other statuses let it run.
-_FAILURE_CODES = {
-    RUNTIME_MISSING: "runtime_missing",
-    PACKAGING_BLOCKED: "packaging_blocked",
-    UNREACHABLE: "host_unreachable",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +44,14 @@ class Readiness:
     @property
     def failure_code(self) -> str | None:
         """Return the failure code when the adapter cannot run, else None."""
-        return _FAILURE_CODES.get(self.status)
+        return BLOCKING.get(self.status)
+
+    @property
+    def next_command(self) -> str | None:
+        """Return the command that puts right what stops the adapter, if there is one."""
+        if self.status == RUNTIME_MISSING:
+            return self.install_command
+        return "rackbench bundle build" if self.status_basis == "bundle" and self.failure_code else None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the verdict as it stands in the journal."""
@@ -61,6 +62,7 @@ class Readiness:
             "message": self.message,
             "missing": list(self.missing),
             "install_command": self.install_command,
+            "next_command": self.next_command,
             "commands": [dict(command) for command in self.commands],
         }
 

@@ -167,7 +167,7 @@ def test_a_failed_step_names_only_paths_that_exist_the_nearest_first() -> None:
     [
         ("host.discover", "host_unreachable", "rackbench validate --host thor --scope connectivity"),
         ("latency.collect", "host_unreachable", "rackbench validate --host thor --scope connectivity"),
-        ("latency.stage", "bundle_digest_mismatch", "rackbench validate --host thor --scope staging"),
+        ("latency.stage", "bundle_digest_mismatch", "rackbench run --host thor --benchmarks latency"),
         ("latency.execute", "execution_timed_out", "rackbench run --host thor --benchmarks latency"),
     ],
 )
