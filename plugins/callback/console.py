@@ -61,6 +61,7 @@ if t.TYPE_CHECKING:
     from ansible.playbook.task import Task
 
 OURS = "rackbench.lab."
+PLAN, VALIDATE = f"{OURS}plan", f"{OURS}validate"
 OUR_PLAYS = "Rackbench"
 # Seconds between two looks at the live beats, and between two lines about one execution.
 LOOK_S = 1.0
@@ -87,6 +88,10 @@ class CallbackModule(DefaultCallback):
         self._run_dirs: dict[str, Path] = {}
         self._began: dict[tuple[str, str], float] = {}
         self._told: set[tuple[str, str]] = set()
+        # Failures of plans that are not shown yet: message -> host -> failure. Hosts often share one.
+        self._unplanned: dict[str, dict[str, dict[str, t.Any]]] = {}
+        # Whether something was said that Ansible's counts of tasks would only hide.
+        self._explained = False
         self._ended = threading.Event()
         self._watcher: threading.Thread | None = None
 
@@ -107,6 +112,8 @@ class CallbackModule(DefaultCallback):
             self._say("Dry run: nothing is changed.", constants.COLOR_VERBOSE)
 
     def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:  # noqa: FBT001 - Ansible's signature
+        if task.action != PLAN:
+            self._show_unplanned()
         if not self._short:
             super().v2_playbook_on_task_start(task, is_conditional)
 
@@ -130,6 +137,7 @@ class CallbackModule(DefaultCallback):
             super().v2_runner_on_ok(result)
             return
         self._handle_warnings_and_exception(result)
+        self._show_answer(result)
         self._show_task(result, "changed" if result.is_changed() else "ok")
 
     def v2_runner_on_failed(
@@ -186,8 +194,8 @@ class CallbackModule(DefaultCallback):
         self._ended.set()
         if self._watcher:
             self._watcher.join(timeout=LOOK_S)
-        # A play of ours that failed in its plan has said why; counts of tasks would only hide it.
-        if not self._short or not (self._run_dirs or self._told):
+        self._show_unplanned()
+        if not self._short or not (self._run_dirs or self._explained):
             super().v2_playbook_on_stats(stats)
         hosts = [host for host in sorted(stats.processed) if host in self._run_dirs]
         for host in hosts:
@@ -208,6 +216,18 @@ class CallbackModule(DefaultCallback):
             self._open(host, opened)
         for record in ours.get("records") or ():
             self._show_record(host, record)
+
+    def _show_answer(self, result: CallbackTaskResult) -> None:
+        """Show what a task of ours answers in words: the report of validate, and a host that is not this worker's."""
+        if result.task.action == VALIDATE:
+            lines = result.result.get("lines") or ()
+        elif result.task.action == PLAN and not result.result.get("mine", True):
+            lines = (result.result["msg"],)
+        else:
+            return
+        self._explained = True
+        for line in lines:
+            self._say(line)
 
     def _open(self, host: str, opened: dict[str, t.Any]) -> None:
         self._run_dirs[host] = Path(opened["run_dir"])
@@ -259,14 +279,28 @@ class CallbackModule(DefaultCallback):
             "code": code,
             "message": str(result.result.get("msg") or "the task failed without a message").strip(),
         }
+        if result.task.action == PLAN and host not in self._run_dirs:
+            self._unplanned.setdefault(str(failure.get("message")), {})[host] = failure
+            return
         key = (host, str(failure.get("message")))
         # The end of a run repeats what the summary says better; several tasks may repeat one cause.
         if failure["code"] == "steps_failed" or key in self._told:
             return
         self._told.add(key)
-        self._say(f"{host}: {failure['message']} [{failure['code']}]", constants.COLOR_ERROR)
-        if not ours:
-            self._say(f"  task  {result.task.get_name().strip()}")
+        self._tell_failure(host, failure, task="" if ours else result.task.get_name().strip())
+
+    def _show_unplanned(self) -> None:
+        """Show the failures of plans, each once with all of its hosts."""
+        for failures in self._unplanned.values():
+            hosts = sorted(failures)
+            self._tell_failure(", ".join(hosts), failures[hosts[0]])
+        self._unplanned.clear()
+
+    def _tell_failure(self, hosts: str, failure: dict[str, t.Any], task: str = "") -> None:
+        self._explained = True
+        self._say(f"{hosts}: {failure['message']} [{failure['code']}]", constants.COLOR_ERROR)
+        if task:
+            self._say(f"  task  {task}")
         for label, name in (("next", "next_step"), ("run", "next_command"), ("read", "next_path")):
             if failure.get(name):
                 self._say(f"  {label:<5} {failure[name]}")

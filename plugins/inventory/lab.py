@@ -18,8 +18,9 @@ author:
   - Rackbench contributors (@rackbench)
 options:
   plugin:
-    description: The name of this plugin. A file whose name ends in C(.lab.yml) needs it not.
+    description: The name of this plugin. Ansible reads the file by this line.
     type: str
+    required: true
     choices: [rackbench.lab.lab]
 requirements:
   - The Python package C(rackbench) beside ansible-core, and OpenSSH 8.4 or newer
@@ -68,7 +69,7 @@ class InventoryModule(BaseInventoryPlugin):
     NAME = "rackbench.lab.lab"
 
     def verify_file(self, path: str) -> bool:
-        """Say whether the file is ours: by its name, or because it names this plugin."""
+        """Say whether the file is ours: it names this plugin or the schema."""
         # Without the package any YAML that Ansible's `auto` hands us is ours, so that parse can say what is missing.
         return bool(super().verify_file(path)) and (MISSING is not None or sources.is_lab_file(Path(path)))
 
@@ -85,7 +86,8 @@ class InventoryModule(BaseInventoryPlugin):
             found = routes.resolve(lab)
             session = Session(found, Secrets(lab, lambda text: str(self._vaulted(text))))
         except RackbenchError as error:
-            raise AnsibleParserError(str(error)) from error
+            # The cause is told whole in the message; Ansible would print the chain of exceptions after it.
+            raise AnsibleParserError(str(error)) from None
         inventory.add_group("lab")
         for name, groups in variables.groups(lab).items():
             inventory.add_host(name, group="lab")

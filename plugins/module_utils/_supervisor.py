@@ -283,7 +283,7 @@ class Supervisor:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         with (self.job_dir / "stdout").open("ab") as out, (self.job_dir / "stderr").open("ab") as err:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # pylint: disable=ansible-bad-function # there is no AnsibleModule here
                 [str(part) for part in self.spec["argv"]],
                 cwd=bundle,
                 env=environment,

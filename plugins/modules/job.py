@@ -252,7 +252,7 @@ def start(module: Any, root: Path, job_dir: Path) -> bool:
 def launch(root: Path, job_dir: Path) -> None:
     """Start the supervisor and wait until it has begun. Raises `TargetError` if it does not."""
     program = install(root)
-    began = subprocess.run(
+    began = subprocess.run(  # pylint: disable=ansible-bad-function # a list of arguments, apart from AnsibleModule
         [sys.executable, "-I", str(program), str(job_dir)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -36,6 +36,9 @@ FAILURES: dict[str, Failure] = {
     "wrong_usage": Failure(
         USAGE, "The command line cannot be understood.", "See the help of the command that is shown."
     ),
+    "input_missing": Failure(
+        USAGE, "A file or directory that was named does not exist.", "Correct the path and call again."
+    ),
     "ansible_failed": Failure(
         USAGE, "Ansible stopped before any run began.", "Read Ansible's message; it names the file or option."
     ),
@@ -215,6 +218,11 @@ FAILURES: dict[str, Failure] = {
         OUR_FAULT,
         "The run's ledger cannot be written.",
         "Free space or correct the permissions, then run again.",
+    ),
+    "ledger_unreadable": Failure(
+        OUR_FAULT,
+        "The run's journal is missing or holds no record that can be read.",
+        "Nothing of this run can be told; bring events.jsonl back from a copy, or run again.",
     ),
     "run_directory_failed": Failure(
         OUR_FAULT,

@@ -39,6 +39,9 @@ class Request:
     families: str = ""
     phases: str = ""
     repeats: int | None = None
+    parent: str = ""
+    worker_group_count: int | None = None
+    worker_group_id: int | None = None
     check: bool = False
     extra_vars: tuple[str, ...] = ()
     inventories: tuple[str, ...] = ()
@@ -54,8 +57,11 @@ class Request:
             "lab_families": self.families,
             "lab_phases": self.phases,
             "lab_repeats": self.repeats,
+            "lab_parent": self.parent,
+            "lab_worker_group_count": self.worker_group_count,
+            "lab_worker_group_id": self.worker_group_id,
         }
-        chosen = {name: value for name, value in settings.items() if value}
+        chosen = {name: value for name, value in settings.items() if value is not None and value != ""}
         if chosen:
             arguments += ["--extra-vars", json.dumps(chosen)]
         for extra in self.extra_vars:

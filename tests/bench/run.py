@@ -10,21 +10,23 @@ import sys
 import callback
 import startup
 
+MEASUREMENTS = {
+    "startup": (startup.add_arguments, startup.measure),
+    "journal": (startup.add_arguments, startup.measure_journal),
+    "callback": (callback.add_arguments, callback.measure),
+}
+
 
 def main() -> int:
-    """Run one of the measurements."""
+    """Run one of the measurements, or all of them with their defaults."""
     parser = argparse.ArgumentParser(description=__doc__)
-    measurements = parser.add_subparsers(dest="measurement", required=True)
-    for name, module in (("startup", startup), ("journal", startup), ("callback", callback)):
-        one = measurements.add_parser(name)
-        module.add_arguments(one)
-    args = parser.parse_args()
-    if args.measurement == "callback":
-        callback.measure(args)
-    elif args.measurement == "journal":
-        startup.measure_journal(args)
-    else:
-        startup.measure(args)
+    measurements = parser.add_subparsers(dest="measurement", help="by default all, one after the other")
+    for name, (add_arguments, _measure) in MEASUREMENTS.items():
+        add_arguments(measurements.add_parser(name))
+    chosen = parser.parse_args().measurement
+    for name in [chosen] if chosen else MEASUREMENTS:
+        args = parser.parse_args(None if chosen else [name])
+        MEASUREMENTS[name][1](args)
     return 0
 
 

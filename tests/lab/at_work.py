@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rackbench.files import sha256_of
-from rackbench.models import export, journal, run_documents
+from rackbench.models import export, journal, preflight, run_documents
 
 from tests.integration.harness import LIMIT_S, ROOT, Done, LabProject, Run, make_project
 
@@ -33,6 +33,7 @@ FOLDERS: dict[str, Any] = {
     "state/steps/*.json": run_documents.StepDocument,
     "state/live/*.json": run_documents.LiveBeat,
     "exports/results.json": export.Export,
+    "preflight/report.json": preflight.Preflight,
 }
 OVER = {"completed", "failed", "skipped"}
 
@@ -70,7 +71,9 @@ def check_left_behind(project: LabProject, path: Path) -> Run:
     assert status["state"] in {"completed", "failed"}
     assert status["ledger"]["complete"], status["ledger"]
     assert {step["state"] for step in status["steps"]} <= OVER
-    now = json.loads(project.rackbench("status", "--run-dir", path, "--json").stdout)
+    asked = project.rackbench("status", "--run-dir", path, "--json")
+    assert asked.rc == status["exit_status"], asked.said
+    now = json.loads(asked.stdout)
     for name in ("state", "exit_status", "steps", "executions", "artifacts", "tasks"):
         assert now[name] == status[name], name
     return run

@@ -44,7 +44,8 @@ def read_source(directory: Path) -> Source:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RackbenchError("bundle_toml_invalid", f"{path}: {error}", where=str(path)) from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RackbenchError("bundle_toml_invalid", f"{path}: {reason}", where=str(path)) from error
     return Source(directory, check(BundleToml, content, path=path, code="bundle_toml_invalid"))
 
 

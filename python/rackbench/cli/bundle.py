@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rackbench.cli.inputs import there
 from rackbench.cli.output import add_json_option
 from rackbench.errors import CHECK_SAYS_NO
 
@@ -56,7 +57,7 @@ def _build(args: argparse.Namespace, output: Output) -> int:
 
     dist = _dist(args)
     if args.source:
-        built = [build(Path(args.source), dist)]
+        built = [build(there(Path(args.source)), dist)]
     else:
         from rackbench.project import find_project
 
@@ -81,7 +82,8 @@ def _build(args: argparse.Namespace, output: Output) -> int:
 def _list(args: argparse.Namespace, output: Output) -> int:
     from rackbench.bundles.catalog import list_bundles, needs_of
 
-    listed = list_bundles([_dist(args)])
+    dist = there(Path(args.dist)) if args.dist else _dist(args)
+    listed = list_bundles([dist])
     if output.as_json:
         bundles: list[dict[str, Any]] = [
             {
@@ -114,14 +116,14 @@ def _show(args: argparse.Namespace, output: Output) -> int:
     from rackbench.bundles.catalog import read_sidecar
 
     # The sidecar is a JSON document already: it is its own best description.
-    output.document(read_sidecar(Path(args.file)).model_dump(by_alias=True))
+    output.document(read_sidecar(there(Path(args.file))).model_dump(by_alias=True))
     return 0
 
 
 def _verify(args: argparse.Namespace, output: Output) -> int:
     from rackbench.bundles.catalog import verify
 
-    problems = {name: verify(Path(name)) for name in args.files}
+    problems = {name: verify(there(Path(name))) for name in args.files}
     good = not any(problems.values())
     if output.as_json:
         files = [{"path": name, "problems": found} for name, found in problems.items()]

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rackbench.cli.inputs import add_lab_option, names, there
 from rackbench.cli.output import Output, add_json_option
 from rackbench.errors import FAILURES, GOOD, RackbenchError
 
@@ -27,14 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HOST[,HOST…]",
         help="which machines; by default all of the lab files",
     )
-    enroll.add_argument(
-        "-i",
-        "--inventory",
-        action="append",
-        type=Path,
-        metavar="FILE",
-        help="a lab file; by default Ansible's own",
-    )
+    add_lab_option(enroll)
     enroll.add_argument(
         "--yes", action="store_true", help="accept every key that is not on record without asking"
     )
@@ -65,9 +58,11 @@ def run(args: argparse.Namespace, output: Output) -> int:
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
-    wanted = [name for text in args.host or () for name in text.split(",") if name]
-    labs = sources.labs(args.inventory or ())
-    known = [name for lab, _secrets in labs for name in (*lab.model.hops, *lab.model.hosts)]
+    wanted = names(args.host)
+    labs = sources.labs([there(path) for path in args.inventory])
+    known = list(
+        dict.fromkeys(name for lab, _secrets in labs for name in (*lab.model.hops, *lab.model.hosts))
+    )
     for name in wanted:
         if name not in known:
             raise RackbenchError(
@@ -76,8 +71,8 @@ def run(args: argparse.Namespace, output: Output) -> int:
     results = []
     for lab, secrets in labs:
         ways = routes.resolve(lab)
-        names = [name for name in ways.endpoints if not wanted or name in wanted]
-        results += hostkeys.enroll(ways, names, secrets, accept, replace=args.replace)
+        mine = [name for name in ways.endpoints if not wanted or name in wanted]
+        results += hostkeys.enroll(ways, mine, secrets, accept, replace=args.replace)
     if args.json:
         output.document({"machines": [vars(item) for item in results]})
     rows = [(item.name, item.state, item.fingerprint or "", item.message or "") for item in results]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rackbench.cli.inputs import there
 from rackbench.cli.output import Output, add_json_option
 from rackbench.errors import GOOD, RackbenchError
 
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     importing = actions.add_parser("import", help=summary, description=summary[0].upper() + summary[1:] + ".")
     importing.add_argument("file", type=Path, metavar="FILE.toml", help="the file to read")
     importing.add_argument(
-        "--output", type=Path, metavar="FILE", help="the lab file to make; by default FILE.lab.yml beside it"
+        "--output", type=Path, metavar="FILE", help="the lab file to make; by default FILE.lab.yml here"
     )
     importing.add_argument("--force", action="store_true", help="replace the lab file if there is one")
     add_json_option(importing)
@@ -31,15 +32,16 @@ def run(args: argparse.Namespace, output: Output) -> int:
     from rackbench.files import write_atomic
     from rackbench.transport import labfile, routes, toml_import
 
-    target: Path = args.output or args.file.with_name(f"{args.file.stem}.lab.yml")
+    source: Path = there(args.file)
+    target: Path = args.output or Path(f"{source.stem}.lab.yml")
     if target.exists() and not args.force:
         raise RackbenchError(
             "unknown_option",
             f"{target} is there already.",
             next_step="Name another file, or replace it with --force.",
         )
-    imported = toml_import.import_toml(args.file)
-    write_atomic(target, toml_import.render(imported, args.file))
+    imported = toml_import.import_toml(source)
+    write_atomic(target, toml_import.render(imported, source))
     routes.resolve(labfile.load(target))
     if args.json:
         output.document({"path": str(target), "unmapped": imported.unmapped})

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rackbench.cli.inputs import inventory_hosts
 from rackbench.cli.output import add_json_option
 from rackbench.errors import RackbenchError
 from rackbench.project import find_project
@@ -30,8 +29,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--families", default="", metavar="F[,F2]", help="families, as `smoke` or `latency:full`"
     )
-    parser.add_argument("--phases", default="", metavar="P[,P2]", help="only these phases")
+    parser.add_argument(
+        "--phases",
+        default="",
+        metavar="P[,P2]",
+        help="end after the last of these phases; what it rests on runs too, and finalize always",
+    )
     parser.add_argument("--repeats", type=int, metavar="N", help="run every family N times")
+    parser.add_argument("--parent", default="", metavar="ID", help="the campaign that these runs belong to")
+    parser.add_argument(
+        "--worker-group-count", type=int, metavar="N", help="how many workers share the hosts (default: 1)"
+    )
+    parser.add_argument(
+        "--worker-group-id", type=int, metavar="N", help="which share is this worker's, from 0 (default: 0)"
+    )
     parser.add_argument(
         "--check", action="store_true", help="a dry run: say what would happen, change nothing"
     )
@@ -66,11 +77,12 @@ def run(args: argparse.Namespace, output: Output) -> int:
         families=args.families,
         phases=args.phases,
         repeats=args.repeats,
+        parent=args.parent,
+        worker_group_count=args.worker_group_count,
+        worker_group_id=args.worker_group_id,
         check=args.check,
         extra_vars=tuple(args.extra_vars),
-        inventories=tuple(
-            str(Path(name).resolve()) if Path(name).exists() else name for name in args.inventory
-        ),
+        inventories=tuple(_inventories(args)),
         verbosity=args.verbose,
     )
     outcome = runner.run_play(project, request, quiet=output.as_json, say=output.note)
@@ -99,12 +111,17 @@ def _document(outcome: Outcome, status: int) -> dict[str, Any]:
 def _ask(args: argparse.Namespace, project: Path, output: Output) -> None:
     from rackbench.adapters.catalog import load_catalog
 
-    hosts = _inventory_hosts(project, args.inventory)
+    hosts = inventory_hosts(project, _inventories(args))
     output.line("Hosts: " + ", ".join(hosts))
     args.host = _answer("Run on", hosts[0] if len(hosts) == 1 else "")
     if not args.benchmarks:
         output.line("Benchmarks: " + ", ".join(load_catalog([project / "roles"])))
         args.benchmarks = _answer("Benchmarks", "all", nothing="all")
+
+
+def _inventories(args: argparse.Namespace) -> list[str]:
+    """Return the inventories that were given; paths are absolute, for Ansible starts in the project."""
+    return [str(Path(name).resolve()) if Path(name).exists() else name for name in args.inventory]
 
 
 def _answer(question: str, default: str, *, nothing: str = "") -> str:
@@ -117,18 +134,3 @@ def _answer(question: str, default: str, *, nothing: str = "") -> str:
             "wrong_usage", f"{question}: no answer was given.", next_command="rackbench run --help"
         )
     return "" if answer == nothing else answer
-
-
-def _inventory_hosts(project: Path, inventories: list[str]) -> list[str]:
-    command = [str(Path(sys.executable).parent / "ansible-inventory"), "--list"]
-    for inventory in inventories:
-        command += ["-i", str(Path(inventory).resolve())]
-    listed = subprocess.run(command, cwd=project, capture_output=True, text=True)
-    if listed.returncode != 0:
-        raise RackbenchError(
-            "ansible_failed",
-            "The inventory cannot be read.",
-            detail=listed.stderr.strip(),
-            next_command="ansible-inventory --graph",
-        )
-    return sorted(json.loads(listed.stdout).get("_meta", {}).get("hostvars", {}))

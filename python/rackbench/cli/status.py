@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from rackbench.cli import summary
 from rackbench.cli.output import add_json_option
+from rackbench.errors import RackbenchError
+from rackbench.ledger.rundir import EVENTS
 
 if TYPE_CHECKING:
     import argparse
 
     from rackbench.cli.output import Output
+
+# The state of a run whose journal says nothing.
+UNKNOWN = "unknown"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,14 +27,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, output: Output) -> int:
-    """Show the run and return its own exit status; 0 while it is running."""
+    """Show the run and return its own exit status; 0 while it is running, that of `ledger_unreadable` if unknown."""
     from rackbench.ledger.documents import current_status
 
-    status = current_status(_run_dir(args.run_dir))
+    run_dir = _run_dir(args.run_dir)
+    status = current_status(run_dir)
     if output.as_json:
         output.document(status)
     else:
         _show(status, output)
+    if status["state"] == UNKNOWN:
+        failure = RackbenchError(
+            "ledger_unreadable",
+            "The journal of this run is missing or holds no record that can be read.",
+            where=str(run_dir / EVENTS),
+        )
+        if not output.as_json:
+            output.error(failure)
+        return failure.exit_status
     return int(status["exit_status"] or 0)
 
 

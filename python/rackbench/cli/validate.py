@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rackbench.cli.inputs import add_lab_option, inventory_hosts, names, there
 from rackbench.cli.output import Output, add_json_option
 from rackbench.errors import CHECK_SAYS_NO, FAILURES, GOOD
 
@@ -27,14 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="connectivity",
         help="what to check (default: connectivity)",
     )
-    parser.add_argument(
-        "-i",
-        "--inventory",
-        action="append",
-        type=Path,
-        metavar="FILE",
-        help="a lab file; by default Ansible's own",
-    )
+    add_lab_option(parser)
     add_json_option(parser)
 
 
@@ -42,8 +36,15 @@ def run(args: argparse.Namespace, output: Output) -> int:
     """Probe, print the report, and return 0 if all hosts are good, 3 if something outside is in the way, else 1."""
     from rackbench.transport import sources, validation
 
-    hosts = [name for text in args.host for name in text.split(",") if name] if args.host else None
-    report = validation.connectivity(sources.labs(args.inventory or ()), hosts)
+    hosts = names(args.host)
+    given = [there(path) for path in args.inventory]
+    labs = sources.labs(given) if sources.lab_files(given) or not hosts else []
+    known = {name for lab, _secrets in labs for name in lab.model.hosts}
+    # Hosts that only Ansible knows, such as this machine, have no way to probe. Asking Ansible takes a second.
+    elsewhere: list[str] = []
+    if not known.issuperset(hosts):
+        elsewhere = inventory_hosts(Path.cwd(), [str(path) for path in given])
+    report = validation.connectivity(labs, hosts or None, elsewhere)
     if args.json:
         output.document(report)
     for line in validation.text(report):

@@ -141,7 +141,7 @@ class Lab(StrictModel):
     """A lab inventory file, `rackbench.lab/1.0`."""
 
     schema_: str = Field(alias="schema", pattern=r"^rackbench\.lab/1\.\d+$")
-    plugin: Literal["rackbench.lab.lab"] | None = None
+    plugin: Literal["rackbench.lab.lab"]
     known_hosts: str | None = None
     auth_refs: dict[Name, AuthRef] = Field(default_factory=dict)
     defaults: Defaults = Defaults()

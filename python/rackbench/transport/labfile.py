@@ -76,8 +76,9 @@ def read_source(path: Path) -> Source:
     try:
         loader = _Loader(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise RackbenchError(
-            "inventory_invalid", f"{path}: cannot be read: {error}", where=str(path)
+            "inventory_invalid", f"{path}: cannot be read: {reason}", where=str(path)
         ) from error
     try:
         node = loader.get_single_node()
@@ -176,6 +177,11 @@ def _problem(item: Any, source: Source) -> tuple[Place, str]:
     place = _real_place(item["loc"], source.content)
     if item["type"] == "extra_forbidden":
         return place, f"unknown key; {nearest(str(place[-1]), _allowed(place[:-1], source.content))}"
+    if item["type"] == "missing" and place == ("plugin",):
+        return (
+            (),
+            "the line `plugin: rackbench.lab.lab` is missing, without which Ansible does not read the file",
+        )
     if item["type"] == "missing":
         return place[:-1] or place, f"the key {place[-1]!r} is missing"
     if item["type"] == "union_tag_invalid":

@@ -16,18 +16,38 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 ENDINGS = (".yml", ".yaml")
-OWN_ENDINGS = (".lab.yml", ".lab.yaml")
-NAMES_US = re.compile(r"^plugin:\s*['\"]?rackbench\.lab\.lab['\"]?\s*(#.*)?$", re.MULTILINE)
+# Ansible goes by the line with the plugin. A file with only the schema is meant for us too, and reading it says so.
+OURS = re.compile(
+    r"^(plugin:\s*['\"]?rackbench\.lab\.lab['\"]?|schema:\s*['\"]?rackbench\.lab/\S*)\s*(#.*)?$", re.MULTILINE
+)
 
 
 def is_lab_file(path: Path) -> bool:
-    """Say whether a file is a lab inventory: by its name (`*.lab.yml`), or because it names the plugin."""
+    """Say whether a file is, or is meant to be, a lab inventory: it names the plugin or the schema."""
     if not path.name.endswith(ENDINGS):
         return False
     try:
-        return path.name.endswith(OWN_ENDINGS) or bool(NAMES_US.search(path.read_text(encoding="utf-8")))
+        return bool(OURS.search(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError):
         return False
+
+
+def lab_files(given: Sequence[Path] = ()) -> list[Path]:
+    """Return the lab files that are given or in given directories; by default those of Ansible's `inventory` setting.
+
+    A file that is given by name is one, whatever it holds.
+    """
+    paths = list(given)
+    if not paths:
+        constants: Any = importlib.import_module("ansible.constants")
+        paths = [Path(text) for text in constants.DEFAULT_HOST_LIST]
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += [inside for inside in sorted(path.iterdir()) if is_lab_file(inside)]
+        elif given or is_lab_file(path):
+            found.append(path)
+    return found
 
 
 def labs(given: Sequence[Path] = ()) -> list[tuple[labfile.LabFile, Secrets]]:
@@ -35,16 +55,12 @@ def labs(given: Sequence[Path] = ()) -> list[tuple[labfile.LabFile, Secrets]]:
 
     Raises `RackbenchError("inventory_invalid")` for a file that breaks its contract, or if there is no lab file.
     """
-    paths = list(given)
+    paths = lab_files(given)
     if not paths:
-        constants: Any = importlib.import_module("ansible.constants")
-        for source in (Path(text) for text in constants.DEFAULT_HOST_LIST):
-            inside = sorted(source.iterdir()) if source.is_dir() else [source]
-            paths += [path for path in inside if is_lab_file(path)]
-    if not paths:
+        what = ", ".join(str(path) for path in given) or "Ansible's inventory setting"
         raise RackbenchError(
             "inventory_invalid",
-            "Ansible's inventory setting leads to no lab file.",
+            f"{what} leads to no lab file.",
             next_step="Name the file with --inventory, or set `inventory` in ansible.cfg.",
         )
     return [(lab, Secrets(lab, _decryptor(lab))) for lab in map(labfile.load, paths)]

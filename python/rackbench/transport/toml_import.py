@@ -51,7 +51,8 @@ def import_toml(path: Path) -> Imported:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RackbenchError("inventory_invalid", f"{path}: {error}", where=str(path)) from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RackbenchError("inventory_invalid", f"{path}: {reason}", where=str(path)) from error
     return _Importer(path).run(document)
 
 

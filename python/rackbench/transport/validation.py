@@ -20,11 +20,14 @@ SCHEMA = "rackbench.validation/1.0"
 
 
 def connectivity(
-    labs: Sequence[tuple[LabFile, SecretSource]], hosts: Sequence[str] | None = None
+    labs: Sequence[tuple[LabFile, SecretSource]],
+    hosts: Sequence[str] | None = None,
+    elsewhere: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Probe hosts hop by hop and return the report, a `rackbench.validation/1.0` document.
 
-    `hosts` are names from the labs, by default all. Raises `RackbenchError("unknown_host")` before anything is dialled;
+    `hosts` are names from the labs, by default all of them, or from `elsewhere`: the hosts that Ansible knows without
+    a lab file, which have nothing to probe. Raises `RackbenchError("unknown_host")` before anything is dialled;
     whatever goes wrong at a host is part of the report and not raised.
     """
     from rackbench.transport.probe import probe
@@ -32,16 +35,17 @@ def connectivity(
     known = [name for lab, _secrets in labs for name in lab.model.hosts]
     wanted = list(dict.fromkeys(hosts)) if hosts is not None else known
     for name in wanted:
-        if name not in known:
+        if name not in known and name not in elsewhere:
+            allowed = list(dict.fromkeys([*known, *elsewhere]))
             raise RackbenchError(
-                "unknown_host", f"No lab inventory has a host {name!r}; {nearest(name, known)}."
+                "unknown_host", f"No inventory has a host {name!r}; {nearest(name, allowed)}."
             )
     found: dict[str, dict[str, Any]] = {}
     for lab, secrets in labs:
         mine = [name for name in wanted if name in lab.model.hosts and name not in found]
         if mine:
             found.update((item["host"], item) for item in probe(lab_routes.resolve(lab), mine, secrets))
-    return report([found[name] for name in wanted])
+    return report([found.get(name) or not_in_a_lab(name) for name in wanted])
 
 
 def report(findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

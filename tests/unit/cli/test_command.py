@@ -138,6 +138,93 @@ def test_a_bundle_is_built_listed_and_verified(rackbench: Command, tmp_path: Pat
     assert rackbench("bundle", "verify", path).returncode == 1
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("bundle", "show", "no/such"),
+        ("bundle", "verify", "no/such"),
+        ("bundle", "build", "no/such"),
+        ("bundle", "list", "--dist", "no/such"),
+        ("inventory", "import", "no/such"),
+        ("validate", "-i", "no/such"),
+        ("hosts", "enroll", "--yes", "-i", "no/such"),
+    ],
+    ids=" ".join,
+)
+def test_a_path_that_is_not_there_is_said_to_be_missing(
+    rackbench: Command, arguments: tuple[str, ...]
+) -> None:
+    answer = rackbench(*arguments)
+    assert answer.returncode == 2, answer.stdout
+    assert "There is no file or directory no/such." in answer.stderr
+    assert "Errno" not in answer.stderr
+    assert "input_missing" in answer.stderr
+
+
+def test_a_directory_without_a_bundle_toml_is_refused_in_words(rackbench: Command, tmp_path: Path) -> None:
+    answer = rackbench("bundle", "build", str(tmp_path))
+    assert answer.returncode == 2
+    assert "bundle.toml: No such file or directory" in answer.stderr
+    assert "Errno" not in answer.stderr
+
+
+LAB = """\
+schema: rackbench.lab/1.0
+plugin: rackbench.lab.lab
+auth_refs: {own: {type: agent}}
+defaults: {user: me, auth_ref: own}
+hops: {loki: {hostname: 192.0.2.1}}
+hosts: {loki: {}}
+"""
+
+
+def _with_inventory(project: Path) -> None:
+    (project / "inventory").mkdir()
+    (project / "inventory" / "here.yml").write_text("all: {hosts: {here: {}}}\n")
+    (project / "ansible.cfg").write_text(
+        f"[defaults]\ninventory = inventory\ncollections_path = {ROOT / 'collections'}\n"
+    )
+
+
+def test_a_host_of_no_lab_has_nothing_to_probe_and_is_good(rackbench: Command, project: Path) -> None:
+    _with_inventory(project)
+    answer = rackbench("validate", "--host", "here")
+    assert answer.returncode == 0, answer.stderr
+    assert "not a host of a lab inventory" in answer.stdout
+    (project / "inventory" / "lab.yml").write_text(LAB)
+    assert rackbench("validate", "--host", "here").returncode == 0
+    unknown = rackbench("validate", "--host", "there")
+    assert unknown.returncode == 2
+    assert "No inventory has a host 'there'; did you mean 'here'?" in unknown.stderr
+
+
+def test_a_machine_that_is_hop_and_host_is_listed_once(rackbench: Command, project: Path) -> None:
+    _with_inventory(project)
+    (project / "inventory" / "lab.yml").write_text(LAB)
+    answer = rackbench("hosts", "enroll", "--yes", "--host", "nosuch")
+    assert answer.returncode == 2
+    assert answer.stderr.count("loki") == 1
+
+
+def test_a_lab_file_without_the_line_of_the_plugin_is_refused(rackbench: Command, project: Path) -> None:
+    _with_inventory(project)
+    (project / "inventory" / "lab.yml").write_text(LAB.replace("plugin: rackbench.lab.lab\n", ""))
+    answer = rackbench("validate")
+    assert answer.returncode == 2
+    assert "lab.yml:1: the file: the line `plugin: rackbench.lab.lab` is missing" in answer.stderr
+
+
+def test_an_import_is_written_into_the_current_directory(
+    rackbench: Command, project: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "old.toml"
+    source.write_text('[[hosts]]\nname = "a"\nhostname = "192.0.2.1"\nusername = "me"\n')
+    answer = rackbench("inventory", "import", str(source))
+    assert answer.returncode == 0, answer.stderr
+    assert (project / "old.lab.yml").is_file()
+    assert not (tmp_path / "old.lab.yml").exists()
+
+
 def test_the_bash_completion_loads_and_completes_verbs(rackbench: Command, tmp_path: Path) -> None:
     answer = rackbench("completion", "bash")
     assert answer.returncode == 0, answer.stderr

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from rackbench.runner import Request
 
 from .conftest import ROOT
 
@@ -45,6 +46,7 @@ ENDLESS = """\
       ansible.builtin.wait_for:
         timeout: 600
 """
+VALIDATE = (ROOT / "playbooks" / "validate.yml").read_text(encoding="utf-8")
 LIMIT_S = 300
 
 
@@ -113,6 +115,36 @@ def test_an_unknown_benchmark_is_one_failure_with_its_code(tmp_path: Path) -> No
     assert "PLAY RECAP" not in answer.stdout
 
 
+def test_hosts_that_share_a_failure_of_the_plan_are_told_it_once(tmp_path: Path) -> None:
+    play = (ROOT / "playbooks" / "run.yml").read_text(encoding="utf-8")
+    project = _lab(tmp_path, play)
+    with (project / "ansible.cfg").open("a", encoding="utf-8") as stream:
+        stream.write("callbacks_enabled = rackbench.lab.run_ledger\n")
+    answer = _play(["-i", "one,two,three,"], project)
+    assert answer.returncode != 0
+    assert answer.stdout.count("[no_limit]") == 1, answer.stdout + answer.stderr
+    assert answer.stdout.startswith("one, three, two: This run was not limited")
+    assert "PLAY RECAP" not in answer.stdout
+
+
+def test_validate_shows_its_report(tmp_path: Path) -> None:
+    answer = _play(["-i", "here,"], _lab(tmp_path, VALIDATE))
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert answer.stdout.startswith("here: ok in ")
+    assert "not a host of a lab inventory" in answer.stdout
+    assert "PLAY RECAP" not in answer.stdout
+
+
+def test_a_broken_lab_file_is_told_without_the_chain_of_exceptions(tmp_path: Path) -> None:
+    lab = tmp_path / "bad.yml"
+    lab.write_text("schema: rackbench.lab/1.0\nplugin: rackbench.lab.lab\nhosts: {a: {hostnam: x}}\n")
+    answer = _play(["-i", str(lab)], _lab(tmp_path, FOREIGN))
+    assert "bad.yml:3: hosts.a.hostnam: unknown key; did you mean 'hostname'?" in answer.stderr.replace(
+        "\n", " "
+    )
+    assert "pydantic" not in answer.stdout + answer.stderr
+
+
 def test_verbose_output_is_that_of_ansible_and_still_ends_with_the_directory(tmp_path: Path) -> None:
     answer = _play(["-vv", "-l", "local", "-e", _preflight(tmp_path)], ROOT)
     assert answer.returncode == 0, answer.stdout + answer.stderr
@@ -159,6 +191,30 @@ def test_a_run_that_cannot_begin_exits_with_2_and_a_code(arguments: tuple[str, .
     answer = _rackbench_run(*arguments)
     assert answer.returncode == 2, answer.stdout + answer.stderr
     assert code in answer.stdout + answer.stderr
+
+
+def test_no_repeats_are_refused_and_not_taken_for_one() -> None:
+    answer = _rackbench_run("--host", "local", "--repeats", "0")
+    assert answer.returncode == 2, answer.stdout + answer.stderr
+    assert "lab_repeats is 0, and must be 1 or more." in answer.stdout
+
+
+def test_a_host_of_another_worker_is_told_in_one_line_and_left_alone() -> None:
+    answer = _rackbench_run("--host", "local", "--worker-group-count", "2", "--worker-group-id", "1")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert answer.stdout.splitlines() == ["local belongs to another worker of this group."]
+
+
+def test_every_setting_reaches_the_play_also_when_it_is_zero() -> None:
+    request = Request(hosts="a", repeats=0, parent="night-1", worker_group_count=2, worker_group_id=0)
+    arguments = request.arguments()
+    assert json.loads(arguments[arguments.index("--extra-vars") + 1]) == {
+        "lab_repeats": 0,
+        "lab_parent": "night-1",
+        "lab_worker_group_count": 2,
+        "lab_worker_group_id": 0,
+    }
+    assert "--extra-vars" not in Request(hosts="a").arguments()
 
 
 def test_an_interrupt_ends_the_play_and_exits_with_130(tmp_path: Path) -> None:

@@ -113,6 +113,18 @@ def test_a_directory_without_its_journal_is_told(rackbench: Command, begin_run: 
     answer = rackbench("status", "--run-dir", str(recorder.run_dir))
     assert "events.jsonl is missing" in answer.stdout
     assert "Traceback" not in answer.stderr
+    assert answer.returncode == 4
+    assert "ledger_unreadable" in answer.stderr
+    assert "next" in answer.stderr
+
+
+def test_a_journal_of_bad_lines_is_unknown_and_no_success(rackbench: Command, begin_run: Begin) -> None:
+    recorder = begin_run()
+    recorder.close()
+    (recorder.run_dir / "events.jsonl").write_text("no json\n" * 3)
+    answer = rackbench("status", "--json", "--run-dir", str(recorder.run_dir))
+    assert answer.returncode == 4, answer.stderr
+    assert json.loads(answer.stdout)["state"] == "unknown"
 
 
 def test_a_directory_of_something_else_is_refused_by_name(rackbench: Command, tmp_path: Path) -> None:

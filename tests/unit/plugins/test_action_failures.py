@@ -34,7 +34,7 @@ class Line:
 @pytest.fixture(scope="module")
 def lab_action() -> Any:
     """The base class, from the collection as Ansible finds it."""
-    init_plugin_loader([str(REPOSITORY / "collections")])
+    init_plugin_loader([str(REPOSITORY / "collections")])  # type: ignore[no-untyped-call]
     module = importlib.import_module("ansible_collections.rackbench.lab.plugins.plugin_utils._action")
     return module.LabAction
 

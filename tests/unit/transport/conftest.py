@@ -34,6 +34,7 @@ class Sshd:
         """Write a lab file with host `box` on this sshd, and hosts t0 to t8 behind it as a hop."""
         document: dict[str, object] = {
             "schema": "rackbench.lab/1.0",
+            "plugin": "rackbench.lab.lab",
             "auth_refs": {
                 "word": {"type": "command", "command": ["cat", str(self.folder / "word")]},
                 "key": {"type": "key_file", "path": str(self.folder / "id"), "passphrase": "word"},

@@ -14,6 +14,7 @@ from rackbench.transport import labfile, routes
 
 GOOD = """\
 schema: rackbench.lab/1.0
+plugin: rackbench.lab.lab
 auth_refs:
   pw: {type: password_env, variable: LAB_PASSWORD}
   key: {type: key_file, path: keys/id}
@@ -69,42 +70,47 @@ def test_relative_paths_are_relative_to_the_project_around_the_file(tmp_path: Pa
     [
         (
             ("hops: [thor]", "hops: [tor]"),
-            13,
+            14,
             "hosts.turind8.transport.hops[0]: there is no hop 'tor'; did you mean 'thor'?",
         ),
         (
             ("hostname: 192.0.2.20", "hostnam: 192.0.2.20"),
-            12,
+            13,
             "hosts.turind8.hostnam: unknown key; did you mean 'hostname'?",
         ),
-        (("user: deploy", "usr: deploy"), 6, "defaults.usr: unknown key; did you mean 'user'?"),
-        (("variable: LAB", "varible: LAB"), 3, "auth_refs.pw.varible: unknown key; did you mean 'variable'?"),
-        (("hosts:\n", "hots:\n"), 10, "hots: unknown key; did you mean 'hosts'?"),
+        (("user: deploy", "usr: deploy"), 7, "defaults.usr: unknown key; did you mean 'user'?"),
+        (("variable: LAB", "varible: LAB"), 4, "auth_refs.pw.varible: unknown key; did you mean 'variable'?"),
+        (("hosts:\n", "hots:\n"), 11, "hots: unknown key; did you mean 'hosts'?"),
         (
             ("auth_ref: pw", "auth_ref: pww"),
-            9,
+            10,
             "hops.thor.auth_ref: there is no auth reference 'pww'; did you mean 'pw'?",
         ),
-        (("  auth_ref: key\n", ""), 10, "hosts.turind8: the key 'auth_ref' is missing"),
+        (("  auth_ref: key\n", ""), 11, "hosts.turind8: the key 'auth_ref' is missing"),
         (
             ("type: jump_chain", "type: jump-chain"),
-            13,
+            14,
             "unknown type 'jump-chain'; did you mean 'jump_chain'?",
         ),
         (
             ("user: jump,", "user: jump, port: 70000,"),
-            9,
+            10,
             "hops.thor.port: Input should be less than or equal to 65535",
         ),
-        (("user: jump,", "user: jump, via: thor,"), 9, "a loop of hops: thor -> thor"),
+        (("user: jump,", "user: jump, via: thor,"), 10, "a loop of hops: thor -> thor"),
         (("schema: rackbench.lab/1.0", "schema: rackbench.lab/2.0"), 1, "schema"),
         (("schema: rackbench.lab/1.0\n", ""), 1, "the key 'schema' is missing"),
         (
+            ("plugin: rackbench.lab.lab\n", ""),
+            1,
+            "the file: the line `plugin: rackbench.lab.lab` is missing",
+        ),
+        (
             ("path: keys/id", "path: keys/id, passphrase: key"),
-            4,
+            5,
             "'key' is of type key_file; a password is needed",
         ),
-        (("  turind8:", "  thor:"), 12, "'thor' is a hop as well: give this in hops.thor only"),
+        (("  turind8:", "  thor:"), 13, "'thor' is a hop as well: give this in hops.thor only"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -148,7 +154,7 @@ def test_a_hop_reached_in_two_ways_is_refused(tmp_path: Path) -> None:
 
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     message = failure(tmp_path, GOOD + "  turind8: {hostname: b}\n")
-    assert "hosts.turind8: this key stands twice; the first is on line 11" in message
+    assert "hosts.turind8: this key stands twice; the first is on line 12" in message
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "schema: [\n", "\x00", "a: &a\n  b: *c\n", "? [1]\n: 2\n"])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def load(folder: Path, via: dict[str, str | None]) -> routes.Routes:
     document = {
         "schema": "rackbench.lab/1.0",
+        "plugin": "rackbench.lab.lab",
         "auth_refs": {"a": {"type": "agent"}},
         "defaults": {"user": "u", "auth_ref": "a"},
         "hops": {

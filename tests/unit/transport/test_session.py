@@ -211,7 +211,8 @@ def test_a_missing_environment_variable_is_named(tmp_path: Path, monkeypatch: py
     monkeypatch.delenv("NOT_THERE", raising=False)
     path = tmp_path / "x.lab.yml"
     path.write_text(
-        "schema: rackbench.lab/1.0\nauth_refs: {pw: {type: password_env, variable: NOT_THERE}}\n"
+        "schema: rackbench.lab/1.0\nplugin: rackbench.lab.lab\n"
+        "auth_refs: {pw: {type: password_env, variable: NOT_THERE}}\n"
         "hosts: {a: {hostname: b, user: c, auth_ref: pw}}\n"
     )
     with pytest.raises(RackbenchError, match="the environment variable NOT_THERE is not set") as caught:
