@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rackbench.errors import RackbenchError
+from rackbench.errors import FAILURES, RackbenchError
 from rackbench.ledger import steps
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def obstacle(state: RunState, step_id: str) -> Obstacle | None:
 
 def _not_ready(state: RunState, adapter: str) -> Obstacle | None:
     readiness = state.readiness.get(adapter) or {}
-    code = BLOCKING.get(str(readiness.get("status")))
-    if code is None:
+    code = readiness.get("failure_code") or BLOCKING.get(str(readiness.get("status")))
+    if code not in FAILURES:
         return None
     message = str(readiness.get("message") or f"{adapter} is not ready: {readiness.get('status')}.")
     command = readiness.get("next_command")

@@ -73,6 +73,7 @@ KINDS: dict[str, frozenset[str]] = {
             "commands",
             "missing",
             "install_command",
+            "failure_code",
             "next_command",
             "message",
         }

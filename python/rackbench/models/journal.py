@@ -152,6 +152,9 @@ class Readiness(Record):
     kind: Literal["readiness"]
     adapter: str
     status: str
+    failure_code: str | None = Field(
+        default=None, description="Why the adapter cannot run; none when it can."
+    )
     next_command: str | None = Field(default=None, description="What puts right what stops the adapter.")
 
 

@@ -22,6 +22,8 @@ BUNDLE_INVALID_FALLBACK_AVAILABLE = "bundle_invalid_fallback_available"
 RUNTIME_MISSING = "runtime_missing"
 PACKAGING_BLOCKED = "packaging_blocked"
 UNREACHABLE = "unreachable"
+# What a verdict rests on when the host has no room for the bundle.
+DISK = "disk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Readiness:
     @property
     def failure_code(self) -> str | None:
         """Return the failure code when the adapter cannot run, else None."""
-        return BLOCKING.get(self.status)
+        return "target_disk_full" if self.status_basis == DISK else BLOCKING.get(self.status)
 
     @property
     def next_command(self) -> str | None:
@@ -62,6 +64,7 @@ class Readiness:
             "message": self.message,
             "missing": list(self.missing),
             "install_command": self.install_command,
+            "failure_code": self.failure_code,
             "next_command": self.next_command,
             "commands": [dict(command) for command in self.commands],
         }
@@ -117,7 +120,7 @@ def _verdict(
         return RUNTIME_MISSING, "commands", f"The host lacks {names}."
     needed, free = (chosen.size or 0) + (chosen.unpacked_size or 0), probe.get("free_bytes")
     if free is not None and free < needed:
-        return PACKAGING_BLOCKED, "disk", f"The bundle needs {needed} bytes on the host, and {free} are free."
+        return PACKAGING_BLOCKED, DISK, f"The bundle needs {needed} bytes on the host, and {free} are free."
     if rejected := decision.rejected_configured:
         return (
             BUNDLE_INVALID_FALLBACK_AVAILABLE,

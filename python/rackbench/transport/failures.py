@@ -31,6 +31,7 @@ class Finding:
 
 # Searched in this order, since later messages follow from earlier ones.
 PATTERNS: tuple[tuple[str, str, str], ...] = (
+    (r"^Host key for .* has changed", "host_key_changed", "host key"),
     (r"REMOTE HOST IDENTIFICATION HAS CHANGED", "host_key_changed", "host key"),
     (r"No .* host key is known for", "host_key_unknown", "host key"),
     (r"Host key verification failed", "host_key_unknown", "host key"),

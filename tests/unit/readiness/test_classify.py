@@ -171,3 +171,9 @@ def test_an_adapter_may_run_exactly_when_nothing_speaks_against_it(
     assert (verdict.failure_code is None) == may_run
     assert verdict.failure_code is None or verdict.failure_code in FAILURES
     assert verdict.as_dict()["status"] == verdict.status
+
+
+def test_a_host_without_room_for_the_bundle_has_a_full_disk() -> None:
+    verdict = classify(ADAPTER, decision(candidate("dist")), probe(free_bytes=0))
+    assert verdict.failure_code == "target_disk_full"
+    assert verdict.next_command is None

@@ -87,3 +87,14 @@ def test_a_connection_that_broke_during_a_task_leaves_the_outcome_open() -> None
 @given(st.text(max_size=300))
 def test_any_text_becomes_an_error_with_a_known_code(text: str) -> None:
     assert failures.connection_error("host", text).code in FAILURES
+
+
+def test_a_changed_host_key_is_told_by_the_line_that_names_the_host() -> None:
+    said = (
+        "@@@@@@@@@@@@@@\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n@@@@@@@@@@@@@@\n"
+        "IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!\n"
+        "Host key for turind8 has changed and you have requested strict checking.\nHost key verification failed.\n"
+    )
+    finding = failures.classify(said)
+    assert (finding.code, finding.cause) == ("host_key_changed", "host key")
+    assert finding.message == "Host key for turind8 has changed and you have requested strict checking."
