@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 import typing as t
 from pathlib import Path
@@ -51,7 +52,7 @@ class LabAction(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         if MISSING is not None:
             raise AnsibleError(
-                f"The Python package rackbench cannot be imported by {self._play_python()}: {MISSING}. "
+                f"The Python package rackbench cannot be imported by {sys.executable}: {MISSING}. "
                 "Install it beside ansible-core: `pip install rackbench`. [package_missing]"
             )
         self._task_vars = task_vars or {}
@@ -151,6 +152,7 @@ class LabAction(ActionBase):
             raise self._connection_failure(str(error)) from error
         except AnsibleError as error:
             raise self._transfer_failure(direction, local, str(error)) from error
+        duration = round(time.monotonic() - began, 3)
         ends = (str(local), f"{self.host}:{remote}")
         source, destination = ends if direction == "upload" else ends[::-1]
         self.record(
@@ -160,7 +162,7 @@ class LabAction(ActionBase):
             destination=destination,
             bytes=local.stat().st_size,
             sha256=sha256_of(local),
-            duration_s=round(time.monotonic() - began, 3),
+            duration_s=duration,
             reused=False,
         )
 
@@ -253,9 +255,3 @@ class LabAction(ActionBase):
         return RackbenchError(
             "task_failed", f"rackbench.lab.{module} failed on {self.host}: {text.strip()}", where=self.host
         )
-
-    @staticmethod
-    def _play_python() -> str:
-        import sys
-
-        return sys.executable
