@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,8 @@ def write_atomic(path: Path, content: str | bytes, *, sync: bool = True, mode: i
 
     With `sync` the bytes are on the disk before the name points at them. Raises `OSError`; nothing is left behind then.
     """
+    import tempfile  # here and not above: readers start without it
+
     data = content.encode() if isinstance(content, str) else content
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
@@ -51,5 +51,7 @@ def json_text(document: Any) -> str:
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes as hexadecimal digits. Raises `OSError`."""
+    import hashlib  # here and not above: readers start without it
+
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
