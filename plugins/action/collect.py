@@ -3,18 +3,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import typing as t
 
-from ansible_collections.rackbench.lab.plugins.module_utils import _archive
 from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters
-from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR, LabAction
+from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR
+from ansible_collections.rackbench.lab.plugins.plugin_utils._jobs import JobAction
 
 if MISSING is None:
     from rackbench.adapters.results import read_result, summarise
     from rackbench.errors import RackbenchError
-    from rackbench.files import sha256_of
     from rackbench.ledger import rundir
 
 if t.TYPE_CHECKING:
@@ -34,7 +32,7 @@ JOB_KINDS = {
 OUT_KINDS = {"result.json": "result", "progress.ndjson": "progress"}
 
 
-class ActionModule(LabAction):
+class ActionModule(JobAction):
     """`rackbench.lab.collect`."""
 
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
@@ -47,6 +45,7 @@ class ActionModule(LabAction):
         adapter = _adapters.catalog(self.project)[args["adapter"]]
         executions = args["executions"]
         names = [str(execution["execution_id"]) for execution in executions]
+        self.go_where_it_runs(adapter)
         if self.check_mode:
             return {"changed": True, "msg": f"would collect {', '.join(names)}"}
         place = self.run_dir / rundir.BENCHMARKS / adapter.name
@@ -71,54 +70,10 @@ class ActionModule(LabAction):
 
     def _fetch(self, names: list[str], temporary: Path, place: Path, adapter: Adapter) -> None:
         """Bring the executions' directories to their places and register their files."""
-        packed = self.remote(
-            "collect", state="packed", run_id=rundir.run_id_of(self.run_dir), executions=names
-        )
-        if not packed["files"]:
-            return
-        try:
-            self._unpack(packed, temporary)
-        finally:
-            # The archive is of no more use; if it cannot be removed now, what was fetched counts.
-            with contextlib.suppress(RackbenchError):
-                self.remote(
-                    "collect",
-                    state="absent",
-                    run_id=rundir.run_id_of(self.run_dir),
-                    archive=packed["archive"],
-                )
+        self.fetch(names, temporary)
         for name in names:
             if (temporary / "unpacked" / name).is_dir():
                 self._keep(adapter, name, temporary, place / name)
-
-    def _unpack(self, packed: dict[str, t.Any], temporary: Path) -> None:
-        archive = temporary / "results.tar.gz"
-        self.download(packed["archive"], archive)
-        if sha256_of(archive) != packed["sha256"]:
-            raise RackbenchError(
-                "results_changed",
-                f"The results of {self.host} changed on their way: their digest is not the one that was sent.",
-                where=self.host,
-            )
-        declared = packed["files"]
-        try:
-            files = _archive.unpack(
-                archive,
-                temporary / "unpacked",
-                max_bytes=sum(int(entry["size"]) for entry in declared),
-                max_files=len(declared),
-                max_members=int(packed["members"]),
-            )
-        except _archive.ArchiveRefusedError as error:
-            raise RackbenchError(
-                "archive_unsafe", f"The results of {self.host} are refused: {error}.", where=self.host
-            ) from error
-        if files != declared:
-            raise RackbenchError(
-                "results_changed",
-                f"The results of {self.host} are not the files that it declared.",
-                where=self.host,
-            )
 
     def _keep(self, adapter: Adapter, name: str, temporary: Path, place: Path) -> None:
         """Put one execution's files to their place: the benchmark's own beside what we know of the job."""

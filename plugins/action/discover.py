@@ -5,7 +5,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rackbench.lab.plugins.plugin_utils._action import RUN_DIR, LabAction
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _readiness
+from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR, LabAction
+
+if MISSING is None:
+    from rackbench.errors import RackbenchError
 
 
 class ActionModule(LabAction):
@@ -14,6 +18,10 @@ class ActionModule(LabAction):
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {**RUN_DIR}
 
     def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        found = self.remote("discover")["platform"]
+        try:
+            found = self.remote("discover")["platform"]
+        except RackbenchError as error:
+            _readiness.not_reached(self, error)
+            raise
         self.record("platform", **found)
         return {"platform": found}

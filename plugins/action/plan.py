@@ -34,20 +34,27 @@ class ActionModule(LabAction):
         "repeats": {"type": "int", "default": 1},
         "limit": {"type": "str"},
         "bundles": {"type": "dict", "default": {}},
+        "bundle_cache": {"type": "str"},
+        "cache_dir": {"type": "path", "default": ".rackbench"},
         "dist_dir": {"type": "path", "default": "dist"},
+        "benchmark_repos": {"type": "dict", "default": {}},
+        "require_signature": {"type": "bool", "default": False},
+        "allowed_signers": {"type": "path"},
+        "store_quota_bytes": {"type": "int"},
         "runs_dir": {"type": "path", "default": "automation-runs"},
         "export_formats": {"type": "list", "elements": "str", "default": ["json", "csv", "markdown"]},
         "publish_targets": {"type": "dict", "default": {}},
         "parent": {"type": "str"},
         "worker_group_id": {"type": "int", "default": 0},
         "worker_group_count": {"type": "int", "default": 1},
+        "begin": {"type": "bool", "default": True},
     }
 
     def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         hosts = sorted(task_vars["ansible_play_hosts_all"])
         self._check(args, len(hosts))
         catalog = _adapters.catalog(self.project)
-        require(catalog, args["bundles"])
+        require(catalog, [*args["bundles"], *args["benchmark_repos"]])
         planned = plan(
             catalog,
             benchmarks=args["benchmarks"],
@@ -56,13 +63,18 @@ class ActionModule(LabAction):
             repeats=args["repeats"],
             role_of=_adapters.role_of,
         )
+        runs_dir = self.in_project(args["runs_dir"])
+        asked = {
+            "benchmarks": planned.benchmarks,
+            "options": self._options(args),
+            "runs_dir": str(runs_dir),
+        }
         if hosts.index(self.host) % args["worker_group_count"] != args["worker_group_id"]:
-            return {
-                "mine": False,
-                "msg": f"{self.host} belongs to another worker of this group.",
-                "steps": [],
-            }
-        run_dir = self._make_directory(self.in_project(args["runs_dir"]))
+            msg = f"{self.host} belongs to another worker of this group."
+            return {"mine": False, "begun": False, "msg": msg, "steps": [], **asked}
+        if not args["begin"]:
+            return {"mine": True, "begun": False, "steps": [], **asked}
+        run_dir = self._make_directory(runs_dir)
         opened = {
             "run_id": rundir.run_id_of(run_dir),
             "host": self.host,
@@ -79,7 +91,7 @@ class ActionModule(LabAction):
                 "python": platform.python_version(),
             },
             "project": identity.project(self.project),
-            "options": self._options(args),
+            "options": asked["options"],
             "parent": args["parent"] or (_ledger_link.session() if len(hosts) > 1 else None),
             "worker": {"group_id": args["worker_group_id"], "group_count": args["worker_group_count"]},
             "inventory": {"sources": list(task_vars.get("ansible_inventory_sources") or [])},
@@ -94,7 +106,8 @@ class ActionModule(LabAction):
             }
             for step in planned.steps
         ]
-        return {"mine": True, "run_dir": str(run_dir), "run_id": opened["run_id"], "steps": steps}
+        begun = {"run_dir": str(run_dir), "run_id": opened["run_id"], "steps": steps}
+        return {"mine": True, "begun": True, **begun, **asked}
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         self._opened: dict[str, t.Any] | None = None
@@ -106,7 +119,8 @@ class ActionModule(LabAction):
     @staticmethod
     def _options(args: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the settings that later steps read; of publish targets only names, as addresses may hold tokens."""
-        kept = {name: value for name, value in args.items() if name not in {"limit", "parent", "runs_dir"}}
+        not_kept = {"limit", "parent", "runs_dir", "begin"}
+        kept = {name: value for name, value in args.items() if name not in not_kept}
         return {**kept, "publish_targets": sorted(args["publish_targets"])}
 
     def _check(self, args: dict[str, t.Any], hosts: int) -> None:
@@ -126,6 +140,8 @@ class ActionModule(LabAction):
                 f"({args['worker_group_count'] - 1}).",
             )
         export.check_formats(args["export_formats"])
+        # A shared cache that nobody can read is known before any host is called.
+        _adapters.Bundles(args, self.project)
 
     def _make_directory(self, runs_dir: Path) -> Path:
         root = runs_dir / "dry-runs" if self.check_mode else runs_dir

@@ -1,68 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Probe the machines of a play hop by hop, once for all of them, from the controller."""
+"""Put the report on all hosts of a play together: how they are reached, and what each benchmark would get there."""
 
 from __future__ import annotations
 
 import typing as t
-from pathlib import Path
 
-from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _outlook
+from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, LabAction
 
-try:
-    from rackbench.errors import RackbenchError
-    from rackbench.transport import labfile, validation
-    from rackbench.transport.secrets import BrokerSecrets
-except ImportError as error:
-    MISSING: ImportError | None = error
-else:
-    MISSING = None
+if MISSING is None:
+    from rackbench import validation
+    from rackbench.transport import connectivity
 
 
-class ActionModule(ActionBase):
-    """Runs once for all hosts of the play, so that hops they share are entered once. Opens no Ansible connection."""
+class ActionModule(LabAction):
+    """`rackbench.lab.validate`. Runs once for all hosts of the play, after their plans. Opens no connection."""
 
     BYPASS_HOST_LOOP = True
-    _supports_check_mode = True
-    _supports_async = False
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
+        "scope": {"type": "str", "choices": ["connectivity", "staging", "all"], "default": "connectivity"},
+        "probed": {"type": "list", "elements": "dict", "default": []},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Return the report; the task itself fails only if no report can be made."""
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
-        if MISSING is not None:
-            raise AnsibleError(
-                f"The Python package rackbench cannot be imported: {MISSING}. "
-                "Install it beside ansible-core: `pip install rackbench`. [package_missing]"
-            )
-        variables = task_vars or {}
-        _spec, arguments = self.validate_argument_spec(
-            {"scope": {"type": "str", "choices": ["connectivity"], "default": "connectivity"}}
-        )
-        hosts = list(variables["ansible_play_hosts_all"])
-        try:
-            report = self._report(hosts, variables["hostvars"])
-        except RackbenchError as error:
-            return {**result, "failed": True, "msg": str(error), "rackbench": {"failure": error.as_dict()}}
-        result.update(changed=False, scope=arguments["scope"], report=report, lines=validation.text(report))
-        result["failed_hosts"] = {
+    def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        probed = {item["host"]: item for item in args["probed"]}
+        findings = []
+        for host in task_vars["ansible_play_hosts_all"]:
+            found = probed.get(host) or connectivity.not_probed(host)
+            staging = None
+            if args["scope"] != "connectivity":
+                planned = task_vars["hostvars"][host].get("rackbench_plan") or {}
+                staging = _outlook.of_host(self.project, host, planned, reached=found["ok"])
+            findings.append(validation.finding(found, staging))
+        report = validation.report(args["scope"], findings)
+        failed = {
             item["host"]: f"{item['failed_at']}: {item['cause']} [{item['code']}]"
-            for item in report["hosts"]
+            for item in findings
             if not item["ok"]
         }
-        return result
+        lines = validation.text(report)
+        return {"changed": False, "report": report, "lines": lines, "failed_hosts": failed}
 
-    @staticmethod
-    def _report(hosts: list[str], hostvars: t.Any) -> dict[str, t.Any]:
-        files: dict[str, list[str]] = {}
-        brokers: dict[str, str] = {}
-        for host in hosts:
-            file = hostvars[host].get("lab_inventory_file")
-            if file:
-                files.setdefault(str(file), []).append(host)
-                brokers[str(file)] = str(hostvars[host]["lab_broker"])
-        found = {}
-        for file, names in files.items():
-            lab = labfile.load(Path(file))
-            part = validation.connectivity([(lab, BrokerSecrets(brokers[file]))], names)
-            found.update((item["host"], item) for item in part["hosts"])
-        return validation.report([found.get(host) or validation.not_in_a_lab(host) for host in hosts])
+    def _require_ledger(self) -> None:
+        """Ask for none: a report belongs to no run."""

@@ -265,9 +265,11 @@ class Supervisor:
             self.start()
             self.watch()
         except Exception as error:  # noqa: BLE001 - the end is recorded whatever the cause was
-            traceback.print_exc()
             self.ending = "failed"
             self.reason = f"the benchmark could not be run: {error}"
+            # The log is on the disk that may be full.
+            with contextlib.suppress(OSError):
+                traceback.print_exc()
         self.end()
 
     def start(self) -> None:
@@ -282,6 +284,9 @@ class Supervisor:
             # The bundle's directory is shared by all executions and verified by its bytes.
             "PYTHONDONTWRITEBYTECODE": "1",
         }
+        for name in self.spec.get("inherited") or ():
+            if name in os.environ:
+                environment[name] = os.environ[name]
         with (self.job_dir / "stdout").open("ab") as out, (self.job_dir / "stderr").open("ab") as err:
             self.process = subprocess.Popen(  # pylint: disable=ansible-bad-function # there is no AnsibleModule here
                 [str(part) for part in self.spec["argv"]],
@@ -294,7 +299,9 @@ class Supervisor:
             )
         pid = self.process.pid
         self.state.update(benchmark_pid=pid, benchmark_start_ticks=start_ticks(pid))
-        write_document(self.job_dir / "state.json", self.state, sync=False)
+        # A benchmark that has filled the disk by now goes on as it would a moment later.
+        with contextlib.suppress(OSError):
+            write_document(self.job_dir / "state.json", self.state, sync=False)
 
     def watch(self) -> None:
         """Wait for the benchmark's end, beating, and end it at its time limit or when this process is asked to stop."""
@@ -379,7 +386,8 @@ class Supervisor:
                 write_document(self.job_dir / "state.json", self.state, sync=True)
                 break
             except OSError as error:
-                sys.stderr.write(f"{utc_text()} state.json cannot be written: {error}\n")
+                with contextlib.suppress(OSError):
+                    sys.stderr.write(f"{utc_text()} state.json cannot be written: {error}\n")
                 time.sleep(1)
 
     def verdict(self, rc: int | None) -> tuple[str, str | None]:

@@ -12,12 +12,12 @@ description:
   - Answers whether a bundle is on the target, whole and unchanged, and unpacks one that was uploaded.
   - A bundle lives in C(bundles/<sha256>) below O(root). It appears there in one step, after its digest was checked, and
     its C(.complete) marker holds the digest of each file.
-  - The action plugin of the same name decides which bundle it is and moves the bytes. Use the action in playbooks; its
-    options are O(run_dir) and O(adapter).
+  - The action plugin of the same name decides which bundle it is, makes one that the controller has to make, and moves
+    the bytes. Use the action in playbooks; its options are O(run_dir) and O(adapter).
 attributes:
   check_mode:
     support: full
-    description: With O(state=present) nothing is ever changed. O(state=unpacked) answers what it would do.
+    description: Nothing is changed; the answers are those of a real run.
   diff_mode:
     support: none
     description: There is nothing to show a difference of.
@@ -37,8 +37,10 @@ options:
     default: ~/.rackbench
   state:
     description:
-      - V(present) only looks, and makes the directory for uploads.
-      - V(unpacked) checks the digest of O(upload), unpacks it and removes it.
+      - V(present) looks, and removes uploads that were given up. If the bundle is missing, it makes room and the
+        directory for uploads.
+      - V(unpacked) checks the digest of O(upload), unpacks it and removes it. If O(upload) is gone and the bundle is
+        not there, it says so with RV(present=false), and the upload is to be made again.
       - V(discarded) removes O(upload), which did not arrive whole.
     type: str
     choices: [present, unpacked, discarded]
@@ -50,8 +52,16 @@ options:
     description: The uploaded tarball on the target. Needed unless O(state=present).
     type: str
   sidecar:
-    description: The bundle's sidecar document, which declares C(unpacked_size) and C(file_count).
+    description:
+      - The bundle's sidecar document, which declares C(unpacked_size) and C(file_count).
+      - Needed with O(state=unpacked) and O(quota_bytes).
     type: dict
+  quota_bytes:
+    description:
+      - The most bytes that all unpacked bundles may take. With O(state=present) a bundle that is missing gets room by
+        removing those that were not used for longest and that no running job uses.
+      - Without it there is no such limit.
+    type: int
 author:
   - Rackbench contributors (!UNKNOWN)
 """
@@ -78,22 +88,40 @@ upload:
   description: Where to put the tarball if the bundle is missing.
   returned: when O(state=present)
   type: str
-  sample: /home/lab/.rackbench/uploads/5f0c6c5e.1234.part
+  sample: /home/lab/.rackbench/uploads/5f0c6c5e.0f3a9c4d5b6e7f80.part
+evicted:
+  description: The bundles that were removed to make room, or in check mode would be.
+  returned: when O(state=present)
+  type: list
+  elements: dict
+  sample: [{sha256: 0b6a53f2, name: latency, version: 1.0.0, bytes: 73421, last_use: "2026-11-20T09:00:00Z", jobs: []}]
 files:
   description: How many files the bundle has.
   returned: when the bundle is on the target
   type: int
   sample: 7
+build_on_target:
+  description: Whether the bundle has to be built on the host, with M(rackbench.lab.source_build). Of the action.
+  returned: when the bundle has to be made, and was not
+  type: bool
+  sample: true
+bootstrap:
+  description: The roles that install what such a build needs and the host lacks. Of the action.
+  returned: when the bundle has to be made, and was not
+  type: list
+  elements: str
+  sample: [rustup]
 """
 
 import contextlib
-import json
 import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.rackbench.lab.plugins.module_utils import _store
 from ansible_collections.rackbench.lab.plugins.module_utils._archive import (
     ArchiveRefusedError,
     sha256_file,
@@ -109,8 +137,6 @@ from ansible_collections.rackbench.lab.plugins.module_utils._target import (
     root_of,
 )
 
-MARKER = ".complete"
-
 
 def main() -> None:
     """Run the module."""
@@ -123,12 +149,14 @@ def main() -> None:
             "sha256": {"type": "str"},
             "upload": {"type": "str"},
             "sidecar": {"type": "dict"},
+            "quota_bytes": {"type": "int"},
         },
         required_if=[
             ("state", "present", ["sha256"]),
             ("state", "unpacked", ["sha256", "upload", "sidecar"]),
             ("state", "discarded", ["sha256", "upload"]),
         ],
+        required_by={"quota_bytes": ["sidecar"]},
         supports_check_mode=True,
     )
     answer(module, work)
@@ -140,7 +168,7 @@ def work(module: Any) -> dict[str, Any]:
     digest = require(DIGEST, module.params["sha256"], "SHA-256")
     directory = root / "bundles" / digest
     if module.params["state"] == "present":
-        return look(module, root, directory, digest)
+        return look(module, root, directory)
     upload = Path(module.params["upload"])
     if upload.parent != root / "uploads":
         raise TargetError("internal_error", f"{upload} is no upload.")
@@ -148,53 +176,81 @@ def work(module: Any) -> dict[str, Any]:
         there = upload.exists()
         if there and not module.check_mode:
             upload.unlink()
-        return {"changed": there, "present": False, "path": str(directory)}
+        return {"changed": there, "present": _store.verify(directory) is not None, "path": str(directory)}
+    if module.check_mode:
+        files = _store.verify(directory)
+        return {"changed": files is None, "path": str(directory), "present": files is not None}
     return place(module, root, directory, upload)
 
 
-def look(module: Any, root: Path, directory: Path, digest: str) -> dict[str, Any]:
-    """Say whether the bundle is there, and where to upload it otherwise."""
-    uploads = root / "uploads"
-    upload = uploads / f"{digest}.{os.getpid()}.part"
-    result: dict[str, Any] = {"changed": False, "path": str(directory), "upload": str(upload)}
-    files = verify(directory)
+def look(module: Any, root: Path, directory: Path) -> dict[str, Any]:
+    """Say whether the bundle is there; otherwise make room for it, and say where to upload it."""
+    result: dict[str, Any] = {
+        "changed": False,
+        "path": str(directory),
+        "upload": str(_store.new_part(root, directory.name)),
+        "evicted": [],
+    }
+    with _store.locked(root, exclusive=False):
+        files = _store.verify(directory)
+        if files is not None and not module.check_mode:
+            _store.touch(directory)
+    if not module.check_mode:
+        _store.remove_given_up(root)
     if files is not None:
         return {**result, "present": True, "files": files}
+    needed = int((module.params["sidecar"] or {}).get("unpacked_size", 0))
+    evicted = _store.make_room(root, needed, module.params["quota_bytes"], may_write=not module.check_mode)
     if not module.check_mode:
-        uploads.mkdir(parents=True, exist_ok=True)
-    return {**result, "present": False}
+        (root / "uploads").mkdir(parents=True, exist_ok=True)
+    return {
+        **result,
+        "changed": bool(evicted),
+        "present": False,
+        "evicted": [bundle.as_dict() for bundle in evicted],
+    }
 
 
 def place(module: Any, root: Path, directory: Path, upload: Path) -> dict[str, Any]:
     """Unpack the upload to the bundle's place, and remove the upload whatever happens."""
     digest = directory.name
-    if module.check_mode:
-        return {"changed": verify(directory) is None, "path": str(directory), "present": False}
-    temporary = root / "bundles" / f".{digest}.{os.getpid()}.tmp"
-    try:
-        found = sha256_file(upload)
-        if found != digest:
-            raise TargetError(
-                "bundle_digest_mismatch",
-                f"The bundle changed on its way: {digest} was sent and {found} arrived.",
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    temporary = directory.with_name(f".{digest}.{secrets.token_hex(8)}.tmp")
+    with _store.locked(root, exclusive=False):
+        try:
+            if not upload.exists():
+                # Another run has put the bundle here meanwhile, or somebody has removed all uploads.
+                files = _store.verify(directory)
+                return {
+                    "changed": False,
+                    "path": str(directory),
+                    "present": files is not None,
+                    "files": files,
+                }
+            found = sha256_file(upload)
+            if found != digest:
+                raise TargetError(
+                    "bundle_digest_mismatch",
+                    f"The bundle changed on its way: {digest} was sent and {found} arrived.",
+                )
+            sidecar = module.params["sidecar"]
+            unpacked = unpack(
+                upload,
+                temporary,
+                max_bytes=int(sidecar["unpacked_size"]),
+                max_files=int(sidecar["file_count"]),
             )
-        temporary.parent.mkdir(parents=True, exist_ok=True)
-        sidecar = module.params["sidecar"]
-        files = unpack(
-            upload,
-            temporary,
-            max_bytes=int(sidecar["unpacked_size"]),
-            max_files=int(sidecar["file_count"]),
-        )
-        write_document(temporary / MARKER, {**sidecar, "files": files}, sync=True)
-        changed = settle(temporary, directory)
-    except ArchiveRefusedError as error:
-        raise TargetError("archive_unsafe", f"The bundle is refused: {error}.") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            upload.unlink()
-    return {"changed": changed, "path": str(directory), "present": True, "files": len(files)}
+            write_document(temporary / _store.MARKER, {**sidecar, "files": unpacked}, sync=True)
+            changed = settle(temporary, directory)
+        except ArchiveRefusedError as error:
+            raise TargetError("archive_unsafe", f"The bundle is refused: {error}.") from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                upload.unlink()
+    # Parts of this bundle that others left, or are still writing, are of no more use.
+    _store.remove_given_up(root)
+    return {"changed": changed, "path": str(directory), "present": True, "files": len(unpacked)}
 
 
 def settle(temporary: Path, directory: Path) -> bool:
@@ -203,48 +259,11 @@ def settle(temporary: Path, directory: Path) -> bool:
     try:
         temporary.rename(directory)
     except OSError:
-        if verify(directory) is None:
+        if _store.verify(directory) is None:
             raise
         return False
     sync_directory(directory.parent)
     return True
-
-
-def verify(directory: Path) -> int | None:
-    """Return the number of files of a bundle whose bytes are all as they were unpacked; None if it is not there.
-
-    Raises `TargetError` if a file was changed, removed or added since.
-    """
-    if not (directory / MARKER).is_file():
-        return None
-    try:
-        files = json.loads((directory / MARKER).read_bytes())["files"]
-        expected = {str(entry["path"]): (int(entry["size"]), str(entry["sha256"])) for entry in files}
-    except (ValueError, KeyError, TypeError) as error:
-        raise changed_on_disk(directory, MARKER) from error
-    present = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
-    for name in sorted(present - set(expected) - {MARKER}):
-        if "__pycache__" not in Path(name).parts and not (directory / name).is_symlink():
-            raise changed_on_disk(directory, name)
-    for name, (size, sha256) in expected.items():
-        path = directory / name
-        if (
-            path.is_symlink()
-            or not path.is_file()
-            or path.stat().st_size != size
-            or sha256_file(path) != sha256
-        ):
-            raise changed_on_disk(directory, name)
-    return len(expected)
-
-
-def changed_on_disk(directory: Path, name: str) -> TargetError:
-    """Return the failure for a bundle that is not what was unpacked."""
-    return TargetError(
-        "bundle_digest_mismatch",
-        f"{name} of the unpacked bundle is not as it was unpacked. Nothing runs from {directory} until that directory "
-        "is removed.",
-    )
 
 
 if __name__ == "__main__":

@@ -40,7 +40,6 @@ platform:
   sample: {machine: x86_64, os: linux, os_id: debian, os_version: "12"}
 """
 
-import getpass
 import hashlib
 import os
 import platform
@@ -68,20 +67,6 @@ def os_release() -> dict[str, str]:
     return fields
 
 
-def libc() -> dict[str, str | None]:
-    """Return the C library's name and version. musl gives no version to Python."""
-    name, version = platform.libc_ver()
-    if name:
-        return {"name": name, "version": version}
-    musl = any(Path("/lib").glob("ld-musl-*"))
-    return {"name": "musl" if musl else None, "version": None}
-
-
-def memory_bytes() -> int:
-    """Return the size of the machine's memory."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
 def machine_id_digest() -> str | None:
     """Return a digest of the machine id, which machine-id(5) asks not to expose itself."""
     text = read("/etc/machine-id")
@@ -99,16 +84,16 @@ def main() -> None:
             "os": platform.system().lower(),
             "os_id": release.get("ID"),
             "os_version": release.get("VERSION_ID"),
-            "libc": libc(),
+            "libc": _host.libc(),
             "kernel": platform.release(),
             "python": platform.python_version(),
             "boot_id": read("/proc/sys/kernel/random/boot_id") or None,
             "machine_id_digest": machine_id_digest(),
             "cpus": os.cpu_count(),
-            "memory_bytes": memory_bytes(),
+            "memory_bytes": _host.memory_bytes(),
             "package_manager": _host.package_manager(),
             "hostname": platform.node(),
-            "user": getpass.getuser(),
+            "user": _host.user(),
         },
     )
 

@@ -57,6 +57,13 @@ options:
   job:
     description: The document that the benchmark reads as C(job.json). Needed with O(state=started).
     type: dict
+  inherited:
+    description:
+      - Names of environment variables that the benchmark takes over from where it is started. Their values stand in no
+        file.
+    type: list
+    elements: str
+    default: []
   time_limit_s:
     description: Seconds after which the benchmark is ended. Needed with O(state=started).
     type: float
@@ -148,6 +155,8 @@ if TYPE_CHECKING:
 
 SETTLE_S = 60.0
 POLL_S = 0.1
+# What the supervisor gets of our environment. On the controller there may be secrets in the rest.
+ENVIRONMENT = ("PATH", "HOME", "USER", "LD_LIBRARY_PATH")
 TAIL_BYTES = 4096
 
 
@@ -164,6 +173,7 @@ def main() -> None:
             "execution_id": {"type": "str"},
             "bundle": {"type": "str"},
             "job": {"type": "dict"},
+            "inherited": {"type": "list", "elements": "str", "default": []},
             "time_limit_s": {"type": "float"},
             "grace_s": {"type": "float", "default": 10},
             "interval_s": {"type": "float", "default": 1},
@@ -237,6 +247,7 @@ def start(module: Any, root: Path, job_dir: Path) -> bool:
             "--out",
             str(job_dir / "out"),
         ],
+        "inherited": module.params["inherited"],
         "time_limit_s": module.params["time_limit_s"],
         "grace_s": module.params["grace_s"],
         "interval_s": max(0.1, module.params["interval_s"]),
@@ -245,11 +256,11 @@ def start(module: Any, root: Path, job_dir: Path) -> bool:
         _supervisor.prepare(job_dir, spec, module.params["job"])
     if state_of(job_dir)["state"] != "starting":
         return False
-    launch(root, job_dir)
+    launch(root, job_dir, [*ENVIRONMENT, *module.params["inherited"]])
     return True
 
 
-def launch(root: Path, job_dir: Path) -> None:
+def launch(root: Path, job_dir: Path, environment: list[str]) -> None:
     """Start the supervisor and wait until it has begun. Raises `TargetError` if it does not."""
     program = install(root)
     began = subprocess.run(  # pylint: disable=ansible-bad-function # a list of arguments, apart from AnsibleModule
@@ -258,6 +269,7 @@ def launch(root: Path, job_dir: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         cwd="/",
+        env={name: os.environ[name] for name in environment if name in os.environ},
         check=False,
     )
     deadline = time.monotonic() + SETTLE_S

@@ -33,13 +33,34 @@ options:
     description: The limit that the play was called with. Without one the plan is refused.
     type: str
   bundles:
-    description: A bundle file for an adapter, by the adapter's name, that is preferred to those in O(dist_dir).
+    description: A bundle file for an adapter, by the adapter's name, that is preferred to all others.
     type: dict
     default: {}
+  bundle_cache:
+    description: The shared bundle cache, as a directory, an address of C(http) or C(https), or one that fsspec knows.
+    type: str
+  cache_dir:
+    description: The controller's own directory of captured and fetched bundles.
+    type: path
+    default: .rackbench
   dist_dir:
     description: The directory of built bundles.
     type: path
     default: dist
+  benchmark_repos:
+    description: A benchmark's own repository or program, by the adapter's name, instead of the one in its adapter.yml.
+    type: dict
+    default: {}
+  require_signature:
+    description: Whether bundles without a good signature are refused.
+    type: bool
+    default: false
+  allowed_signers:
+    description: The file of keys that may sign bundles, as ssh-keygen(1) describes it under ALLOWED SIGNERS.
+    type: path
+  store_quota_bytes:
+    description: The most bytes that bundles may take on a target.
+    type: int
   runs_dir:
     description: The directory of the run directories.
     type: path
@@ -64,6 +85,12 @@ options:
     description: How many controllers share the hosts.
     type: int
     default: 1
+  begin:
+    description:
+      - Whether to make the run's directory and to begin its journal.
+      - Without, the plan is checked and returned, and nothing is written.
+    type: bool
+    default: true
 attributes:
   check_mode:
     description: Whether the module works in check mode.
@@ -89,13 +116,30 @@ mine:
   description: Whether this host belongs to this worker of the group.
   returned: success
   type: bool
+begun:
+  description: Whether a run began.
+  returned: success
+  type: bool
+benchmarks:
+  description: The adapters that are planned.
+  returned: success
+  type: list
+  elements: str
+options:
+  description: The settings of the run, with their defaults.
+  returned: success
+  type: dict
+runs_dir:
+  description: The directory of the run directories, absolute.
+  returned: success
+  type: str
 run_dir:
   description: The run directory, absolute.
-  returned: when RV(mine) is true
+  returned: when RV(begun) is true
   type: str
 run_id:
   description: The name of the run.
-  returned: when RV(mine) is true
+  returned: when RV(begun) is true
   type: str
   sample: 20261121T080000Z-turind8
 steps:

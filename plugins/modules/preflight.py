@@ -9,7 +9,8 @@ module: preflight
 short_description: Probe a host for what benchmarks need
 version_added: "0.1.0"
 description:
-  - Look for commands, the package manager and free space on the host in one call.
+  - Look for commands, the package manager, free space and memory on the host in one call, and whether the user can
+    become root.
   - As an action within a run it also chooses each adapter's bundle, classifies its readiness and records both.
 options:
   run_dir:
@@ -20,6 +21,17 @@ options:
     type: list
     elements: str
     default: []
+  bootstrapped:
+    description: Those of O(commands) that the role P(rackbench.lab.rustup#role) may have installed for builds.
+    type: list
+    elements: str
+    default: []
+  root:
+    description:
+      - Whether to try if sudo works without a password. The action asks for it when a benchmark needs root.
+      - Otherwise sudo is left alone, since it reports users who may not use it.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Whether the module works in check mode.
@@ -42,7 +54,14 @@ probe:
   description: What was found.
   returned: success
   type: dict
-  sample: {commands: {lstopo: /usr/bin/lstopo}, package_manager: apt, python: 3.11.2, user: bench, free_bytes: 1000}
+  sample:
+    commands: {lstopo: /usr/bin/lstopo}
+    package_manager: apt
+    python: 3.11.2
+    user: bench
+    root: false
+    free_bytes: 1000
+    memory_bytes: 4000
 readiness:
   description: The readiness status of each adapter.
   returned: when used as an action
@@ -50,7 +69,7 @@ readiness:
   sample: {latency: ready}
 """
 
-import getpass
+import os
 import platform
 import shutil
 from pathlib import Path
@@ -59,23 +78,50 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rackbench.lab.plugins.module_utils import _host
 
 
+def free_bytes() -> int | None:
+    """Return the free space where bundles and jobs go, or None: a home directory may be missing."""
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() fails for a user without an entry
+    there = next((folder for folder in (home, *home.parents) if folder.exists()), None)
+    try:
+        return shutil.disk_usage(str(there)).free if there else None
+    except OSError:
+        return None
+
+
+def can_become_root(module: AnsibleModule) -> bool | None:
+    """Return whether this user is root or can be, and None when sudo was not to be tried."""
+    if os.geteuid() == 0:
+        return True
+    if not module.params["root"]:
+        return None
+    return _host.sudo_works()
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "run_dir": {"type": "path"},
             "commands": {"type": "list", "elements": "str", "default": []},
+            "bootstrapped": {"type": "list", "elements": "str", "default": []},
+            "root": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
+    bootstrapped = set(module.params["bootstrapped"])
     module.exit_json(
         changed=False,
         probe={
-            "commands": {name: _host.which(name) for name in module.params["commands"]},
+            "commands": {
+                name: _host.which(name) or (name in bootstrapped and _host.bootstrapped(name)) or None
+                for name in module.params["commands"]
+            },
             "package_manager": _host.package_manager(),
             "python": platform.python_version(),
-            "user": getpass.getuser(),
-            "free_bytes": shutil.disk_usage(Path.home()).free,
+            "user": _host.user(),
+            "root": can_become_root(module),
+            "free_bytes": free_bytes(),
+            "memory_bytes": _host.memory_bytes(),
         },
     )
 

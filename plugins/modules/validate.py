@@ -5,19 +5,28 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: validate
-short_description: Probe machines hop by hop
+short_description: Report which hosts can be used, and with which bundles
 version_added: 0.1.0
 description:
-  - Logs in to every hop on the way to each host of the play and to the host itself, and says which one failed and
-    why - name, network, timeout, host key, auth, missing secret, shell, Python or become.
-  - Runs on the controller, once for all hosts of the play, side by side. Hops that hosts share are entered once.
+  - Puts together how each host of the play is reached, as M(rackbench.lab.probe) found it, and which bundle each
+    benchmark gets there and whether the host is ready for it.
+  - The latter comes from the preflight of the run that M(rackbench.lab.plan) began on the host in this play, or without
+    one from the last preflight of the host that is kept. The plan has to be registered as C(rackbench_plan).
+  - Runs on the controller, once for all hosts of the play, and opens no connection.
   - A host that fails does not fail the task, so that the report is always whole; see RV(failed_hosts).
 options:
   scope:
-    description: What to probe.
+    description: What is reported.
     type: str
-    choices: [connectivity]
+    choices: [connectivity, staging, all]
     default: connectivity
+  probed:
+    description:
+      - What M(rackbench.lab.probe) returned as RV(rackbench.lab.probe#module:hosts).
+      - Hosts that are not in it were not to be reached.
+    type: list
+    elements: dict
+    default: []
 author:
   - Rackbench contributors (@rackbench)
 attributes:
@@ -25,20 +34,27 @@ attributes:
     description: Can run in check mode and return what it would return without.
     support: full
 requirements:
-  - The Python package C(rackbench) with C(paramiko) beside ansible-core
-notes:
-  - Only hosts of the inventory plugin P(rackbench.lab.lab#inventory) are probed; others are reported as skipped.
+  - The Python package C(rackbench) beside ansible-core
+seealso:
+  - module: rackbench.lab.probe
+  - module: rackbench.lab.plan
 """
 
 EXAMPLES = r"""
 - name: Probe the way to all hosts
-  rackbench.lab.validate:
+  rackbench.lab.probe:
   register: probed
+  run_once: true
+
+- name: Put the report together
+  rackbench.lab.validate:
+    probed: "{{ probed.hosts }}"
+  run_once: true
 """
 
 RETURN = r"""
 report:
-  description: The C(rackbench.validation/1.0) document, as C(rackbench validate --json) prints it.
+  description: The C(rackbench.validation/1.1) document, as C(rackbench validate --json) prints it.
   returned: success
   type: dict
 lines:
@@ -51,4 +67,8 @@ failed_hosts:
   returned: success
   type: dict
   sample: {"turind8": "thor: auth [auth_refused]"}
+rackbench:
+  description: What the ledger takes from this task, such as its failure.
+  returned: always
+  type: dict
 """

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 import time
@@ -12,15 +13,16 @@ from pathlib import Path
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _ledger_link
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _controller, _ledger_link
 
 if t.TYPE_CHECKING:
+    from rackbench.adapters.catalog import Adapter
     from rackbench.ledger.state import RunState
 
 try:
     from rackbench.errors import FAILURES, RackbenchError
-    from rackbench.files import sha256_of
-    from rackbench.ledger import documents
+    from rackbench.files import json_text, sha256_of, write_atomic
+    from rackbench.ledger import documents, rundir
     from rackbench.transport.failures import MARKED, connection_error
 except ImportError as error:
     MISSING: ImportError | None = error
@@ -42,6 +44,12 @@ class LabAction(ActionBase):
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {}
     _supports_check_mode = True
     _supports_async = False
+    # Where modules keep their things when they run on the controller; None when they run on the host.
+    _root: Path | None = None
+
+    def __init__(self, *arguments: t.Any, **options: t.Any) -> None:
+        super().__init__(*arguments, **options)
+        self._connection_to_host = self._connection
 
     def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Do the task and return the keys that its result has beside `rackbench`; raise `RackbenchError` to fail."""
@@ -116,6 +124,36 @@ class LabAction(ActionBase):
         """Return the run's state: a fold of the journal as it stands."""
         return documents.load(self.run_dir).state
 
+    def go_where_it_runs(self, adapter: Adapter) -> None:
+        """Let modules and copies from now on go to the machine that the adapter's program runs on.
+
+        That is the target, or the controller, where `cache_dir` holds what a target has in its home.
+        """
+        if not adapter.on_controller:
+            return
+        self._root = self.controller_store()
+        self._play_context = _controller.context_of_here(self._play_context)
+        self._connection = _controller.connection_to_here(self._play_context)
+        self._task_vars = _controller.variables_of_here(self._task_vars)
+
+    def controller_store(self) -> Path:
+        """Return the directory of what benchmarks that run on the controller have here."""
+        return self.in_project(self.state().options["cache_dir"]) / "store"
+
+    @property
+    def on_controller(self) -> bool:
+        """Whether modules and copies go to this machine and not to the host."""
+        return self._root is not None
+
+    @property
+    def machine(self) -> str:
+        """What messages call the machine that modules and copies go to."""
+        return "the controller" if self.on_controller else self.host
+
+    def address(self, path: str) -> str:
+        """Return how records name a path of that machine."""
+        return path if self.on_controller else f"{self.host}:{path}"
+
     def remote(self, module: str, **module_args: t.Any) -> dict[str, t.Any]:
         """Run a module of ours on the target and return its result.
 
@@ -125,7 +163,9 @@ class LabAction(ActionBase):
         self._remote_calls += 1
         try:
             result = self._execute_module(
-                module_name=f"rackbench.lab.{module}", module_args=module_args, task_vars=self._task_vars
+                module_name=f"rackbench.lab.{module}",
+                module_args={"root": str(self._root), **module_args} if self._root else module_args,
+                task_vars=self._task_vars,
             )
         except AnsibleConnectionFailure as error:
             raise self._connection_failure(str(error)) from error
@@ -134,6 +174,11 @@ class LabAction(ActionBase):
         if result.get("failed"):
             raise self._module_failure(module, result)
         return t.cast("dict[str, t.Any]", result)
+
+    def write_live(self, name: str, beat: dict[str, t.Any]) -> None:
+        """Put a heartbeat where the callback finds it. A beat that is lost costs nothing."""
+        with contextlib.suppress(OSError):
+            write_atomic(self.run_dir / rundir.live_document(name), json_text(beat), sync=False)
 
     def upload(self, local: Path, remote: str) -> None:
         """Copy a file to the target's path and record the transfer."""
@@ -153,7 +198,7 @@ class LabAction(ActionBase):
         except AnsibleError as error:
             raise self._transfer_failure(direction, local, str(error)) from error
         duration = round(time.monotonic() - began, 3)
-        ends = (str(local), f"{self.host}:{remote}")
+        ends = (str(local), self.address(remote))
         source, destination = ends if direction == "upload" else ends[::-1]
         self.record(
             "transfer",
@@ -211,7 +256,7 @@ class LabAction(ActionBase):
 
     def _disk_full(self, text: str) -> RackbenchError:
         return RackbenchError(
-            "target_disk_full", f"The disk of {self.host} is full.", where=self.host, detail=text
+            "target_disk_full", f"The disk of {self.machine} is full.", where=self.machine, detail=text
         )
 
     def _transfer_failure(self, direction: str, local: Path, text: str) -> RackbenchError:
@@ -229,8 +274,8 @@ class LabAction(ActionBase):
         if at_target and REFUSED.search(text):
             return RackbenchError(
                 "target_unwritable",
-                f"The upload of {local.name} to {self.host} was refused.",
-                where=self.host,
+                f"The upload of {local.name} to {self.machine} was refused.",
+                where=self.machine,
                 detail=text,
             )
         return self._where_it_broke(text)
@@ -241,7 +286,7 @@ class LabAction(ActionBase):
             str(result.get(name) or "") for name in ("msg", "module_stderr", "module_stdout", "exception")
         )
         if own.get("code") in FAILURES:
-            return RackbenchError(own["code"], own["what"], where=self.host, detail=own.get("detail"))
+            return RackbenchError(own["code"], own["what"], where=self.machine, detail=own.get("detail"))
         if NO_SPACE in text:
             return self._disk_full(text)
         if "module interpreter" in text or result.get("rc") == 127:
@@ -253,5 +298,7 @@ class LabAction(ActionBase):
                 "become_failed", f"sudo on {self.host} refused: {text.strip()}", where=self.host
             )
         return RackbenchError(
-            "task_failed", f"rackbench.lab.{module} failed on {self.host}: {text.strip()}", where=self.host
+            "task_failed",
+            f"rackbench.lab.{module} failed on {self.machine}: {text.strip()}",
+            where=self.machine,
         )

@@ -112,8 +112,23 @@ FAILURES: dict[str, Failure] = {
         "The target has no usable Python.",
         "Install python3 on the target, or name it in the inventory.",
     ),
+    "cache_unreachable": Failure(
+        BLOCKED,
+        "The shared bundle cache does not answer, or not as it should.",
+        "Check lab_bundle_cache and the server that it names, and call again.",
+    ),
     "target_disk_full": Failure(
         BLOCKED, "The target's disk is full.", "Free space on the target and run again."
+    ),
+    "store_full": Failure(
+        BLOCKED,
+        "The bundle does not fit into the room that bundles may take on the target.",
+        "Remove bundles that nothing uses with `rackbench bundle prune --host HOST`, or raise lab_store_quota_bytes.",
+    ),
+    "bootstrap_failed": Failure(
+        BLOCKED,
+        "A tool that a build needs could not be installed on the target.",
+        "Correct lab_rust_mirror or the checksum that the message names; see docs/how-to/install-prerequisites.md.",
     ),
     "target_unwritable": Failure(
         BLOCKED,
@@ -131,6 +146,40 @@ FAILURES: dict[str, Failure] = {
         CHECK_SAYS_NO,
         "No bundle fits this host.",
         "Build one with `rackbench bundle build`, or configure one.",
+    ),
+    "platform_unknown": Failure(
+        CHECK_SAYS_NO,
+        "Nobody has looked yet what this host is, so no bundle can be chosen for it.",
+        "Look at the host with `rackbench validate --host HOST --scope all`.",
+    ),
+    "host_too_small": Failure(
+        CHECK_SAYS_NO,
+        "The target has less memory than the benchmark needs.",
+        "Choose another host or another benchmark.",
+    ),
+    "root_required": Failure(
+        CHECK_SAYS_NO,
+        "The benchmark needs root, and this user cannot become root on the target.",
+        "Log in as root, or give the user sudo without a password or a become secret.",
+    ),
+    "signature_refused": Failure(
+        CHECK_SAYS_NO,
+        "A bundle's signature is missing, wrong, or by nobody who is allowed to sign.",
+        "Sign it with `rackbench bundle sign`, or add the signer's key to the allowed signers.",
+    ),
+    "signing_failed": Failure(
+        CHECK_SAYS_NO, "ssh-keygen could not sign the bundle.", "Check the key that was named."
+    ),
+    "cache_refused": Failure(
+        CHECK_SAYS_NO,
+        "The shared bundle cache sent other bytes than its index names.",
+        "Tell who keeps the cache; nothing of it was kept.",
+    ),
+    "snapshot_failed": Failure(
+        CHECK_SAYS_NO, "A benchmark's repository cannot be packed.", "Correct what the message names."
+    ),
+    "source_build_failed": Failure(
+        CHECK_SAYS_NO, "The build on the target failed.", "Read the build log that is named."
     ),
     "build_tool_missing": Failure(
         CHECK_SAYS_NO,

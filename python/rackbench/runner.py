@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starting the project's ``run.yml`` through ansible-runner, as CI does: one path into a run, whoever starts it.
+"""Starting the project's playbooks through ansible-runner, as CI does: one path into a run, whoever starts it.
 
 ansible-runner wants a private data directory. Ours is temporary, mode 0700, and gone afterwards: the truth about a
 run is in its run directory, and the environment that ansible-runner writes down is nobody's business.
@@ -111,15 +111,47 @@ class Outcome:
         return worst
 
 
+@dataclass
+class Ended:
+    """How a playbook ended: Ansible's exit code, whether it was interrupted, and its last output if it was quiet."""
+
+    rc: int
+    interrupted: bool
+    last_output: list[str]
+
+
 def run_play(project: Path, request: Request, *, quiet: bool, say: Callable[[str], None]) -> Outcome:
-    """Run the project's ``run.yml`` and return how it ended; its console output is streamed unless `quiet`.
+    """Run the project's ``run.yml`` and return how it ended; its console output is streamed unless `quiet`."""
+    outcome = Outcome()
+    ended = start(
+        project,
+        str(project / "run.yml"),
+        request.arguments(),
+        quiet=quiet,
+        say=say,
+        on_event=lambda event: _read_event(event, outcome),
+    )
+    outcome.rc, outcome.interrupted, outcome.last_output = ended.rc, ended.interrupted, ended.last_output
+    return outcome
+
+
+def start(
+    project: Path,
+    playbook: str,
+    arguments: list[str],
+    *,
+    quiet: bool,
+    say: Callable[[str], None],
+    on_event: Callable[[dict[str, Any]], None],
+) -> Ended:
+    """Run a playbook, which is a path or a name such as `rackbench.lab.clean`; `on_event` gets each event of it.
 
     The first Ctrl-C is handed to Ansible, which ends in order (a job on a target runs on); the second kills the play.
     `say` is told so, one sentence at a time.
     """
     from ansible_runner.interface import run as run_ansible
 
-    outcome = Outcome()
+    last_output: list[str] = []
     interrupts = _Interrupts(say)
     live = sys.stdout.isatty() and not quiet
     environment = {
@@ -134,12 +166,13 @@ def run_play(project: Path, request: Request, *, quiet: bool, say: Callable[[str
     if not live or os.environ.get("NO_COLOR"):
         environment["ANSIBLE_NOCOLOR"] = "1"
 
-    def on_event(event: dict[str, Any]) -> bool:
+    def read(event: dict[str, Any]) -> bool:
         interrupts.child = interrupts.child or event.get("pid")
         if quiet:
             # What nobody has seen may be needed to explain a failure.
-            outcome.last_output = [*outcome.last_output[-19:], str(event.get("stdout") or "").strip()]
-        _read_event(event, outcome)
+            last_output.append(str(event.get("stdout") or "").strip())
+            del last_output[:-20]
+        on_event(event)
         return False  # nothing of the event is kept on disk
 
     with tempfile.TemporaryDirectory(prefix="rackbench-") as private, interrupts:
@@ -153,17 +186,15 @@ def run_play(project: Path, request: Request, *, quiet: bool, say: Callable[[str
         runner = run_ansible(  # type: ignore[no-untyped-call]
             private_data_dir=private,
             host_cwd=str(project),
-            playbook=str(project / "run.yml"),
-            cmdline=shlex.join(request.arguments()),
+            playbook=playbook,
+            cmdline=shlex.join(arguments),
             envvars=environment,
             suppress_env_files=True,
             quiet=quiet,
-            event_handler=on_event,
+            event_handler=read,
             cancel_callback=lambda: interrupts.leave,
         )
-    outcome.rc = int(runner.rc or 0)
-    outcome.interrupted = interrupts.count > 0
-    return outcome
+    return Ended(int(runner.rc or 0), interrupts.count > 0, last_output)
 
 
 def _read_event(event: dict[str, Any], outcome: Outcome) -> None:

@@ -7,13 +7,17 @@ from __future__ import annotations
 import argparse
 import sys
 
+import archives
 import callback
+import selection
 import startup
 
 MEASUREMENTS = {
     "startup": (startup.add_arguments, startup.measure),
     "journal": (startup.add_arguments, startup.measure_journal),
+    "selection": (selection.add_arguments, selection.measure),
     "callback": (callback.add_arguments, callback.measure),
+    "archives": (archives.add_arguments, archives.measure),
 }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = {
-    ".git", ".venv", ".lab", ".ci", "automation-runs", "docs", "tests", "__pycache__",
+    ".git", ".venv", ".lab", ".ci", ".rackbench", "automation-runs", "docs", "tests", "__pycache__",
     ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".ansible",
 }  # fmt: skip
 # A whole play on a machine that is busy with other tests.

@@ -109,7 +109,8 @@ TASKS = {
     "stage": [
         {
             "name": "Stage the bundle",
-            "rackbench.lab.bundle": {"run_dir": "{{ rackbench_plan.run_dir }}", "adapter": "made-up"},
+            "ansible.builtin.include_role": {"name": "rackbench.lab.bundle"},
+            "vars": {"bundle_adapter": "made-up"},
         }
     ],
     "execute": [
@@ -137,27 +138,45 @@ TASKS = {
 }
 
 
-def add(project: LabProject, families: list[dict[str, Any]] | None = None, **changes: Any) -> None:
-    """Put the made-up benchmark and adapter into a checkout, with changes of adapter.yml, and build its bundle."""
+def add(
+    project: LabProject,
+    families: list[dict[str, Any]] | None = None,
+    *,
+    name: str = "made-up",
+    program: str = PROGRAM,
+    recipe: str = BUNDLE_TOML,
+    build: bool = True,
+    **changes: Any,
+) -> None:
+    """Put the made-up benchmark and adapter into a checkout, with changes of adapter.yml, and build its bundle.
+
+    Under another `name` there can be several of it. `program` is its bin/run,
+    `recipe` its bundle.toml; without `build` no bundle is built.
+    """
+
+    def named(text: str) -> str:
+        return text.replace("made-up", name)
+
     root = project.root
-    program = root / "benchmarks/made-up/bin/run"
-    program.parent.mkdir(parents=True)
-    program.write_text(PROGRAM)
-    program.chmod(0o755)
-    (root / "benchmarks/made-up/bundle.toml").write_text(BUNDLE_TOML)
-    role = root / "roles/made_up"
+    source = root / "benchmarks" / name
+    entry = source / "bin/run"
+    entry.parent.mkdir(parents=True)
+    entry.write_text(named(program))
+    entry.chmod(0o755)
+    (source / "bundle.toml").write_text(named(recipe))
+    role = root / "roles" / name.replace("-", "_")
     (role / "tasks").mkdir(parents=True)
-    document = {**ADAPTER, **changes}
+    document = {**json.loads(named(json.dumps(ADAPTER))), **changes}
     if families is not None:
         document["families"] = families
         document["default_families"] = [family["name"] for family in families]
     (role / "adapter.yml").write_text(yaml.safe_dump(json.loads(json.dumps(document)), sort_keys=False))
     for phase, tasks in TASKS.items():
-        (role / f"tasks/{phase}.yml").write_text(
-            yaml.safe_dump(json.loads(json.dumps(tasks)), sort_keys=False)
-        )
-    built = project.rackbench("bundle", "build", "benchmarks/made-up")
-    assert built.rc == 0, built.said
+        content = yaml.safe_dump(json.loads(named(json.dumps(tasks))), sort_keys=False)
+        (role / f"tasks/{phase}.yml").write_text(content)
+    if build:
+        built = project.rackbench("bundle", "build", f"benchmarks/{name}")
+        assert built.rc == 0, built.said
 
 
 def family(name: str = "only", time_limit_s: float = 300, **parameters: Any) -> dict[str, Any]:

@@ -153,11 +153,13 @@ def test_a_bundle_whose_bytes_changed_is_not_run(project: LabProject) -> None:
     content = bytearray(bundle.read_bytes())
     content[len(content) // 2] ^= 1
     bundle.write_bytes(content)
-    done = project.playbook(*ONLY)
+    # Nothing can be made in its place either.
+    nothing = {"lab_benchmark_repos": {"made-up": "benchmarks/nothing"}}
+    done = project.playbook(*ONLY, "-e", json.dumps(nothing))
     assert done.rc == 2
     assert "packaging_blocked" in done.said
     (packaging,) = project.run().records("packaging")
-    assert [candidate["reason"] for candidate in packaging["decision"]["candidates"]] == ["checksum"]
+    assert [each["reason"] for each in packaging["decision"]["candidates"]] == ["checksum", "missing"]
     assert bundle.name in done.said
     assert not list(project.home.glob(".rackbench/jobs/*"))
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from tests.lab import rust_mirror as mirrors
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -80,6 +82,15 @@ def broken_lab(lab: LabControl) -> Iterator[LabControl]:
     yield lab
     lab("clear")
     lab("up")
+
+
+@pytest.fixture(scope="session")
+def rust_mirror() -> mirrors.RustMirror:
+    """A real Rust mirror, which the lab's hosts see; skips on a machine that has no Rust to make it of."""
+    try:
+        return mirrors.build()
+    except mirrors.NoToolchainError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

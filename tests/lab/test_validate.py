@@ -6,13 +6,59 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from rackbench.models.lab import Validation
+import jsonschema
+import pytest
+from rackbench.models.validation import Validation
+
+from tests.integration import made_up
+from tests.lab.at_work import make_lab_project
+
+from .conftest import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.integration.harness import LabProject
+
     from .conftest import LabControl
+
+# What is asked of a host that is not reached stands in the report as it would be looked for.
+EXPECTED = [{"command": "python3", "package": "python3", "required": True, "checked": False, "found": None}]
+
+
+@pytest.fixture(scope="module")
+def checkout(lab: LabControl, tmp_path_factory: pytest.TempPathFactory) -> LabProject:
+    """A checkout that reaches the lab, with the made-up benchmark and its bundle."""
+    project = make_lab_project(tmp_path_factory.mktemp("validate"))
+    made_up.add(project, families=[made_up.family()])
+    return project
+
+
+def look(
+    project: LabProject, scope: str, hosts: str, status: int, *more: str | Path
+) -> dict[str, dict[str, Any]]:
+    """Return what is found of the made-up benchmark's readiness, by host."""
+    done = project.rackbench(
+        "validate", "--scope", scope, "--host", hosts, "--benchmarks", "made-up", "--json", *more
+    )
+    assert done.rc == status, done.said
+    report = json.loads(done.stdout)
+    schema = json.loads((ROOT / "docs/reference/schemas/validation.schema.json").read_text())
+    jsonschema.validate(report, schema)
+    return {item["host"]: item for item in report["hosts"]}
+
+
+def readiness(item: dict[str, Any]) -> tuple[str, str, str]:
+    (benchmark,) = item["staging"]["benchmarks"]
+    record = benchmark["readiness"]
+    return record["status"], record["status_basis"], record["readiness_basis"]
+
+
+def expected(item: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the commands of a report, without what only some kinds of them have."""
+    (benchmark,) = item["staging"]["benchmarks"]
+    return [{name: each[name] for name in EXPECTED[0]} for each in benchmark["readiness"]["commands"]]
 
 
 def probe(lab: LabControl, path: Path, hosts: str, status: int) -> dict[str, Any]:
@@ -144,8 +190,73 @@ def test_keys_are_enrolled_through_the_chain(
 
     path = lab_file(change)
     assert probe(lab, path, "skadi", 3)["skadi"]["code"] == "host_key_unknown"
-    done = lab.tool("rackbench", "hosts", "enroll", "-i", path, "--host", "skadi", "--yes")
+    done = lab.tool("rackbench", "hosts", "enroll", "-i", path, "--host", "skadi", "--yes", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
+    enrolled = json.loads((ROOT / "docs/reference/schemas/hosts-enrolled.schema.json").read_text())
+    jsonschema.validate(json.loads(done.stdout), enrolled)
+    assert [machine["state"] for machine in json.loads(done.stdout)["machines"]] == ["recorded"] * 3
     assert done.stderr.count("SHA256:") == 3
     assert [line.split()[0] for line in known.read_text().splitlines()[1:]] == ["thor", "loki", "skadi"]
     assert probe(lab, path, "skadi", 0)["skadi"]["ok"]
+
+
+def test_scope_all_says_how_hosts_are_reached_and_whether_they_are_ready(checkout: LabProject) -> None:
+    hosts = look(checkout, "all", "turind8,skadi", 0)
+    for host in ("turind8", "skadi"):
+        assert [check["at"] for check in hosts[host]["checks"] if check["name"] == "login"][-1] == host
+        assert readiness(hosts[host]) == ("ready_with_local_bundle", "dist", "live_probe")
+        assert (checkout.root / hosts[host]["staging"]["evidence"]).is_file()
+        assert checkout.runs(host) == []
+
+
+def test_staging_contacts_no_host_and_knows_what_the_last_preflight_saw(
+    broken_lab: LabControl, checkout: LabProject
+) -> None:
+    before = look(checkout, "staging", "turind8", 0)["turind8"]
+    assert readiness(before) == ("ready_with_local_bundle", "dist", "none")
+    assert before["checks"] == []
+    done = checkout.playbook("-e", "lab_benchmarks=made-up", "-e", "lab_phases=preflight", host="turind8")
+    assert done.rc == 0, done.said
+    broken_lab("cut", "thor")
+    after = look(checkout, "staging", "turind8", 0)["turind8"]
+    assert readiness(after) == ("ready_with_local_bundle", "dist", "cached_preflight")
+    assert after["staging"]["platform"]["hostname"] == "turind8"
+
+    gone = look(checkout, "all", "turind8", 3)["turind8"]
+    assert found(gone) == ("thor", gone["cause"], "hop_unreachable")
+    assert readiness(gone) == ("unreachable", "connectivity", "live_probe")
+    assert expected(gone) == EXPECTED
+
+
+def test_a_wrong_password_is_tried_once_in_scope_all_and_the_report_is_whole(
+    lab: LabControl, checkout: LabProject, lab_file: Callable[..., Path]
+) -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["auth_refs"]["thor-password"]["command"] = ["echo", "certainly-wrong"]
+
+    before = lab.failed_logins("thor")
+    hosts = look(checkout, "all", "thor,skadi", 3, "-i", lab_file(change))
+    assert {found(item) for item in hosts.values()} == {("thor", "auth", "auth_refused")}
+    assert {readiness(item)[0] for item in hosts.values()} == {"unreachable"}
+    assert lab.failed_logins("thor") == before + 1
+
+
+def test_a_missing_secret_keeps_what_would_have_been_looked_for(
+    checkout: LabProject, lab_file: Callable[..., Path]
+) -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["auth_refs"]["thor-password"] = {
+            "type": "password_env",
+            "variable": "RACKBENCH_TEST_NOT_SET",
+        }
+
+    path = lab_file(change)
+    host = look(checkout, "all", "skadi", 3, "-i", path)["skadi"]
+    assert found(host) == ("thor", "missing secret", "missing_secret")
+    assert readiness(host)[0] == "unreachable"
+    assert expected(host) == EXPECTED
+    done = checkout.command(
+        "ansible-playbook", "-i", path, "playbooks/validate.yml", "-l", "skadi", "-e", "lab_scope=all"
+    )
+    assert done.rc == 2, done.said
+    assert "skadi: thor: missing secret [missing_secret]" in done.stdout.replace("FAILED! => ", "")

@@ -23,21 +23,34 @@ FILE_NAME = "adapter.yml"
 
 @dataclass(frozen=True, slots=True)
 class BundleRef:
-    """Which bundle an adapter needs; `source` is relative to the project."""
+    """Which bundle an adapter needs; `source` is relative to the project, `runs_on` is `target` or `controller`."""
 
     name: str
     source: str | None
     platform: str
+    runs_on: str = "target"
 
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """A command on the target, and its package for each package manager (`default` for the others)."""
+    """A command on the target, and its package for each package manager (`default` for the others).
+
+    `bootstrap` names the role by which a run installs it by itself: only for what a build on the target calls.
+    """
 
     command: str
     packages: Mapping[str, str]
-    required: bool
-    bootstrap: bool
+    required: bool = True
+    bootstrap: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What the benchmark needs of a target beside commands: sizes in bytes, and whether it must become root."""
+
+    disk_bytes: int = 0
+    memory_bytes: int = 0
+    root: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +99,12 @@ class Adapter:
     headline: tuple[Headline, ...]
     artifacts: tuple[ArtifactRule, ...]
     directory: Path
+    needs: Needs = Needs()
+
+    @property
+    def on_controller(self) -> bool:
+        """Return whether the benchmark's own command line runs on the controller and reaches the host by itself."""
+        return self.bundle is not None and self.bundle.runs_on == "controller"
 
     def family(self, name: str) -> Family | None:
         """Return the family of this name, or None."""
@@ -140,13 +159,14 @@ def _adapter(document: AdapterYml, directory: Path) -> Adapter:
         summary=document.summary,
         description=document.description,
         publish_target=document.publish_target,
-        bundle=BundleRef(reference.name, reference.source, reference.platform) if reference else None,
+        bundle=BundleRef(reference.name, reference.source, reference.platform, reference.runs_on)
+        if reference
+        else None,
         requirements=tuple(
             Requirement(
                 entry.command,
                 {str(manager): package for manager, package in entry.packages.items()},
                 entry.required,
-                entry.bootstrap,
             )
             for entry in document.requirements.commands
         ),
@@ -168,6 +188,9 @@ def _adapter(document: AdapterYml, directory: Path) -> Adapter:
             ArtifactRule(entry.glob, entry.kind, entry.publishable) for entry in document.artifacts
         ),
         directory=directory,
+        needs=Needs(
+            document.requirements.disk_bytes, document.requirements.memory_bytes, document.requirements.root
+        ),
     )
 
 

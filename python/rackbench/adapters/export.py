@@ -12,6 +12,7 @@ from rackbench.adapters.catalog import suggest
 from rackbench.adapters.results import read_result, statistics_of
 from rackbench.errors import RackbenchError
 from rackbench.files import json_text, write_atomic
+from rackbench.ledger.state import used_bundle
 from rackbench.models.export import Export
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _execution(run_dir: Path, state: RunState, execution: ExecutionState) -> dic
         "outcome": execution.outcome,
         "status": recorded.get("status"),
         "benchmark": None,
-        "bundle": _bundle(packaging.get("chosen")),
+        "bundle": _bundle(used_bundle(packaging)),
         "started_at": None,
         "duration_s": execution.duration_s,
         "headline": recorded.get("headline") or [],

@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
 import shutil
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rackbench import __version__
-from rackbench.bundles.archive import Packed, pack
+from rackbench.bundles.archive import pack
 from rackbench.bundles.catalog import SIDECAR_SUFFIX, TARBALL_SUFFIX, needs_of, read_sidecar, sidecar_path
-from rackbench.bundles.platforms import ANY, Platform, local_platform, matches, version_key
+from rackbench.bundles.elf import program_needs
+from rackbench.bundles.platforms import ANY, Platform, local_platform, mismatch
+from rackbench.bundles.snapshot import commit_of
 from rackbench.bundles.source import (
     TOML_NAME,
     Source,
@@ -30,17 +33,21 @@ from rackbench.models.bundle import Provenance, Sidecar, SidecarPlatform
 from rackbench.package_managers import local_install_text, package_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+    from rackbench.models.bundle import BundleSection
 
 # Builds see this time instead of the clock: 1980-01-01, the oldest that every archive format can hold.
-_EPOCH = "315532800"
-_OUT = "BUNDLE_OUT"
-_LAST_LINES = 20
+EPOCH = "315532800"
+OUT = "BUNDLE_OUT"
+LAST_LINES = 20
+# Seconds between two looks at a build that runs.
+_LOOK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A bundle in `dist`: tarball, sidecar, the tarball's SHA-256, and whether this call had to build it."""
+    """A bundle: tarball, sidecar, the tarball's SHA-256, and whether this call had to build it."""
 
     name: str
     version: str
@@ -50,13 +57,23 @@ class Built:
     rebuilt: bool
 
 
+class Follower:
+    """Who is told how a build goes. This one does not listen."""
+
+    def goes_on(self, label: str, elapsed_s: float) -> None:
+        """Hear that the build is alive, and what it does for how long."""
+
+    def ended(self, argv: list[str], rc: int, duration_s: float, log: Path) -> None:
+        """Hear how the build's command ended."""
+
+
 def build_all(project_root: Path, dist: Path) -> list[Built]:
     """Bring the bundle of every in-tree benchmark up to date, and return them in the order of their directories.
 
     A bundle is built again only when its source's digest is not the one in its sidecar, or when its bytes are not
     those that the sidecar names. Raises what `build` raises.
     """
-    return [_current(source, dist) or _build(source, dist) for source in find_sources(project_root)]
+    return [current(source, dist) or build_source(source, dist) for source in find_sources(project_root)]
 
 
 def build(source_dir: Path, dist: Path) -> Built:
@@ -65,10 +82,10 @@ def build(source_dir: Path, dist: Path) -> Built:
     Raises `RackbenchError`: bundle_toml_invalid, build_tool_missing (names the package and how to install it),
     build_failed (with the last lines and the log's path), cache_unwritable (`dist` cannot be written).
     """
-    return _build(read_source(source_dir), dist)
+    return build_source(read_source(source_dir), dist)
 
 
-def _current(source: Source, dist: Path) -> Built | None:
+def current(source: Source, dist: Path) -> Built | None:
     """Return the bundle that is already there for exactly this source and this machine, or None."""
     wanted = source_digest(source.directory)
     here = local_platform()
@@ -77,7 +94,7 @@ def _current(source: Source, dist: Path) -> Built | None:
         tarball = path.with_name(path.name.removesuffix(SIDECAR_SUFFIX))
         try:
             sidecar = read_sidecar(tarball)
-            fits = matches(needs_of(sidecar), here) is None
+            fits = mismatch(needs_of(sidecar), here) is None
             same = sidecar.provenance.source_digest == wanted and sha256_of(tarball) == sidecar.sha256
         except (RackbenchError, OSError):
             continue
@@ -86,11 +103,23 @@ def _current(source: Source, dist: Path) -> Built | None:
     return None
 
 
-def _build(source: Source, dist: Path) -> Built:
+def build_source(
+    source: Source, dist: Path, *, log: Path | None = None, follower: Follower | None = None
+) -> Built:
+    """Build the bundle of a source into `dist`, with the words of its command in `log`. Raises what `build` raises."""
     try:
         dist.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".build-", dir=dist) as scratch:
-            return _build_in(source, dist, Path(scratch).resolve())
+            out = Path(scratch).resolve() / "out"
+            out.mkdir()
+            digest = source_digest(source.directory)
+            log = log or dist / f"{source.name}-{source.toml.bundle.version}.build.log"
+            tools = _run_build_command(source, out, log, follower or Follower())
+            files = contents(source, out)
+            needs = _native_needs(files.values()) if source.toml.bundle.platform == "native" else None
+            return write_bundle(
+                source.toml.bundle, files, needs, dist, provenance_of(source.directory, digest, tools)
+            )
     except OSError as error:
         where = error.filename or str(dist)
         raise RackbenchError(
@@ -100,38 +129,53 @@ def _build(source: Source, dist: Path) -> Built:
         ) from error
 
 
-def _build_in(source: Source, dist: Path, scratch: Path) -> Built:
-    head = source.toml.bundle
-    digest = source_digest(source.directory)
-    built, tools = _run_build_command(source, dist, scratch)
+def contents(source: Source, out: Path) -> dict[str, Path]:
+    """Return name and file of what goes into the bundle: what `[files]` selects, and what the build left in `out`.
+
+    Raises `RackbenchError` (bundle_toml_invalid) for a name that is in both, and for an entry point that is missing.
+    """
+    built = {path.relative_to(out).as_posix(): path for path in sorted(out.rglob("*")) if not path.is_dir()}
     files = included_files(source)
     if doubled := sorted(files.keys() & built.keys()):
         raise _toml_error(source, f"{doubled[0]} is both included and built")
     files |= built
-    entry = files.get(head.entry_point)
+    entry_point = source.toml.bundle.entry_point
+    entry = files.get(entry_point)
     if entry is None or not os.access(entry, os.X_OK):
         reason = "is not among the bundle's files" if entry is None else "is not executable"
-        raise _toml_error(source, f"bundle.entry_point {head.entry_point!r} {reason}")
-    needs = _native_needs(files.values()) if head.platform == "native" else None
-    tarball = dist / f"{head.name}-{head.version}-{needs.tag() if needs else ANY}{TARBALL_SUFFIX}"
-    packed = pack(files, tarball)
-    commit, dirty = _commit(source.directory)
-    provenance = Provenance(
+        raise _toml_error(source, f"bundle.entry_point {entry_point!r} {reason}")
+    return files
+
+
+def provenance_of(directory: Path, digest: str, tools: dict[str, str]) -> Provenance:
+    """Return where a bundle comes from that this program makes now of the source in a directory."""
+    commit, dirty = commit_of(directory)
+    return Provenance(
         source_digest=digest,
         commit=commit,
         dirty=dirty,
         built_by=f"rackbench {__version__}",
         tool_versions=tools,
     )
+
+
+def write_bundle(
+    head: BundleSection,
+    files: Mapping[str, Path],
+    needs: Platform | None,
+    directory: Path,
+    provenance: Provenance,
+    *,
+    mark: str = "",
+) -> Built:
+    """Pack files to a bundle with its sidecar; `needs` is None for any platform, `mark` goes into the file's name.
+
+    Raises `OSError`, and `RackbenchError` as `pack` does.
+    """
+    tarball = directory / f"{head.name}-{head.version}-{needs.tag() if needs else ANY}{mark}{TARBALL_SUFFIX}"
+    packed = pack(files, tarball)
     path = sidecar_path(tarball)
-    document = _sidecar(source, needs, packed, provenance).model_dump(by_alias=True)
-    write_atomic(path, json_text(document))
-    return Built(head.name, head.version, tarball, path, packed.digest, rebuilt=True)
-
-
-def _sidecar(source: Source, needs: Platform | None, packed: Packed, provenance: Provenance) -> Sidecar:
-    head = source.toml.bundle
-    return Sidecar(
+    document = Sidecar(
         schema=Sidecar.schema_name(),
         name=head.name,
         version=head.version,
@@ -144,36 +188,27 @@ def _sidecar(source: Source, needs: Platform | None, packed: Packed, provenance:
         file_count=packed.file_count,
         provenance=provenance,
     )
+    write_atomic(path, json_text(document.model_dump(mode="json", by_alias=True)))
+    return Built(head.name, head.version, tarball, path, packed.digest, rebuilt=True)
 
 
-def _run_build_command(source: Source, dist: Path, scratch: Path) -> tuple[dict[str, Path], dict[str, str]]:
-    """Run `[build] command`, and return the files that it made (name in the bundle: file) and its tools' versions."""
+def _run_build_command(source: Source, out: Path, log: Path, follower: Follower) -> dict[str, str]:
+    """Run `[build] command`, which leaves its files in `out`, and return its tools' versions."""
     section = source.toml.build
     if section is None:
-        return {}, {}
-    out = scratch / "out"
-    out.mkdir()
+        return {}
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "LC_ALL": "C",
         "TZ": "UTC",
-        "SOURCE_DATE_EPOCH": _EPOCH,
-        _OUT: str(out),
+        "SOURCE_DATE_EPOCH": EPOCH,
+        OUT: str(out),
     }
     _require_tools(source, environment["PATH"])
-    command = [part.replace(f"${_OUT}", str(out)) for part in section.command]
-    log = dist / f"{source.name}-{source.toml.bundle.version}.build.log"
-    with log.open("wb") as stream:
-        status = subprocess.run(
-            command,
-            cwd=source.directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=stream,
-        ).returncode
+    command = [part.replace(f"${OUT}", str(out)) for part in section.command]
+    status = _follow(command, source.directory, environment, log, follower)
     if status != 0:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
         ended = f"exited with {status}" if status > 0 else f"was ended by signal {-status}"
         last = f" Its last line: {lines[-1].strip()}." if lines else ""
         raise RackbenchError(
@@ -183,8 +218,36 @@ def _run_build_command(source: Source, dist: Path, scratch: Path) -> tuple[dict[
             next_path=str(log),
             detail="\n".join(lines) or None,
         )
-    files = {path.relative_to(out).as_posix(): path for path in sorted(out.rglob("*")) if not path.is_dir()}
-    return files, {need.command: _tool_version(need.command, environment) for need in section.needs}
+    return {need.command: _tool_version(need.command, environment) for need in section.needs}
+
+
+def _follow(
+    command: list[str], directory: Path, environment: dict[str, str], log: Path, follower: Follower
+) -> int:
+    """Run a command to its end with its words in a file, and return its exit status."""
+    began = time.monotonic()
+    with (
+        log.open("wb") as stream,
+        subprocess.Popen(
+            command,
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+        ) as process,
+    ):
+        try:
+            while True:
+                follower.goes_on("building", round(time.monotonic() - began, 3))
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    status = process.wait(timeout=_LOOK_S)
+                    break
+        except BaseException:
+            process.kill()
+            raise
+    follower.ended(command, status, round(time.monotonic() - began, 3), log)
+    return status
 
 
 def _require_tools(source: Source, search_path: str) -> None:
@@ -232,45 +295,9 @@ def _tool_version(command: str, environment: dict[str, str]) -> str:
 
 
 def _native_needs(files: Iterable[Path]) -> Platform:
-    """Return what the built programs need: this machine's type, and the oldest C library that has their symbols.
-
-    The C library is read from the programs and not from this machine, so a bundle also runs on older hosts when it can.
-    """
+    """Return what the built programs need; a build without programs still is for this machine's type."""
     here = local_platform()
-    libc: str | None = None
-    versions: set[str] = set()
-    for path in files:
-        content = path.read_bytes()
-        if not content.startswith(b"\x7fELF"):
-            continue
-        if b"/ld-musl-" in content:
-            libc = "musl"
-        # A static program has no interpreter: symbol versions in it are its own and ask nothing of the host.
-        elif b"/ld-linux" in content or b"/ld64.so" in content or b"/ld.so.1" in content:
-            libc = "gnu"
-            versions |= {found.decode() for found in re.findall(rb"\0GLIBC_(\d+(?:\.\d+)+)\0", content)}
-    newest = max(versions, key=version_key) if versions else None
-    return Platform(here.os, here.machine, libc, newest)
-
-
-def _commit(directory: Path) -> tuple[str | None, bool | None]:
-    """Return the source's commit and whether files differ from it; nothing outside a git checkout."""
-    answers = []
-    for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "."]):
-        try:
-            answer = subprocess.run(
-                ["git", "--no-optional-locks", *arguments],
-                cwd=directory,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-            )
-        except OSError:
-            return None, None
-        if answer.returncode != 0:
-            return None, None
-        answers.append(answer.stdout.strip())
-    return answers[0], bool(answers[1])
+    return program_needs(files) or Platform(here.os, here.machine)
 
 
 def _toml_error(source: Source, problem: str) -> RackbenchError:

@@ -4,23 +4,28 @@
 from __future__ import annotations
 
 import json
-import tarfile
-import zlib
+import os
+import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rackbench.bundles.platforms import ANY, Platform, version_key
 from rackbench.errors import RackbenchError
-from rackbench.files import sha256_of
 from rackbench.models.bundle import Sidecar
 from rackbench.models.common import check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 TARBALL_SUFFIX = ".tar.gz"
 SIDECAR_SUFFIX = ".json"
+SIGNATURE_SUFFIX = ".sig"
+# Larger than any sidecar that a build writes: more is not read, and what is cut there is no JSON.
+_SIDECAR_BYTES = 1024 * 1024
+_VERSION_AND_TAG = re.compile(
+    r"(\d+\.\d+\.\d+(?:[.-][0-9A-Za-z.]+)??)-(any|(?:linux|darwin|freebsd)-[a-z0-9_]+(?:-[a-z]+)?)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +37,27 @@ class Listed:
     reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A tarball, with version and platform as its file name tells them; None for both where it does not.
+
+    `numbers` are those of the version, for comparisons.
+    """
+
+    tarball: Path
+    version: str | None
+    numbers: tuple[int, ...]
+    tag: str | None
+
+
 def sidecar_path(tarball: Path) -> Path:
     """Return where the sidecar of a tarball lies."""
     return tarball.with_name(tarball.name + SIDECAR_SUFFIX)
+
+
+def signature_path(tarball: Path) -> Path:
+    """Return where the signature of a bundle lies."""
+    return tarball.with_name(tarball.name + SIDECAR_SUFFIX + SIGNATURE_SUFFIX)
 
 
 def needs_of(sidecar: Sidecar) -> Platform | None:
@@ -49,12 +72,27 @@ def read_sidecar(tarball: Path) -> Sidecar:
     """Read the sidecar of a tarball. Raises `RackbenchError` (bundle_unreadable) naming the place in it."""
     path = sidecar_path(tarball)
     try:
-        content = json.loads(path.read_bytes())
+        with path.open("rb") as stream:
+            content = json.loads(stream.read(_SIDECAR_BYTES), object_pairs_hook=_once)
+        # What cannot be written as JSON again (NaN, half of a surrogate pair) is no JSON.
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
+        return check(Sidecar, content, path=path, code="bundle_unreadable")
     except FileNotFoundError as error:
         raise RackbenchError("bundle_unreadable", f"{path} is missing.", where=str(path)) from error
+    except RecursionError as error:
+        raise RackbenchError(
+            "bundle_unreadable", f"{path}: it is nested too deeply", where=str(path)
+        ) from error
     except (OSError, ValueError) as error:
         raise RackbenchError("bundle_unreadable", f"{path}: {error}", where=str(path)) from error
-    return check(Sidecar, content, path=path, code="bundle_unreadable")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse an object in which a name stands twice: readers would differ in which one counts."""
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return content
 
 
 def list_bundles(directories: Iterable[Path]) -> list[Listed]:
@@ -62,87 +100,69 @@ def list_bundles(directories: Iterable[Path]) -> list[Listed]:
 
     A directory that is not there holds none. What cannot be used is listed with its reason.
     """
-    return [listed for directory in directories for listed in sorted(_listed(directory), key=_order)]
+    return [
+        listed
+        for directory in directories
+        for listed in sorted((read_listed(directory / file) for file in _tarball_names(directory)), key=order)
+    ]
 
 
-def _listed(directory: Path) -> Iterable[Listed]:
-    tarballs = {path for path in directory.glob(f"*{TARBALL_SUFFIX}") if not path.name.startswith(".")}
-    orphans = {
-        path.with_name(path.name.removesuffix(SIDECAR_SUFFIX))
-        for path in directory.glob(f"*{TARBALL_SUFFIX}{SIDECAR_SUFFIX}")
-        if not path.name.startswith(".")
-    } - tarballs
-    yield from (Listed(tarball, None, f"{tarball} is missing.") for tarball in orphans)
-    for tarball in tarballs:
-        try:
-            yield Listed(tarball, read_sidecar(tarball), None)
-        except RackbenchError as error:
-            yield Listed(tarball, None, error.message)
+def read_listed(tarball: Path) -> Listed:
+    """Return a tarball with its sidecar, or with the reason why it has none that can be used."""
+    if not tarball.is_file():
+        return Listed(tarball, None, f"{tarball} is missing.")
+    try:
+        return Listed(tarball, read_sidecar(tarball), None)
+    except RackbenchError as error:
+        return Listed(tarball, None, error.message)
 
 
-def _order(listed: Listed) -> tuple[str, tuple[int, ...], bool, str]:
-    """Sort by name, newest version, native before `any`, then path."""
+def find(directory: Path, name: str) -> list[Named]:
+    """Return what the file names of a directory say of the bundles called `name`, the newest version first.
+
+    Reads no file, so that thousands of bundles cost little. The file name of a bundle begins with its name and a
+    hyphen; one that does not go on with version and platform comes last and has None for both.
+    """
+    mine = [
+        named
+        for file in sorted(_tarball_names(directory))
+        if file.startswith(f"{name}-") and (named := _named(directory, file, name))
+    ]
+    # By newest version, native before `any`, then name; what names no version comes last.
+    mine.sort(key=lambda named: (named.version is not None, named.numbers, named.tag != ANY), reverse=True)
+    return mine
+
+
+def _named(directory: Path, file: str, name: str) -> Named | None:
+    rest = file[len(name) + 1 : -len(TARBALL_SUFFIX)]
+    if found := _VERSION_AND_TAG.fullmatch(rest):
+        return Named(directory / file, found[1], version_key(found[1]), found[2])
+    # A hyphen and letters go on with another bundle's name: `latency-core-1.0.0-any` is none of `latency`.
+    return Named(directory / file, None, (), None) if rest[:1].isdigit() else None
+
+
+def _newest(version: str) -> tuple[int, ...]:
+    """Return a key that sorts the newest version first."""
+    return tuple(-number for number in version_key(version))
+
+
+def _tarball_names(directory: Path) -> set[str]:
+    """Return the file names of a directory's tarballs, also of those that only a sidecar tells of."""
+    try:
+        names = [entry.name for entry in os.scandir(directory)]
+    except OSError:
+        return set()
+    sidecars = TARBALL_SUFFIX + SIDECAR_SUFFIX
+    return {
+        name.removesuffix(SIDECAR_SUFFIX)
+        for name in names
+        if name.endswith((TARBALL_SUFFIX, sidecars)) and not name.startswith(".")
+    }
+
+
+def order(listed: Listed) -> tuple[str, tuple[int, ...], bool, str]:
+    """Return a key that sorts by name, newest version, native before `any`, then path."""
     if listed.sidecar is None:
         return listed.tarball.name, (), True, listed.tarball.name
-    newest_first = tuple(-number for number in version_key(listed.sidecar.version))
-    return listed.sidecar.name, newest_first, listed.sidecar.platform == ANY, listed.tarball.name
-
-
-def verify(tarball: Path) -> list[str]:
-    """Return everything that is wrong with a bundle, in words; an empty list when it may be used.
-
-    Checks the sidecar, size and digest of the tarball, and that its members are plain files inside it, with the entry
-    point among them and no more bytes than declared.
-    """
-    try:
-        sidecar = read_sidecar(tarball)
-        size = tarball.stat().st_size
-        digest = sha256_of(tarball)
-    except RackbenchError as error:
-        return [error.message]
-    except OSError as error:
-        return [f"{tarball}: {error.strerror}."]
-    if size != sidecar.size or digest != sidecar.sha256:
-        return [checksum_problem(sidecar, size, digest)]
-    try:
-        return _member_problems(tarball, sidecar)
-    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        return [f"{tarball} is no whole tar.gz archive: {error}."]
-
-
-def checksum_problem(sidecar: Sidecar, size: int, digest: str) -> str:
-    """Return how the bytes of a tarball differ from what its sidecar names."""
-    return (
-        f"its bytes changed: {size} bytes with SHA-256 {digest[:12]}…, "
-        f"and the sidecar names {sidecar.size} bytes with {sidecar.sha256[:12]}…"
-    )
-
-
-def _member_problems(tarball: Path, sidecar: Sidecar) -> list[str]:
-    problems = []
-    names: set[str] = set()
-    unpacked = 0
-    entry_executable = False
-    with tarfile.open(tarball, mode="r:gz") as archive:
-        for member in archive:
-            path = PurePosixPath(member.name)
-            if path.is_absolute() or ".." in path.parts:
-                problems.append(f"the member {member.name!r} would be unpacked outside of the bundle.")
-            if member.isdir():
-                continue
-            if not member.isreg():
-                problems.append(f"the member {member.name!r} is no plain file.")
-            if member.name in names:
-                problems.append(f"the member {member.name!r} is there twice.")
-            names.add(member.name)
-            unpacked += member.size
-            if member.name == sidecar.entry_point:
-                entry_executable = member.mode & 0o111 != 0
-    if not entry_executable:
-        problems.append(f"the entry point {sidecar.entry_point!r} is missing or not executable.")
-    if (unpacked, len(names)) != (sidecar.unpacked_size, sidecar.file_count):
-        problems.append(
-            f"it holds {len(names)} files with {unpacked} bytes, and the sidecar names "
-            f"{sidecar.file_count} with {sidecar.unpacked_size}."
-        )
-    return problems
+    head = listed.sidecar
+    return head.name, _newest(head.version), head.platform == ANY, listed.tarball.name

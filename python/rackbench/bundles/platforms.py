@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ANY = "any"
+# Why a bundle does not fit a host.
+PLATFORM, LIBC, PLATFORM_UNKNOWN = "platform", "libc", "platform_unknown"
 
 # Our name (what `uname -m` prints on Linux): the names that Python, Debian, RPM, Docker and Rust use for it.
 _ALIASES: dict[str, tuple[str, ...]] = {
@@ -20,7 +22,7 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "aarch64": ("arm64", "arm64/v8", "arm64v8", "armv8"),
     "armv7l": ("armhf", "armv7", "armv7hl", "armv7hnl", "armv8l", "arm/v7", "arm32v7"),
     "armv6l": ("armv6", "armv6hl", "arm", "arm/v6", "arm32v6"),
-    "armv5tel": ("armel", "armv5te", "arm/v5", "arm32v5"),
+    "armv5tel": ("armel", "armv5te", "armv5tejl", "arm/v5", "arm32v5"),
     "i686": ("i386", "i486", "i586", "386", "x86", "ia32"),
     "riscv64": ("riscv64gc", "riscv64a23"),
     "ppc64le": ("ppc64el", "powerpc64le"),
@@ -107,25 +109,31 @@ def local_platform() -> Platform:
     )
 
 
-def matches(needs: Platform | None, host: Platform | None) -> str | None:
+def mismatch(needs: Platform | None, host: Platform | None) -> tuple[str, str] | None:
     """Return why a bundle that needs `needs` cannot run on `host`, or None when it can.
 
-    `needs` is None for a bundle that runs anywhere; `host` is None when nobody could ask it.
+    The reason is a code (`PLATFORM`, `LIBC` or `PLATFORM_UNKNOWN`) and words. `needs` is None for a bundle that runs
+    anywhere; `host` is None when nobody could ask it.
     """
     if needs is None:
         return None
     if host is None:
-        return f"it is built for {needs.tag()}, and the host's platform is not known"
+        return PLATFORM_UNKNOWN, f"it is built for {needs.tag()}, and the host's platform is not known."
     if (needs.os, needs.machine) != (host.os, host.machine):
-        return f"it is built for {needs.os}-{needs.machine}, and the host is {host.os}-{host.machine}"
+        return (
+            PLATFORM,
+            f"it is built for {needs.os}-{needs.machine}, and the host is {host.os}-{host.machine}.",
+        )
     if needs.libc is None:
         return None
     if needs.libc != host.libc:
-        return f"it needs the C library {needs.libc}, and the host has {host.libc or 'one that is not known'}"
+        found = host.libc or "one that is not known"
+        return LIBC, f"it needs the C library {needs.libc}, and the host has {found}."
     if needs.libc_version is None:
         return None
     if host.libc_version is None or version_key(host.libc_version) < version_key(needs.libc_version):
-        return f"it needs {needs.libc} {needs.libc_version}, and the host has {host.libc_version or 'an unknown one'}"
+        found = host.libc_version or "an unknown one"
+        return LIBC, f"it needs {needs.libc} {needs.libc_version}, and the host has {found}."
     return None
 
 

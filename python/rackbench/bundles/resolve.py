@@ -3,180 +3,282 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rackbench.bundles.catalog import Listed, checksum_problem, list_bundles, needs_of, read_sidecar
-from rackbench.bundles.platforms import matches
+from rackbench.bundles import recipe
+from rackbench.bundles.catalog import Listed, Named, find, needs_of, order, read_listed
+from rackbench.bundles.decision import CACHE, CAPTURED, CONFIGURED, DIST, Candidate, Decision
+from rackbench.bundles.platforms import ANY, PLATFORM, mismatch, version_key
+from rackbench.bundles.signing import signature_problem
+from rackbench.bundles.snapshot import snapshot_digest
+from rackbench.bundles.verify import checksum_problem
 from rackbench.errors import RackbenchError
-from rackbench.files import sha256_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
 
     from rackbench.adapters.catalog import Adapter
+    from rackbench.bundles.cache import Cache
+    from rackbench.bundles.decision import BundleRequirements, Sources
     from rackbench.bundles.platforms import Platform
     from rackbench.models.bundle import Sidecar
 
-CONFIGURED, CACHE, DIST = "configured", "cache", "dist"
-PREBUILT, NONE = "prebuilt", "none"
-# Why a candidate was rejected.
-MISSING, UNREADABLE, NAME, CAPABILITY, PLATFORM, CHECKSUM, LATER = (
-    "missing",
-    "unreadable",
-    "name",
-    "capability",
-    "platform",
-    "checksum",
-    "lower_precedence",
-)
+# Why a bundle was rejected, beside the reasons of `platforms` and `recipe`.
+MISSING, UNREADABLE, NAME, CAPABILITY = recipe.MISSING, recipe.UNREADABLE, recipe.NAME, recipe.CAPABILITY
+SIZE, CHECKSUM, SIGNATURE, CONFLICT, CACHE_FAILED = "size", "checksum", "signature", "conflict", "cache"
+NEWER, LATER = "newer_available", "lower_precedence"
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Where bundles may come from, in this order: one configured tarball, a cache, directories of built ones."""
-
-    configured: Path | None
-    dist: tuple[Path, ...]
-    cache: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A bundle that was looked at. `reason` is the code and `detail` the words of a rejection; sizes in bytes."""
-
-    path: Path
-    source: str
-    accepted: bool
-    reason: str | None
-    detail: str | None
-    version: str | None
-    entry_point: str | None
-    sha256: str | None
-    size: int | None
-    unpacked_size: int | None
-    basis: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the candidate as it stands in the journal."""
-        return {name: getattr(self, name) for name in self.__slots__} | {"path": str(self.path)}
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Which bundle an adapter gets on a host, with every candidate in the order of precedence."""
-
-    adapter: str
-    chosen: Candidate | None
-    candidates: tuple[Candidate, ...]
-
-    @property
-    def basis(self) -> str:
-        """Return what the choice rests on: `prebuilt`, or `none` without a choice."""
-        return self.chosen.basis if self.chosen else NONE
-
-    @property
-    def rejected_configured(self) -> Candidate | None:
-        """Return the configured bundle when it was rejected."""
-        return next(
-            (each for each in self.candidates if each.source == CONFIGURED and not each.accepted), None
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the decision as it stands in the journal and in the run manifest."""
-        return {
-            "adapter": self.adapter,
-            "basis": self.basis,
-            "chosen": self.chosen.as_dict() if self.chosen else None,
-            "candidates": [candidate.as_dict() for candidate in self.candidates],
-        }
-
-
-def resolve(platform: Platform | None, adapter: Adapter, sources: Sources) -> Decision:
-    """Return the first bundle that is the adapter's, fits the platform and has the bytes that its sidecar names.
+def resolve(
+    platform: Platform | None, adapter: Adapter, requirements: BundleRequirements, sources: Sources
+) -> Decision:
+    """Return the first bundle that is the adapter's, fits the platform, and has the bytes and the signature it should.
 
     `platform` is None when nobody could ask the host: then only bundles for any platform fit. Never raises for a bad
-    bundle: it is among the candidates with its reason.
+    bundle, repository or cache: it is among the candidates with its reason. A bundle of the shared cache that is chosen
+    has been fetched to the controller, since its bytes are checked here.
     """
     if adapter.bundle is None:
         return Decision(adapter.name, None, ())
-    candidates: list[Candidate] = []
-    chosen: Candidate | None = None
-    for source, listed in _found(adapter.bundle.name, sources):
-        if chosen:
-            rejection: tuple[str, str] | None = (LATER, f"{chosen.path} comes before it.")
+    resolver = _Resolver(platform, adapter, adapter.bundle.name, requirements, sources)
+    return Decision(adapter.name, resolver.choose(), tuple(resolver.candidates))
+
+
+class _Resolver:
+    """One call of `resolve`: candidates are looked at in the order of precedence until one is accepted."""
+
+    def __init__(
+        self,
+        platform: Platform | None,
+        adapter: Adapter,
+        name: str,
+        requirements: BundleRequirements,
+        sources: Sources,
+    ) -> None:
+        self.platform = platform
+        # As file names of native bundles begin after their version.
+        self.host = f"{platform.os}-{platform.machine}-" if platform else None
+        self.adapter = adapter
+        self.name = name
+        self.requirements = requirements
+        self.sources = sources
+        self.candidates: list[Candidate] = []
+        self.chosen: Candidate | None = None
+
+    def choose(self) -> Candidate | None:
+        """Look at every candidate and return the chosen one."""
+        for found in self._in_order():
+            candidate = self._late(found) if found.accepted and self.chosen else found
+            self.candidates.append(candidate)
+            self.chosen = self.chosen or (candidate if candidate.accepted else None)
+        return self.chosen
+
+    def _late(self, candidate: Candidate) -> Candidate:
+        """Return a candidate of a later source than that of the chosen one."""
+        assert self.chosen is not None  # noqa: S101 - the callers looked
+        return self._rejected(candidate, _behind(self.chosen.path))
+
+    def _in_order(self) -> Iterator[Candidate]:
+        sources = self.sources
+        if sources.configured:
+            yield self._prebuilt(CONFIGURED, read_listed(sources.configured))
+        if sources.cache and sources.cache.remote:
+            yield from self._cached(sources.cache)
+        elif sources.cache:
+            yield from self._shared_directory(Path(sources.cache.location))
+        if sources.captured:
+            yield from self._directory(CAPTURED, find(sources.captured, self.name))
+        for folder in sources.dist:
+            yield from self._directory(DIST, find(folder, self.name))
+        if sources.repo:
+            offers = recipe.offers(self.platform, self.adapter, self.requirements.capabilities, sources.repo)
+            yield from (self._unsigned(offer) for offer in offers)
+
+    def _unsigned(self, offer: Candidate) -> Candidate:
+        """Return what a repository offers; what would be made of it has no signature."""
+        if offer.accepted and self.requirements.signatures.required:
+            words = "what is built from it has no signature; build it, sign it with `rackbench bundle sign`."
+            return self._rejected(offer, (SIGNATURE, words))
+        return offer
+
+    def _cached(self, cache: Cache) -> Iterator[Candidate]:
+        try:
+            found = cache.listed()
+        except RackbenchError as error:
+            yield Candidate(cache.location, CACHE, CACHE_FAILED, error.message)
+            return
+        mine = [listed for listed in found if listed.tarball.name.startswith(f"{self.name}-")]
+        mine = [listed for listed in mine if listed.sidecar is None or listed.sidecar.name == self.name]
+        yield from self._newest_of(CACHE, sorted(mine, key=order))
+
+    def _shared_directory(self, directory: Path) -> Iterator[Candidate]:
+        if directory.is_dir():
+            yield from self._directory(CACHE, find(directory, self.name))
         else:
-            rejection = _rejection(platform, adapter, listed)
-        candidate = _candidate(source, listed, rejection)
-        candidates.append(candidate)
-        if candidate.accepted:
-            chosen = candidate
-    return Decision(adapter.name, chosen, tuple(candidates))
+            # Perhaps it is not mounted: to say nothing would look as if it were empty.
+            yield Candidate(directory, CACHE, CACHE_FAILED, f"{directory} is no directory on this machine.")
+
+    def _directory(self, source: str, found: list[Named]) -> Iterator[Candidate]:
+        """Yield the bundles of a directory. What a file name already rules out is not read."""
+        in_doubt = [named for named in found if named.version is None]
+        known = [named for named in found if named.version is not None]
+        if in_doubt:
+            # A file that is named in another way may be a second bundle of the same version.
+            yield from self._newest_of(
+                source, sorted((read_listed(named.tarball) for named in found), key=order)
+            )
+            return
+        newest: Named | None = None
+        for named in known:
+            candidate = self._by_name(source, named, newest) or self._as_named(source, named)
+            yield candidate
+            newest = newest or (named if candidate.accepted else None)
+
+    def _by_name(self, source: str, named: Named, newest: Named | None) -> Candidate | None:
+        """Return a bundle that its file name alone rejects: an older one, a later one, or one for another machine."""
+        rejection: tuple[str, str] | None = None
+        if newest:
+            rejection = _after(newest, named.numbers)
+        elif self.chosen:
+            rejection = _behind(self.chosen.path)
+        elif self.host and named.tag and named.tag != ANY and not f"{named.tag}-".startswith(self.host):
+            rejection = PLATFORM, f"it is built for {named.tag}, and the host is {self.host[:-1]}."
+        if rejection is None:
+            return None
+        return Candidate(named.tarball, source, *rejection, version=named.version, platform=named.tag)
+
+    def _as_named(self, source: str, named: Named) -> Candidate:
+        """Return a bundle whose sidecar is read; it must be what the file name says."""
+        listed = read_listed(named.tarball)
+        candidate = _candidate(source, listed)
+        if listed.sidecar and (candidate.version, candidate.platform) != (named.version, named.tag):
+            words = f"its file name and its sidecar differ: {candidate.version}, {candidate.platform}."
+            return replace(candidate, reason=UNREADABLE, detail=words)
+        return self._prebuilt(source, listed)
+
+    def _newest_of(self, source: str, found: list[Listed]) -> Iterator[Candidate]:
+        """Yield bundles whose sidecars are read, the newest first."""
+        doubles = _conflicts(found)
+        newest: Named | None = None
+        for listed in found:
+            candidate = _candidate(source, listed)
+            version = candidate.version
+            named = Named(listed.tarball, version, version_key(version or ""), candidate.platform)
+            reason: tuple[str, str] | None = None
+            if newest:
+                reason = _after(newest, named.numbers)
+            elif listed.sidecar and _identity(listed.sidecar) in doubles:
+                reason = CONFLICT, "another one of the same version and platform has other bytes."
+            found_one = self._rejected(candidate, reason) if reason else self._prebuilt(source, listed)
+            yield found_one
+            newest = newest or (named if found_one.accepted else None)
+
+    @staticmethod
+    def _rejected(candidate: Candidate, reason: tuple[str, str]) -> Candidate:
+        return replace(candidate, reason=reason[0], detail=reason[1])
+
+    def _prebuilt(self, source: str, listed: Listed) -> Candidate:
+        """Return a bundle with the first thing that speaks against it, if anything does."""
+        candidate = _candidate(source, listed)
+        if self.chosen:
+            return self._late(candidate)
+        reason, detail = self._rejection(source, listed) or (None, None)
+        if reason is None and listed.sidecar:
+            reason, detail = self._bytes_problem(source, listed, listed.sidecar) or (None, None)
+        download = listed.sidecar.size if listed.sidecar and self._remote(source) else 0
+        return replace(candidate, reason=reason, detail=detail, download_bytes=download)
+
+    def _remote(self, source: str) -> Cache | None:
+        """Return the cache that a source's bundles have to be fetched from, if there is one."""
+        cache = self.sources.cache
+        return cache if source == CACHE and cache and cache.remote else None
+
+    def _rejection(self, source: str, listed: Listed) -> tuple[str, str] | None:
+        """Return code and words of the first thing in the sidecar that speaks against a bundle."""
+        sidecar = listed.sidecar
+        if sidecar is None:
+            there = self._remote(source) or listed.tarball.is_file()
+            return (UNREADABLE if there else MISSING), listed.reason or "It cannot be read."
+        if sidecar.name != self.name:
+            return NAME, f"it is a bundle of {sidecar.name}, and {self.adapter.name} needs {self.name}."
+        if lacking := sorted(self.requirements.capabilities.difference(sidecar.capabilities)):
+            return CAPABILITY, f"it lacks {', '.join(lacking)}."
+        if problem := mismatch(needs_of(sidecar), self.platform):
+            return problem
+        return self._outdated(sidecar) if source == CAPTURED else None
+
+    def _outdated(self, sidecar: Sidecar) -> tuple[str, str] | None:
+        """Return that the source changed since a bundle was captured from it."""
+        repo = self.sources.repo
+        if repo is None or not repo.is_dir():
+            return None
+        try:
+            same = snapshot_digest(repo) == sidecar.provenance.source_digest
+        except RackbenchError as error:
+            return NEWER, error.message
+        return None if same else (NEWER, f"{repo} changed since this bundle was built from it.")
+
+    def _bytes_problem(self, source: str, listed: Listed, sidecar: Sidecar) -> tuple[str, str] | None:
+        """Return what is wrong with the tarball of a sidecar; one of the shared cache is fetched for that."""
+        tarball = listed.tarball
+        try:
+            if cache := self._remote(source):
+                tarball = cache.fetch(listed)
+            size = tarball.stat().st_size
+            if size != sidecar.size:
+                return SIZE, f"it has {size} bytes, and the sidecar names {sidecar.size}."
+            if problem := signature_problem(tarball, self.requirements.signatures):
+                return SIGNATURE, problem
+            digest = self.sources.digests.of(tarball)
+        except RackbenchError as error:
+            return CACHE_FAILED, error.message
+        except FileNotFoundError:
+            return MISSING, f"{tarball} is missing."
+        except OSError as error:
+            return UNREADABLE, f"{tarball}: {error.strerror}."
+        if digest != sidecar.sha256:
+            return CHECKSUM, f"{checksum_problem(sidecar, size, digest)}."
+        return None
 
 
-def _found(name: str, sources: Sources) -> Iterator[tuple[str, Listed]]:
-    if sources.configured:
-        yield CONFIGURED, _configured(sources.configured)
-    directories = [(CACHE, sources.cache)] if sources.cache else []
-    directories += [(DIST, folder) for folder in sources.dist]
-    named = re.compile(rf"{re.escape(name)}-\d")
-    for source, folder in directories:
-        for listed in list_bundles([folder]):
-            if listed.sidecar.name == name if listed.sidecar else named.match(listed.tarball.name):
-                yield source, listed
+def _behind(path: Path | str) -> tuple[str, str]:
+    """Return why a bundle is not used that comes after the one at `path`."""
+    return LATER, f"{path} comes before it."
 
 
-def _configured(tarball: Path) -> Listed:
-    if not tarball.is_file():
-        return Listed(tarball, None, f"{tarball} is missing.")
-    try:
-        return Listed(tarball, read_sidecar(tarball), None)
-    except RackbenchError as error:
-        return Listed(tarball, None, error.message)
+def _after(newest: Named, numbers: tuple[int, ...]) -> tuple[str, str]:
+    """Return why a bundle of a version is not used when its own source has one that is."""
+    if numbers and numbers < newest.numbers:
+        return NEWER, f"version {newest.version} is there, which is newer."
+    return _behind(newest.tarball)
 
 
-def _rejection(platform: Platform | None, adapter: Adapter, listed: Listed) -> tuple[str, str] | None:
-    """Return code and words of the first thing that speaks against a bundle."""
-    sidecar = listed.sidecar
-    if sidecar is None:
-        there = listed.tarball.is_file()
-        return (UNREADABLE if there else MISSING), listed.reason or "It cannot be read."
-    if adapter.bundle and sidecar.name != adapter.bundle.name:
-        return NAME, f"it is a bundle of {sidecar.name}, and {adapter.name} needs {adapter.bundle.name}."
-    if lacking := sorted(adapter.capabilities.difference(sidecar.capabilities)):
-        return CAPABILITY, f"it lacks {', '.join(lacking)}."
-    if reason := matches(needs_of(sidecar), platform):
-        return PLATFORM, f"{reason}."
-    return _bytes_problem(listed.tarball, sidecar)
+def _identity(head: Sidecar) -> tuple[str, str, str]:
+    needs = needs_of(head)
+    return head.name, head.version, needs.tag() if needs else ANY
 
 
-def _bytes_problem(tarball: Path, sidecar: Sidecar) -> tuple[str, str] | None:
-    try:
-        size = tarball.stat().st_size
-        digest = sha256_of(tarball)
-    except FileNotFoundError:
-        return MISSING, f"{tarball} is missing."
-    except OSError as error:
-        return UNREADABLE, f"{tarball}: {error.strerror}."
-    if size != sidecar.size or digest != sidecar.sha256:
-        return CHECKSUM, f"{checksum_problem(sidecar, size, digest)}."
-    return None
+def _conflicts(found: Iterable[Listed]) -> set[tuple[str, str, str]]:
+    """Return name, version and platform of bundles that are there twice with different bytes."""
+    different = {(_identity(listed.sidecar), listed.sidecar.sha256) for listed in found if listed.sidecar}
+    counts = Counter(identity for identity, _digest in different)
+    return {identity for identity, count in counts.items() if count > 1}
 
 
-def _candidate(source: str, listed: Listed, rejection: tuple[str, str] | None) -> Candidate:
-    sidecar = listed.sidecar
+def _candidate(source: str, listed: Listed) -> Candidate:
+    head = listed.sidecar
+    if head is None:
+        return Candidate(listed.tarball, source)
     return Candidate(
         path=listed.tarball,
         source=source,
-        accepted=rejection is None,
-        reason=rejection[0] if rejection else None,
-        detail=rejection[1] if rejection else None,
-        version=sidecar.version if sidecar else None,
-        entry_point=sidecar.entry_point if sidecar else None,
-        sha256=sidecar.sha256 if sidecar else None,
-        size=sidecar.size if sidecar else None,
-        unpacked_size=sidecar.unpacked_size if sidecar else None,
-        basis=PREBUILT,
+        version=head.version,
+        entry_point=head.entry_point,
+        platform=_identity(head)[2],
+        sha256=head.sha256,
+        size=head.size,
+        unpacked_size=head.unpacked_size,
     )

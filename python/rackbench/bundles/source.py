@@ -15,14 +15,14 @@ from rackbench.models.bundle import BundleToml
 from rackbench.models.common import check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 TOML_NAME = "bundle.toml"
 # Part of the digest: a changed way of packing makes every bundle stale.
 _PACKING = "rackbench.packing/1"
 # What tools leave behind in a source directory; never packed, never part of the digest.
-_LITTER_DIRECTORIES = frozenset({"__pycache__", "build", "dist", "target"})
-_LITTER_SUFFIXES = (".pyc", ".pyo", "~", ".o")
+LITTER_DIRECTORIES = frozenset({"__pycache__", "build", "dist", "target"})
+LITTER_SUFFIXES = (".pyc", ".pyo", "~", ".o")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +53,25 @@ def source_files(directory: Path) -> Iterator[Path]:
     """Yield every file of the source, sorted, without what git, editors, compilers and macOS leave there."""
     for folder, folders, names in os.walk(directory):
         folders[:] = sorted(
-            name for name in folders if name not in _LITTER_DIRECTORIES and not name.startswith(".")
+            name for name in folders if name not in LITTER_DIRECTORIES and not name.startswith(".")
         )
         for name in sorted(names):
-            if not name.startswith(".") and not name.endswith(_LITTER_SUFFIXES):
+            if not name.startswith(".") and not name.endswith(LITTER_SUFFIXES):
                 yield Path(folder, name)
 
 
 def source_digest(directory: Path) -> str:
     """Return a SHA-256 over names, execute bits and bytes of the source. Raises `OSError`."""
+    return digest_of((path.relative_to(directory).as_posix(), path) for path in source_files(directory))
+
+
+def digest_of(files: Iterable[tuple[str, Path]]) -> str:
+    """Return a SHA-256 over names, execute bits and bytes of files, as they come. Raises `OSError`."""
     digest = hashlib.sha256(_PACKING.encode())
-    for path in source_files(directory):
+    for name, path in files:
         content = path.read_bytes()
         executable = path.stat().st_mode & 0o100 != 0
-        header = f"\0{path.relative_to(directory).as_posix()}\0{int(executable)}\0{len(content)}\0"
+        header = f"\0{name}\0{int(executable)}\0{len(content)}\0"
         digest.update(header.encode("utf-8", "surrogateescape"))
         digest.update(content)
     return digest.hexdigest()

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`rackbench hosts enroll`: look at host keys, compare them, and record them."""
+"""`rackbench hosts`: look at host keys, compare and record them; remove everything of ours from hosts."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
+from rackbench.cli import cleaning
 from rackbench.cli.inputs import add_lab_option, names, there
 from rackbench.cli.output import Output, add_json_option
-from rackbench.errors import FAILURES, GOOD, RackbenchError
+from rackbench.errors import CHECK_SAYS_NO, FAILURES, GOOD, RackbenchError
 
 if TYPE_CHECKING:
     import argparse
@@ -35,9 +36,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--replace", action="store_true", help="offer changed keys too, to replace those on record"
     )
     add_json_option(enroll)
+    summary = "remove everything of Rackbench from hosts, results that were not collected included"
+    clean = actions.add_parser("clean", help=summary, description=summary[0].upper() + summary[1:] + ".")
+    cleaning.add_options(clean)
+    clean.add_argument("--yes", action="store_true", help="do not ask")
+    add_json_option(clean)
 
 
 def run(args: argparse.Namespace, output: Output) -> int:
+    """Do the action and return the exit status."""
+    actions = {"enroll": _enroll, "clean": _clean}
+    return actions[args.action](args, output)
+
+
+def _clean(args: argparse.Namespace, output: Output) -> int:
+    """Remove everything of ours; 1 if something stays because a running job uses it."""
+    if not args.host:
+        raise RackbenchError(
+            "wrong_usage",
+            "rackbench hosts clean: say which hosts with --host.",
+            next_command="rackbench hosts clean --host HOST --check",
+        )
+    if not (args.yes or args.check):
+        if not sys.stdin.isatty():
+            raise RackbenchError(
+                "wrong_usage",
+                "There is no terminal to ask on whether everything is to be removed.",
+                next_step="Call it from a terminal, or answer with --yes.",
+                next_command=f"rackbench hosts clean --host {','.join(args.host)} --check",
+            )
+        sys.stderr.write(
+            f"Remove everything of Rackbench on {', '.join(names(args.host))}, results that were not collected "
+            "included? [y/N] "
+        )
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+            output.note("Nothing was removed.")
+            return CHECK_SAYS_NO
+    return cleaning.clean("clean", args.host, output, check=args.check)
+
+
+def _enroll(args: argparse.Namespace, output: Output) -> int:
     """Walk the chains, record what is accepted, and return 0 if all machines have their key on record."""
     from rackbench.transport import hostkeys, routes, sources
     from rackbench.transport.references import nearest
@@ -74,7 +113,8 @@ def run(args: argparse.Namespace, output: Output) -> int:
         mine = [name for name in ways.endpoints if not wanted or name in wanted]
         results += hostkeys.enroll(ways, mine, secrets, accept, replace=args.replace)
     if args.json:
-        output.document({"machines": [vars(item) for item in results]})
+        machines = [vars(item) for item in results]
+        output.document({"schema": "rackbench.hosts-enrolled/1.0", "machines": machines})
     rows = [(item.name, item.state, item.fingerprint or "", item.message or "") for item in results]
     output.table(("MACHINE", "STATE", "FINGERPRINT", "REMARK"), rows)
     return max((FAILURES[item.code].exit_status for item in results if item.code), default=GOOD)

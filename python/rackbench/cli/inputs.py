@@ -46,6 +46,25 @@ def inventory_hosts(directory: Path, inventories: Sequence[str]) -> list[str]:
 
     Raises `RackbenchError("ansible_failed")` when the inventory cannot be read.
     """
+    # Not from the host variables in `_meta`: a host without any is not there.
+    groups = _inventory(directory, inventories).values()
+    return sorted({host for group in groups for host in group.get("hosts", ())})
+
+
+def check_hosts(directory: Path, wanted: Sequence[str]) -> None:
+    """Raise `RackbenchError("unknown_host")` for a name that is no host and no group; Ansible would only warn."""
+    from rackbench.transport.references import nearest
+
+    groups = _inventory(directory, ())
+    known = {host for group in groups.values() for host in group.get("hosts", ())} | set(groups) - {"_meta"}
+    for name in wanted:
+        if name not in known:
+            raise RackbenchError(
+                "unknown_host", f"The inventory has no host or group {name!r}; {nearest(name, known)}."
+            )
+
+
+def _inventory(directory: Path, inventories: Sequence[str]) -> dict[str, dict[str, list[str]]]:
     command = [str(Path(sys.executable).parent / "ansible-inventory"), "--list"]
     for inventory in inventories:
         command += ["-i", inventory]
@@ -57,6 +76,5 @@ def inventory_hosts(directory: Path, inventories: Sequence[str]) -> list[str]:
             detail=listed.stderr.strip(),
             next_command="ansible-inventory --graph",
         )
-    # Not from the host variables in `_meta`: a host without any is not there.
-    groups = json.loads(listed.stdout).values()
-    return sorted({host for group in groups for host in group.get("hosts", ())})
+    groups: dict[str, dict[str, list[str]]] = json.loads(listed.stdout)
+    return groups

@@ -44,7 +44,13 @@ def run(args: argparse.Namespace, output: Output) -> int:
     write_atomic(target, toml_import.render(imported, source))
     routes.resolve(labfile.load(target))
     if args.json:
-        output.document({"path": str(target), "unmapped": imported.unmapped})
+        output.document(
+            {
+                "schema": "rackbench.inventory-imported/1.0",
+                "path": str(target),
+                "unmapped": imported.unmapped,
+            }
+        )
     output.line(f"{target}: {len(imported.content['hosts'])} hosts")
     for line in imported.unmapped:
         output.line(f"  not taken over: {line}")

@@ -65,7 +65,7 @@ class Output:
     def error(self, error: RackbenchError) -> None:
         """Print a failure: what happened, where, what to do next, and its code; with ``--json`` as a document too."""
         if self.as_json:
-            self.document({"error": error.as_dict()})
+            self.document({"schema": "rackbench.error/1.0", "error": error.as_dict()})
         failure = error.as_dict()
         _print(f"error: {failure.get('message')}", "bold red", sys.stderr)
         for label, key in (

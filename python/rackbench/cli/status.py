@@ -76,6 +76,7 @@ def _show(status: dict[str, Any], output: Output) -> None:
         primary = False
     for columns, rows, right in (
         (summary.STEP_COLUMNS, summary.step_rows(status), (2,)),
+        (summary.READINESS_COLUMNS, summary.readiness_rows(status), ()),
         (summary.RESULT_COLUMNS, summary.result_rows(status), (2,)),
         (summary.PHASE_COLUMNS, summary.phase_rows(status), (1, 2, 3, 4, 5)),
     ):

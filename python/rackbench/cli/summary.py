@@ -14,6 +14,7 @@ Row = tuple[str, ...]
 
 STEP_COLUMNS = ("step", "state", "seconds", "why")
 RESULT_COLUMNS = ("execution", "result", "value", "unit")
+READINESS_COLUMNS = ("benchmark", "readiness", "why")
 PHASE_COLUMNS = ("phase", "wall s", "benchmark s", "rest s", "tasks", "remote calls")
 
 
@@ -28,6 +29,18 @@ def step_rows(status: Status) -> list[Row]:
     return [
         (str(step["step_id"]), str(step["state"]), seconds(step.get("duration_s")), _why(step))
         for step in status.get("steps") or ()
+    ]
+
+
+def readiness_rows(status: Status) -> list[Row]:
+    """Return a row for each benchmark whose readiness is known, after READINESS_COLUMNS."""
+    return [
+        (
+            str(adapter),
+            f"{entry.get('status')} ({entry.get('status_basis')})",
+            str(entry.get("message") or ""),
+        )
+        for adapter, entry in (status.get("readiness") or {}).items()
     ]
 
 

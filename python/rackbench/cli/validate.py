@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rackbench.cli.inputs import add_lab_option, inventory_hosts, names, there
+from rackbench.cli import validating
+from rackbench.cli.inputs import add_lab_option
 from rackbench.cli.output import Output, add_json_option
-from rackbench.errors import CHECK_SAYS_NO, FAILURES, GOOD
+from rackbench.validation import SCOPES, exit_status, text
 
 if TYPE_CHECKING:
     import argparse
@@ -24,32 +24,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--scope",
-        choices=["connectivity"],
+        choices=SCOPES,
         default="connectivity",
-        help="what to check (default: connectivity)",
+        help="connectivity: the way to the hosts; staging: bundles and readiness by what is known, asking no host; "
+        "all: both, asking the hosts (default: connectivity)",
     )
+    validating.add_benchmarks_option(parser)
     add_lab_option(parser)
     add_json_option(parser)
 
 
 def run(args: argparse.Namespace, output: Output) -> int:
-    """Probe, print the report, and return 0 if all hosts are good, 3 if something outside is in the way, else 1."""
-    from rackbench.transport import sources, validation
-
-    hosts = names(args.host)
-    given = [there(path) for path in args.inventory]
-    labs = sources.labs(given) if sources.lab_files(given) or not hosts else []
-    known = {name for lab, _secrets in labs for name in lab.model.hosts}
-    # Hosts that only Ansible knows, such as this machine, have no way to probe. Asking Ansible takes a second.
-    elsewhere: list[str] = []
-    if not known.issuperset(hosts):
-        elsewhere = inventory_hosts(Path.cwd(), [str(path) for path in given])
-    report = validation.connectivity(labs, hosts or None, elsewhere)
+    """Look, print the report, and return 0 if all hosts are good, else the gravest of 1, 2, 3 and 4."""
+    only_labs = args.scope == "connectivity"
+    hosts = validating.Hosts.asked_for(args.host, args.inventory, only_labs=only_labs)
+    if only_labs:
+        report = validating.connectivity(hosts)
+    else:
+        report = validating.by_playbook(args.scope, hosts, args.benchmarks, output)
     if args.json:
         output.document(report)
-    for line in validation.text(report):
+    for line in text(report):
         output.line(line)
-    codes = [item["code"] for item in report["hosts"] if not item["ok"]]
-    if not codes:
-        return GOOD
-    return max((FAILURES[code].exit_status for code in codes), default=CHECK_SAYS_NO)
+    return exit_status(report)

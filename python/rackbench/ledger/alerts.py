@@ -27,6 +27,40 @@ CONNECTIVITY_CODES = frozenset(
         "target_python_missing",
     }
 )
+# Codes of a bundle or a host that is not fit, and the scope that looks at it again; `all` asks the host too.
+_SCOPES = {
+    **dict.fromkeys(
+        (
+            "packaging_blocked",
+            "bundle_unreadable",
+            "bundle_toml_invalid",
+            "bundle_digest_mismatch",
+            "archive_unsafe",
+            "signature_refused",
+            "cache_unreachable",
+            "cache_refused",
+            "cache_unwritable",
+            "snapshot_failed",
+            "build_failed",
+            "build_tool_missing",
+        ),
+        "staging",
+    ),
+    **dict.fromkeys(
+        (
+            "runtime_missing",
+            "platform_unknown",
+            "host_too_small",
+            "root_required",
+            "target_disk_full",
+            "target_unwritable",
+            "store_full",
+            "source_build_failed",
+            "bootstrap_failed",
+        ),
+        "all",
+    ),
+}
 # A step that only follows another one's failure says nothing new.
 _CONSEQUENCES = frozenset({"steps_failed"})
 _BLOCKED_PUBLISH = frozenset({"blocked", "refused", "failed"})
@@ -102,10 +136,10 @@ def _run_command(state: RunState, adapter: str | None) -> str | None:
     return shlex.join(["rackbench", "run", "--host", state.host, *chosen])
 
 
-def _validate_command(state: RunState) -> str | None:
+def _validate_command(state: RunState, scope: str) -> str | None:
     if state.host is None:
         return None
-    return shlex.join(["rackbench", "validate", "--host", state.host, "--scope", "connectivity"])
+    return shlex.join(["rackbench", "validate", "--host", state.host, "--scope", scope])
 
 
 def _causes(state: RunState) -> list[StepState]:
@@ -118,10 +152,13 @@ def _failed_step(state: RunState, entry: StepState) -> dict[str, Any]:
     failure = entry.failure or {}
     code = str(failure.get("code") or "task_failed")
     step = entry.step
+    scope = _SCOPES.get(code)
     if code in CONNECTIVITY_CODES or step.step_id == "host.discover":
-        command = _validate_command(state)
+        command = _validate_command(state, "connectivity")
     else:
-        command = failure.get("next_command") or _run_command(state, step.adapter)
+        # What was broken is looked at again before anything runs blindly.
+        again = _validate_command(state, scope) if scope else _run_command(state, step.adapter)
+        command = failure.get("next_command") or again
     return _alert(
         state,
         "failed_step",
@@ -184,7 +221,7 @@ def _stalled(
                 step=phase["step"],
                 adapter=phase["adapter"],
                 phase=phase["phase"],
-                command=_validate_command(state),
+                command=_validate_command(state, "connectivity"),
                 candidates=[
                     rundir.live_document(beat["execution"]) if beat["execution"] else "",
                     *state.steps[phase["step"]].artifacts,

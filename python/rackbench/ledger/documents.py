@@ -77,15 +77,13 @@ def load(run_dir: Path) -> Loaded:
             detail=str(error),
         ) from error
     health = projections.Health(missing=missing, torn=torn, bad_lines=tuple(bad))
-    return Loaded(
-        run_dir, state, read_live(run_dir, (one.execution for one in state.awaited_executions)), health
-    )
+    return Loaded(run_dir, state, read_live(run_dir, state.awaited_beats), health)
 
 
-def read_live(run_dir: Path, executions: Iterable[str]) -> Live:
-    """Return the live beat of each of these executions that has one; `at` is when its file was renamed into place."""
+def read_live(run_dir: Path, names: Iterable[str]) -> Live:
+    """Return the live beat of each of these executions and steps that has one; `at` is when its file was renamed."""
     found: Live = {}
-    for name in executions:
+    for name in names:
         path = run_dir / rundir.live_document(name)
         try:
             written = path.stat().st_mtime

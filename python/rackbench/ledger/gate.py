@@ -7,17 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rackbench.errors import FAILURES, RackbenchError
-from rackbench.ledger import steps
+from rackbench.ledger import rundir, steps
 
 if TYPE_CHECKING:
     from rackbench.ledger.state import RunState
 
-# A readiness status that keeps an adapter from running, and the failure code of it.
-BLOCKING = {
-    "runtime_missing": "runtime_missing",
-    "packaging_blocked": "packaging_blocked",
-    "unreachable": "host_unreachable",
-}
 _CHANGE_THE_TARGET = frozenset({"execute", "collect", "publish"})
 
 
@@ -50,12 +44,16 @@ def obstacle(state: RunState, step_id: str) -> Obstacle | None:
 
 def _not_ready(state: RunState, adapter: str) -> Obstacle | None:
     readiness = state.readiness.get(adapter) or {}
-    code = readiness.get("failure_code") or BLOCKING.get(str(readiness.get("status")))
+    code = readiness.get("failure_code")
     if code not in FAILURES:
         return None
     message = str(readiness.get("message") or f"{adapter} is not ready: {readiness.get('status')}.")
     command = readiness.get("next_command")
     failure = RackbenchError(
-        code, message, where=state.host, next_command=command if isinstance(command, str) else None
+        code,
+        message,
+        where=state.host,
+        next_command=command if isinstance(command, str) else None,
+        next_path=f"{state.run_dir}/{rundir.PREFLIGHT_SUMMARY}",
     )
     return Obstacle(message, failure.as_dict())

@@ -46,6 +46,7 @@ KINDS: dict[str, frozenset[str]] = {
     "task.began": frozenset({"task", "action", "uuid", "step"}),
     "task.ended": frozenset({"task", "uuid", "step", "status", "duration_s", "item", "failure", "remote"}),
     "step.began": frozenset({"step"}),
+    "step.beat": frozenset({"step", "label", "elapsed_s", "interval_s"}),
     "step.ended": frozenset({"step", "state", "reason", "failure", "duration_s"}),
     "platform": frozenset(
         {
@@ -76,9 +77,16 @@ KINDS: dict[str, frozenset[str]] = {
             "failure_code",
             "next_command",
             "message",
+            "bootstrap",
+            "capabilities",
+            "requirements",
+            "predicted_status",
+            "predicted_status_basis",
+            "validated_readiness_status",
+            "readiness_basis",
         }
     ),
-    "packaging": frozenset({"adapter", "decision"}),
+    "packaging": frozenset({"adapter", "decision", "made"}),
     "transfer": frozenset(
         {"direction", "source", "destination", "bytes", "sha256", "duration_s", "reused", "step"}
     ),

@@ -61,9 +61,20 @@ def latest_beat(execution: ExecutionState, live: Live) -> dict[str, Any] | None:
     A live document whose target time is that of the journal's beat is the same beat, however new its file is: rewriting
     a file proves only that the controller lives.
     """
-    fresh = live.get(execution.execution)
-    recorded = execution.beat
-    if fresh is None or (recorded is not None and fresh.get("at_target") == recorded.get("at_target")):
+    return _newer(live.get(execution.execution), execution.beat)
+
+
+def same_beat(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether two beats are one and the same, by the clock of who made them."""
+    return bool(other) and _made_at(one) == _made_at(other)
+
+
+def _made_at(beat: Mapping[str, Any]) -> Any:
+    return beat.get("at_target") or beat.get("elapsed_s")
+
+
+def _newer(fresh: dict[str, Any] | None, recorded: dict[str, Any] | None) -> dict[str, Any] | None:
+    if fresh is None or (recorded is not None and same_beat(fresh, recorded)):
         return recorded
     return fresh
 
@@ -73,12 +84,13 @@ def heartbeat(
 ) -> dict[str, Any]:
     """Return the heartbeat of a running step: when, how old (s), its interval (s), and whether it is fresh or stale."""
     if execution is None:
-        at, interval = entry.last_at or entry.began_at, PHASE_INTERVAL_S.get(entry.step.phase, FIRST_BEAT_S)
+        beat = _step_beat(entry, live)
+        at = max(filter(None, (beat.get("at"), entry.last_at, entry.began_at)), default=None)
+        interval = _interval(beat, PHASE_INTERVAL_S.get(entry.step.phase, FIRST_BEAT_S))
     else:
-        beat = latest_beat(execution, live)
-        at = (beat or {}).get("at") or execution.began_at
-        told = (beat or {}).get("interval_s")
-        interval = float(told) if isinstance(told, (int, float)) and told > 0 else FIRST_BEAT_S
+        beat = latest_beat(execution, live) or {}
+        at = beat.get("at") or execution.began_at
+        interval = _interval(beat, FIRST_BEAT_S)
     age = seconds_since(at, now)
     stale_after = max(STALE_FLOOR_S, STALE_INTERVALS * interval)
     return {
@@ -90,6 +102,17 @@ def heartbeat(
         "stale_after_s": stale_after,
         "state": "stale" if age is None or age > stale_after else "fresh",
     }
+
+
+def _step_beat(entry: StepState, live: Live) -> dict[str, Any]:
+    """Return the newest beat of the task that the step is at; a beat from before it is none any more."""
+    beat = _newer(live.get(entry.step.step_id), entry.beat) or {}
+    return beat if entry.last_at is None or str(beat.get("at") or "") >= entry.last_at else {}
+
+
+def _interval(beat: Mapping[str, Any], otherwise: float) -> float:
+    told = beat.get("interval_s")
+    return float(told) if isinstance(told, (int, float)) and told > 0 else otherwise
 
 
 def heartbeats(state: RunState, live: Live, now: datetime) -> list[dict[str, Any]]:

@@ -17,6 +17,22 @@ if TYPE_CHECKING:
 
     from rackbench.ledger.state import ExecutionState, RunState, StepState, TaskCounts
 
+# What status.json repeats of a `readiness` record.
+_READINESS_FIELDS = (
+    "status",
+    "status_basis",
+    "message",
+    "failure_code",
+    "missing",
+    "install_command",
+    "bootstrap",
+    "next_command",
+    "predicted_status",
+    "predicted_status_basis",
+    "validated_readiness_status",
+    "readiness_basis",
+)
+
 
 @dataclass(frozen=True)
 class Health:
@@ -67,9 +83,7 @@ def status_document(
         "steps": [_step_row(entry) for entry in state.steps.values()],
         "executions": [_execution_row(entry) for entry in state.executions.values()],
         "readiness": {
-            adapter: {
-                name: entry.get(name) for name in ("status", "status_basis", "message", "install_command")
-            }
+            adapter: {name: entry.get(name) for name in _READINESS_FIELDS}
             for adapter, entry in state.readiness.items()
         },
         "packaging": {adapter: _packaging_row(entry) for adapter, entry in state.packaging.items()},
@@ -210,7 +224,7 @@ def run_manifest(state: RunState) -> dict[str, Any]:
         "steps": [entry.step.as_dict() for entry in state.steps.values()],
         "executions": opened.get("executions") or {},
         "platform": dict(state.platform),
-        "packaging": {adapter: _packaging_row(entry) for adapter, entry in state.packaging.items()},
+        "packaging": {adapter: dict(entry) for adapter, entry in state.packaging.items()},
         "documents": {
             "journal": rundir.EVENTS,
             "status": rundir.STATUS,
@@ -487,11 +501,18 @@ def _execution_row(entry: ExecutionState) -> dict[str, Any]:
 
 
 def _packaging_row(decision: Mapping[str, Any]) -> dict[str, Any]:
-    chosen = decision.get("chosen")
-    fields = chosen if isinstance(chosen, dict) else {}
+    """Return which bundle was used: `path` and `sidecar` are its files, `builder` what it was made of, if it was."""
+    used = states.used_bundle(decision) or {}
+    is_made = (used.get("cost") or {}).get("build") is not None
+    there = not is_made or decision.get("made")
+    path = used.get("path") if there else None
     return {
         "basis": decision.get("basis"),
-        **{name: fields.get(name) for name in ("path", "source", "sha256", "size")},
+        "source": used.get("source"),
+        "builder": decision["chosen"].get("path") if is_made else None,
+        "path": path,
+        "sidecar": f"{path}.json" if path else None,
+        **{name: used.get(name) for name in ("sha256", "size")},
     }
 
 

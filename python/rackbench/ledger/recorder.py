@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rackbench import clock
 from rackbench.errors import RackbenchError
-from rackbench.ledger import documents, journal, outcome, projections, rundir, steps
+from rackbench.ledger import documents, journal, monitoring, outcome, projections, rundir, steps
 from rackbench.ledger import state as states
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # A status document at most this often, and all open runs together at most so many a second.
 STATUS_INTERVAL_S = 0.25
 STATUS_WRITES_PER_S = 20.0
-# The journal keeps at most one beat of an execution in this time; status shows each one at once.
+# The journal keeps at most one beat of an execution or a step in this time; status shows each one at once.
 BEAT_INTERVAL_S = 5.0
 
 # Which document a record changes. Those named here are written at the next step border.
@@ -201,19 +201,20 @@ class Recorder:
         return {name: beat.document for name, beat in self._beats.items() if beat.document}
 
     def _read_beats(self, now_mono: float) -> None:
-        active = [one.execution for one in self.state.awaited_executions]
-        for name in [name for name in self._beats if name not in active]:
+        awaited = self.state.awaited_beats
+        for name in [name for name in self._beats if name not in awaited]:
             del self._beats[name]
-        for name in active:
+        for name in awaited:
             beat = self._beats.setdefault(name, _Beat())
             self._status_due |= beat.read(self.run_dir / rundir.live_document(name))
             if beat.unrecorded and now_mono - beat.recorded_mono >= BEAT_INTERVAL_S:
-                self._record("execution.beat", {**beat.document, "execution": name})
+                of = "step" if name in self.state.steps else "execution"
+                self._record(f"{of}.beat", {**beat.document, of: name})
                 beat.unrecorded, beat.recorded_mono = False, now_mono
 
 
 class _Beat:
-    """The newest live beat of an execution, and whether the journal has it."""
+    """The newest live beat of an execution or a step, and whether the journal has it."""
 
     def __init__(self) -> None:
         self.document: dict[str, Any] = {}
@@ -222,7 +223,7 @@ class _Beat:
         self._mtime_ns = 0
 
     def read(self, path: Path) -> bool:
-        """Read the live document if its file is new; return whether the target's own time in it went on."""
+        """Read the live document if its file is new; return whether the time in it, of who beats, went on."""
         try:
             mtime_ns = path.stat().st_mtime_ns
             if mtime_ns == self._mtime_ns:
@@ -231,7 +232,7 @@ class _Beat:
             beat = json.loads(path.read_bytes())
         except (OSError, ValueError, RecursionError):
             return False
-        if not isinstance(beat, dict) or beat.get("at_target") == self.document.get("at_target", object()):
+        if not isinstance(beat, dict) or monitoring.same_beat(beat, self.document):
             return False
         self.document = {**beat, "at": clock.utc_text(clock.utc_now())}
         self.unrecorded = True

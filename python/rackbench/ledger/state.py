@@ -40,7 +40,10 @@ class TaskCounts:
 
 @dataclass
 class StepState:
-    """A step and how far it is. Times are those of the journal: `*_at` UTC text, `*_mono` seconds."""
+    """A step and how far it is. Times are those of the journal: `*_at` UTC text, `*_mono` seconds.
+
+    `beat` is the last recorded heartbeat of long work that one of its tasks does.
+    """
 
     step: steps.Step
     state: str = steps.PENDING
@@ -53,6 +56,7 @@ class StepState:
     tasks: TaskCounts = field(default_factory=TaskCounts)
     last_at: str | None = None
     artifacts: list[str] = field(default_factory=list)
+    beat: dict[str, Any] | None = None
 
 
 @dataclass
@@ -192,6 +196,13 @@ class RunState:
         ]
 
     @property
+    def awaited_beats(self) -> list[str]:
+        """Return what may have a live beat: the executions that may be running, and the step that is."""
+        active = self.active_step
+        own = [active.step.step_id] if active else []
+        return [entry.execution for entry in self.awaited_executions] + own
+
+    @property
     def failed_steps(self) -> list[StepState]:
         """Return the steps that failed, and those skipped for a failure of their own, in the plan's order."""
         return [
@@ -207,6 +218,14 @@ class RunState:
     def execution_began(self, adapter: str | None) -> bool:
         """Return whether an execution of this adapter was started."""
         return any(entry.adapter == adapter and entry.state != PLANNED for entry in self.executions.values())
+
+
+def used_bundle(packaging: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the bundle that an adapter's entry of `packaging` led to: the chosen one, or what was made of it."""
+    chosen, made = packaging.get("chosen"), packaging.get("made")
+    if not isinstance(chosen, dict):
+        return None
+    return {**chosen, **(made if isinstance(made, dict) else {})}
 
 
 def fold(records: Iterable[Mapping[str, Any]]) -> RunState:
@@ -323,6 +342,12 @@ def _step_began(state: RunState, record: Mapping[str, Any]) -> None:
         state.last_began = entry.step.step_id
 
 
+def _step_beat(state: RunState, record: Mapping[str, Any]) -> None:
+    entry = state.steps[str(record["step"])]
+    if entry.state == steps.RUNNING:
+        entry.beat = {"at": _text_or_none(record.get("at")), **_body(record)}
+
+
 def _step_ended(state: RunState, record: Mapping[str, Any]) -> None:
     entry = _step_of(state, record)
     mono, duration = _number(record.get("mono")), _number(record.get("duration_s"))
@@ -346,7 +371,7 @@ def _readiness(state: RunState, record: Mapping[str, Any]) -> None:
 
 
 def _packaging(state: RunState, record: Mapping[str, Any]) -> None:
-    state.packaging[str(record["adapter"])] = _dict(record["decision"])
+    state.packaging[str(record["adapter"])] = {**_dict(record["decision"]), "made": record.get("made")}
 
 
 def _transfer(state: RunState, record: Mapping[str, Any]) -> None:
@@ -471,6 +496,7 @@ _HANDLERS: dict[str, Callable[[RunState, Mapping[str, Any]], None]] = {
     "task.began": _task_began,
     "task.ended": _task_ended,
     "step.began": _step_began,
+    "step.beat": _step_beat,
     "step.ended": _step_ended,
     "platform": _platform,
     "readiness": _readiness,

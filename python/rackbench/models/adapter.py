@@ -19,6 +19,9 @@ class BundleReference(StrictModel):
         default=None, description="directory below the project that `rackbench bundle build` builds it from"
     )
     platform: Literal["any", "native"] = "any"
+    runs_on: Literal["target", "controller"] = Field(
+        default="target", description="where bin/run runs; on the controller it reaches the target by itself"
+    )
 
 
 class CommandRequirement(StrictModel):
@@ -27,13 +30,17 @@ class CommandRequirement(StrictModel):
     command: str = Field(pattern=r"^[^/\s]+$")
     packages: dict[Literal["apt", "dnf", "zypper", "pacman", "apk", "default"], str] = Field(min_length=1)
     required: bool = True
-    bootstrap: bool = Field(default=False, description="whether a run may install it by itself")
 
 
 class Requirements(StrictModel):
     """What the benchmark needs of a target."""
 
     commands: list[CommandRequirement] = Field(default_factory=list)
+    disk_bytes: int = Field(
+        default=0, ge=0, description="free room in the home directory beside that for the bundle, in bytes"
+    )
+    memory_bytes: int = Field(default=0, ge=0, description="memory of the machine, in bytes")
+    root: bool = Field(default=False, description="whether the benchmark must be able to become root")
 
 
 class FamilyEntry(StrictModel):

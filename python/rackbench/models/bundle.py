@@ -42,6 +42,9 @@ class BuildNeed(StrictModel):
 
     command: str = Field(min_length=1)
     package: str | dict[str, str]
+    bootstrap: Literal["rustup"] | None = Field(
+        default=None, description="the role that installs it on a target where the bundle is built"
+    )
 
 
 class BuildSection(StrictModel):
@@ -74,6 +77,14 @@ class SidecarPlatform(Model):
     libc_version: str | None = None
 
 
+class CapturedFrom(Model):
+    """The run that built a bundle on a target, and when."""
+
+    host: str
+    run_id: str
+    at: str
+
+
 class Provenance(Model):
     """Where the bundle comes from."""
 
@@ -82,6 +93,9 @@ class Provenance(Model):
     dirty: bool | None = None
     built_by: str
     tool_versions: dict[str, str] = Field(default_factory=dict)
+    captured_from: CapturedFrom | None = Field(
+        default=None, description="the target on which it was built; null when the controller built it"
+    )
 
 
 class Sidecar(Document):

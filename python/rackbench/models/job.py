@@ -7,7 +7,18 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from rackbench.models.common import Document
+from rackbench.models.common import Document, Model
+
+
+class Target(Model):
+    """How a benchmark that runs on the controller reaches the machine it measures: `ssh -F ssh_config name`."""
+
+    name: str
+    connection: Literal["ssh", "local"] = Field(description="local: the target is the controller itself")
+    hostname: str
+    user: str | None = None
+    port: int | None = None
+    ssh_config: str | None = Field(default=None, description="null for the connection local")
 
 
 class Job(Document):
@@ -23,6 +34,7 @@ class Job(Document):
     parameters: dict[str, Any] = Field(default_factory=dict)
     cpus: list[int] | None = Field(default=None, description="CPUs to use; null for all that are allowed")
     time_limit_s: float = Field(gt=0)
+    target: Target | None = Field(default=None, description="for a benchmark that runs on the controller")
 
 
 class JobSpec(Document):
@@ -34,6 +46,9 @@ class JobSpec(Document):
     execution_id: str
     bundle_dir: str
     argv: list[str] = Field(min_length=1)
+    inherited: list[str] = Field(
+        default_factory=list, description="environment variables that the benchmark takes over"
+    )
     time_limit_s: float = Field(gt=0)
     grace_s: float = Field(ge=0, description="between SIGTERM and SIGKILL")
     interval_s: float = Field(gt=0, description="between two heartbeats")

@@ -127,6 +127,16 @@ class StepBegan(Record):
     step: str
 
 
+class StepBeat(Record):
+    """A heartbeat of a step whose task takes long, such as a build."""
+
+    kind: Literal["step.beat"]
+    step: str
+    label: str | None = None
+    elapsed_s: Seconds | None = None
+    interval_s: float | None = Field(default=None, description="None when nothing more is to be expected.")
+
+
 class StepEnded(Record):
     """A step that ended, or was skipped without beginning."""
 
@@ -152,6 +162,15 @@ class Readiness(Record):
     kind: Literal["readiness"]
     adapter: str
     status: str
+    status_basis: str | None = Field(default=None, description="The evidence that decided.")
+    predicted_status: str | None = Field(
+        default=None, description="What the last preflight of this host led to expect; none without one."
+    )
+    predicted_status_basis: str | None = None
+    validated_readiness_status: str | None = Field(
+        default=None, description="What the host itself showed; none when nobody asked it."
+    )
+    readiness_basis: Literal["live_probe", "cached_preflight", "none"] | None = None
     failure_code: str | None = Field(
         default=None, description="Why the adapter cannot run; none when it can."
     )
@@ -164,6 +183,9 @@ class Packaging(Record):
     kind: Literal["packaging"]
     adapter: str
     decision: dict[str, Any]
+    made: dict[str, Any] | None = Field(
+        default=None, description="The bundle that the stage step had to make, as the decision said."
+    )
 
 
 class Transfer(Record):
@@ -291,6 +313,7 @@ AnyRecord = (
     | TaskBegan
     | TaskEnded
     | StepBegan
+    | StepBeat
     | StepEnded
     | Platform
     | Readiness

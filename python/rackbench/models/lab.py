@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from rackbench.models.common import Document, Model, StrictModel
+from rackbench.models.common import StrictModel
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9:][A-Za-z0-9_.:%-]{0,254}$")]
@@ -147,41 +147,3 @@ class Lab(StrictModel):
     defaults: Defaults = Defaults()
     hops: dict[Name, Hop] = Field(default_factory=dict)
     hosts: dict[Name, Host] = Field(default_factory=dict)
-
-
-class ConnectivityCheck(Model):
-    """One thing that was tried: reaching or entering a hop or the host, its shell, Python or sudo."""
-
-    name: str
-    at: str
-    status: Literal["passed", "failed", "skipped"]
-    required: bool
-    duration_s: float = Field(ge=0)
-    cause: str | None = None
-    code: str | None = None
-    message: str | None = None
-    next_step: str | None = None
-
-
-class HostConnectivity(Model):
-    """What the probe found for one host."""
-
-    host: str
-    ok: bool
-    route: list[str]
-    failed_at: str | None = None
-    cause: str | None = None
-    code: str | None = None
-    checks: list[ConnectivityCheck]
-    duration_s: float = Field(ge=0)
-
-
-class Validation(Document):
-    """The report of `rackbench validate --json`."""
-
-    KIND = "validation"
-
-    at: str
-    scope: Literal["connectivity"]
-    ok: bool
-    hosts: list[HostConnectivity]

@@ -11,22 +11,47 @@ from rackbench.models.common import Document, Model
 
 
 class Probe(Model):
-    """What the preflight module found on the host."""
+    """What the module preflight found on a machine; null is what nobody knows."""
 
     commands: dict[str, str | None] = Field(description="path of each command, or null when it is not there")
     package_manager: str | None = None
     python: str | None = None
     user: str | None = None
+    root: bool | None = Field(default=None, description="whether the user is root or can become root")
     free_bytes: int | None = Field(default=None, description="in the home directory")
+    memory_bytes: int | None = Field(default=None, description="of the machine")
+
+
+class Cause(Model):
+    """Why the host was not asked."""
+
+    code: str
+    message: str
+
+
+class PlannedFamily(Model):
+    """A family that the run takes, or would take if it went on to execute."""
+
+    family: str
+    summary: str
+    time_limit_s: float
+    executions: list[str]
 
 
 class Preflight(Document):
     """The preflight of one host."""
 
     KIND: ClassVar[str] = "preflight"
+    VERSION: ClassVar[str] = "1.1"
 
     host: str
+    checked: bool = Field(default=True, description="whether the host was asked")
+    failure: Cause | None = None
     platform: dict[str, Any]
-    probe: Probe
+    probe: Probe | None
+    controller_probe: Probe | None = Field(
+        default=None, description="of the controller, where a benchmark runs on it"
+    )
     readiness: list[dict[str, Any]]
     packaging: dict[str, dict[str, Any]]
+    planned_families: dict[str, list[PlannedFamily]] = Field(default_factory=dict)

@@ -394,9 +394,10 @@ class HostInventorySnapshot(Document):
 
 
 class LiveBeat(Model):
-    """state/live/<execution_id>.json: the newest heartbeat that came from the target."""
+    """state/live/<execution_id or step_id>.json: the newest heartbeat of an execution, or of a long build in a step."""
 
-    execution: str
+    execution: str | None = None
+    step: str | None = None
     at_target: str | None = Field(default=None, description="When the target made it, by the target's clock.")
     done: float | None = None
     total: float | None = None

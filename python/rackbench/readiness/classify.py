@@ -3,36 +3,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rackbench.bundles.resolve import DIST, Candidate, Decision
-from rackbench.ledger.gate import BLOCKING
 from rackbench.package_managers import package_name
+from rackbench.readiness import states
+from rackbench.readiness.messages import message_of
 from rackbench.readiness.packages import described, install_text
+from rackbench.readiness.states import Case, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from rackbench.adapters.catalog import Adapter, Requirement
+    from rackbench.bundles.decision import Decision
+    from rackbench.readiness.states import Evidence
 
-READY = "ready"
-READY_WITH_LOCAL_BUNDLE = "ready_with_local_bundle"
-BUNDLE_INVALID_FALLBACK_AVAILABLE = "bundle_invalid_fallback_available"
-RUNTIME_MISSING = "runtime_missing"
-PACKAGING_BLOCKED = "packaging_blocked"
-UNREACHABLE = "unreachable"
-# What a verdict rests on when the host has no room for the bundle.
-DISK = "disk"
+# Which validation looks again at what a blocked verdict rests on. A scope of more than `staging` asks the host.
+_SCOPES = {states.CONNECTIVITY: "connectivity", states.BUNDLE: "staging"}
+LIVE, CACHED, NOBODY = "live_probe", "cached_preflight", "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """What the classifier says of one adapter on one host.
 
-    `status_basis` names the evidence that decided: `probe`, `bundle`, `commands` or `disk`. `missing` holds the
-    required commands that are not there, with their packages. `commands` has every command that the adapter names:
-    `{command, package, required, found}`; `found` is its path, or None when it is not there or nobody could look.
+    `missing` holds the required commands that are not there, with their packages; `install_command` installs those of
+    them, and the optional ones, that the package manager has to install; `bootstrap` names the roles by which a run
+    installs others. `commands` has every command that is needed:
+    `{command, package, required, bootstrap, checked, found}`, where `found` is a path or None.
+
+    `predicted_*`, `validated_readiness_status` and `readiness_basis` are those of `assess`.
     """
 
     adapter: str
@@ -41,19 +43,16 @@ class Readiness:
     message: str
     missing: tuple[str, ...]
     install_command: str | None
+    failure_code: str | None
+    next_command: str | None
     commands: tuple[Mapping[str, Any], ...]
-
-    @property
-    def failure_code(self) -> str | None:
-        """Return the failure code when the adapter cannot run, else None."""
-        return "target_disk_full" if self.status_basis == DISK else BLOCKING.get(self.status)
-
-    @property
-    def next_command(self) -> str | None:
-        """Return the command that puts right what stops the adapter, if there is one."""
-        if self.status == RUNTIME_MISSING:
-            return self.install_command
-        return "rackbench bundle build" if self.status_basis == "bundle" and self.failure_code else None
+    bootstrap: tuple[str, ...]
+    capabilities: tuple[str, ...]
+    requirements: Mapping[str, Any]
+    predicted_status: str | None = None
+    predicted_status_basis: str | None = None
+    validated_readiness_status: str | None = None
+    readiness_basis: str = NOBODY
 
     def as_dict(self) -> dict[str, Any]:
         """Return the verdict as it stands in the journal."""
@@ -67,81 +66,114 @@ class Readiness:
             "failure_code": self.failure_code,
             "next_command": self.next_command,
             "commands": [dict(command) for command in self.commands],
+            "bootstrap": list(self.bootstrap),
+            "capabilities": list(self.capabilities),
+            "requirements": dict(self.requirements),
+            "predicted_status": self.predicted_status,
+            "predicted_status_basis": self.predicted_status_basis,
+            "validated_readiness_status": self.validated_readiness_status,
+            "readiness_basis": self.readiness_basis,
         }
 
 
-def commands_needed(adapters: Iterable[Adapter]) -> set[str]:
-    """Return the commands that a probe has to look for."""
-    return {requirement.command for adapter in adapters for requirement in adapter.requirements}
+def commands_needed(adapters: Iterable[Adapter], decisions: Mapping[str, Decision]) -> set[str]:
+    """Return the commands that a probe has to look for, those of builds on the target among them."""
+    return {
+        requirement.command
+        for adapter in adapters
+        for requirement in (
+            *adapter.requirements,
+            *(need for candidate in decisions[adapter.name].candidates for need in candidate.needs),
+        )
+    }
 
 
-def classify(adapter: Adapter, decision: Decision, probe: Mapping[str, Any] | None) -> Readiness:
-    """Return the one verdict about an adapter on a host.
+def bootstrapped_commands(decisions: Iterable[Decision]) -> set[str]:
+    """Return the commands that a role may have installed where only builds on the target find them."""
+    return {
+        need.command
+        for decision in decisions
+        for candidate in decision.candidates
+        for need in candidate.needs
+        if need.bootstrap
+    }
 
-    `decision` is the resolver's, and `probe` what the preflight module found: `{"commands": {name: path or None},
-    "package_manager": name or None, "user": name, "free_bytes": bytes or None}`, or None when the host was not reached.
-    """
-    manager = probe.get("package_manager") if probe else None
-    found: Mapping[str, str | None] = probe.get("commands") or {} if probe else {}
-    lacking = [each for each in adapter.requirements if probe and not found.get(each.command)]
+
+def classify(adapter: Adapter, host: str, evidence: Evidence) -> Readiness:
+    """Return the one verdict about an adapter on a host: a pure function of its arguments."""
+    probe = evidence.probe or {}
+    manager = probe.get("package_manager")
+    found: Mapping[str, str | None] = probe.get("commands") or {}
+    needed = _commands(adapter, evidence.decision)
+    lacking = [each for each in needed if each.command in found and not found[each.command]]
     required = [each for each in lacking if each.required]
-    status, basis, message = _verdict(decision, probe, required, manager)
+    case = Case(
+        adapter=adapter,
+        evidence=evidence,
+        blocking=tuple(each for each in required if each.bootstrap is None),
+        bootstrappable=tuple(each for each in required if each.bootstrap is not None),
+        disk_needed=_disk_needed(adapter, evidence.decision),
+    )
+    state, basis = state_of(case)
+    install = install_text(
+        # Optional commands too: one command puts everything right.
+        (each for each in lacking if each.bootstrap is None),
+        manager,
+        root=probe.get("user") == "root",
+    )
     return Readiness(
         adapter=adapter.name,
-        status=status,
+        status=state.name,
         status_basis=basis,
-        message=message,
+        message=message_of(case, state, basis),
         missing=tuple(described(each, manager) for each in required),
-        # Optional commands too: one command puts everything right.
-        install_command=install_text(lacking, manager, root=_is_root(probe)),
+        install_command=install,
+        failure_code=state.failure_code,
+        next_command=_next_command(host, basis, install) if state.failure_code else None,
         commands=tuple(
             {
                 "command": each.command,
                 "package": package_name(each.packages, manager),
                 "required": each.required,
+                "bootstrap": each.bootstrap,
+                "checked": each.command in found,
                 "found": found.get(each.command),
             }
-            for each in adapter.requirements
+            for each in needed
         ),
+        bootstrap=tuple(dict.fromkeys(each.bootstrap for each in case.bootstrappable if each.bootstrap)),
+        capabilities=tuple(sorted(adapter.capabilities)),
+        requirements={
+            "disk_bytes": case.disk_needed,
+            "memory_bytes": adapter.needs.memory_bytes,
+            "root": adapter.needs.root,
+        },
     )
 
 
-def _verdict(
-    decision: Decision, probe: Mapping[str, Any] | None, missing: list[Requirement], manager: str | None
-) -> tuple[str, str, str]:
-    """Return status, basis and message."""
-    if probe is None:
-        return UNREACHABLE, "probe", "The host was not reached, so nothing is known about it."
-    chosen = decision.chosen
-    if chosen is None:
-        return PACKAGING_BLOCKED, "bundle", _why_no_bundle(decision)
-    if missing:
-        names = ", ".join(described(each, manager) for each in missing)
-        return RUNTIME_MISSING, "commands", f"The host lacks {names}."
-    needed, free = (chosen.size or 0) + (chosen.unpacked_size or 0), probe.get("free_bytes")
-    if free is not None and free < needed:
-        return PACKAGING_BLOCKED, DISK, f"The bundle needs {needed} bytes on the host, and {free} are free."
-    if rejected := decision.rejected_configured:
-        return (
-            BUNDLE_INVALID_FALLBACK_AVAILABLE,
-            "bundle",
-            f"The configured bundle is not used: {_words(rejected)} {chosen.path} is used instead.",
+def _commands(adapter: Adapter, decision: Decision) -> list[Requirement]:
+    """Return what the benchmark calls, and what a build of it on the target calls, each command once."""
+    needed: dict[str, Requirement] = {}
+    for each in (*adapter.requirements, *(decision.chosen.needs if decision.chosen else ())):
+        known = needed.get(each.command, each)
+        needed[each.command] = replace(
+            known,
+            required=known.required or each.required,
+            bootstrap=known.bootstrap or each.bootstrap,
         )
-    if chosen.source == DIST:
-        return READY_WITH_LOCAL_BUNDLE, "bundle", f"{chosen.path} was built here and fits."
-    return READY, "bundle", f"{chosen.path} fits."
+    return list(needed.values())
 
 
-def _why_no_bundle(decision: Decision) -> str:
-    if not decision.candidates:
-        return f"There is no bundle of {decision.adapter}."
-    return "No bundle fits. " + " ".join(_words(candidate) for candidate in decision.candidates)
+def _disk_needed(adapter: Adapter, decision: Decision) -> int:
+    """Return the bytes that must be free: the bundle, unpacked beside its tarball, and what the benchmark writes."""
+    chosen = decision.chosen
+    bundle = (chosen.size or 0) + (chosen.unpacked_size or 0) if chosen else 0
+    return bundle + adapter.needs.disk_bytes
 
 
-def _words(candidate: Candidate) -> str:
-    detail = candidate.detail or ""
-    return detail if detail.startswith(str(candidate.path)) else f"{candidate.path}: {detail}"
-
-
-def _is_root(probe: Mapping[str, Any] | None) -> bool:
-    return probe is not None and probe.get("user") == "root"
+def _next_command(host: str, basis: str, install: str | None) -> str:
+    """Return the command that puts a blocked adapter right, else the one that looks at it again."""
+    if basis == states.COMMANDS and install:
+        return install
+    scope = _SCOPES.get(basis, "all")
+    return shlex.join(["rackbench", "validate", "--host", host, "--scope", scope])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which packages a target lacks, and the command that installs them there."""
+"""Which packages a machine lacks, and the command that installs them there."""
 
 from __future__ import annotations
 

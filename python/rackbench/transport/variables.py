@@ -39,6 +39,7 @@ def of_host(routes: Routes, name: str, config: Path, broker: Path) -> dict[str, 
         "lab_display_name": host.display_name or name,
         "lab_inventory_file": str(routes.lab.path),
         "lab_broker": str(broker),
+        "lab_ssh_config": str(config),
     }
     if python := host.python or model.defaults.python:
         values["ansible_python_interpreter"] = python

@@ -68,6 +68,7 @@ def start(state: State, host: Host, image: Path) -> None:
     cgroups.end(host.name)
     groups = cgroups.make(host.name)
     NSPAWN_FILES.mkdir(parents=True, exist_ok=True)
+    state.rust_mirror.mkdir(exist_ok=True)
     nspawn = [
         "systemd-nspawn",
         "--quiet",
@@ -80,6 +81,7 @@ def start(state: State, host: Host, image: Path) -> None:
         f"--network-namespace-path={netns.path_of(host.namespace)}",
         "--console=pipe",
         f"--bind-ro={image}/apt-repo:/srv/apt-repo",
+        f"--bind-ro={state.rust_mirror}:/srv/rust-mirror",
         "--resolv-conf=off",
         "--timezone=off",
         "--link-journal=no",

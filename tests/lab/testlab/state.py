@@ -26,6 +26,11 @@ class State:
         return self.top / "cache"
 
     @property
+    def rust_mirror(self) -> Path:
+        """What tests/lab/rust_mirror.py makes when a test needs it; the hosts see it, empty or not."""
+        return self.top / "rust-mirror"
+
+    @property
     def run(self) -> Path:
         """All that belongs to the running lab; `down` removes it."""
         return self.top / "run"

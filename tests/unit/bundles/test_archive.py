@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import os
+import random
+import subprocess
+import sys
 import tarfile
 import tempfile
 from pathlib import Path
@@ -13,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rackbench.bundles.archive import pack
 from rackbench.errors import RackbenchError
+from rackbench.files import sha256_of
 
 PARTS = st.text(alphabet="abcxyzäö-_.0", min_size=1, max_size=8).filter(lambda part: part.strip("."))
 NAMES = st.lists(PARTS, min_size=1, max_size=3).map("/".join)
@@ -102,3 +106,41 @@ def test_a_name_too_long_for_the_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"")
     with pytest.raises(RackbenchError, match="too long"):
         pack({"x" * 300: tmp_path / "a"}, tmp_path / "x.tar.gz")
+
+
+def test_digest_and_size_are_those_of_the_file_also_over_several_blocks(tmp_path: Path) -> None:
+    (tmp_path / "noise").write_bytes(random.Random(1).randbytes(3_500_000))
+    (tmp_path / "zeros").write_bytes(bytes(5_000_000))
+    out = tmp_path / "x.tar.gz"
+    packed = pack({"a": tmp_path / "noise", "b": tmp_path / "zeros"}, out)
+    assert (packed.digest, packed.size, packed.unpacked_size) == (
+        sha256_of(out),
+        out.stat().st_size,
+        8_500_000,
+    )
+    with tarfile.open(out) as archive:
+        content = archive.extractfile("a")
+        assert content is not None
+        assert content.read() == (tmp_path / "noise").read_bytes()
+
+
+PACK_WITHOUT_ROOM = """\
+import resource, sys
+from pathlib import Path
+from rackbench.bundles.archive import pack
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+try:
+    pack({"a": Path(sys.argv[1], "noise")}, Path(sys.argv[1], "x.tar.gz"))
+except OSError as error:
+    sys.exit(f"refused: {error}")
+"""
+
+
+def test_a_disk_without_room_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    """The compressor writes from a thread: its failure must come out in ours."""
+    (tmp_path / "noise").write_bytes(random.Random(1).randbytes(8_000_000))
+    answer = subprocess.run(
+        [sys.executable, "-c", PACK_WITHOUT_ROOM, str(tmp_path)], capture_output=True, text=True, timeout=120
+    )
+    assert "refused: [Errno" in answer.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["noise"]

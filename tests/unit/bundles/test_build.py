@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from rackbench.bundles.build import build, build_all
-from rackbench.bundles.catalog import read_sidecar, verify
+from rackbench.bundles.catalog import read_sidecar
 from rackbench.bundles.platforms import local_platform
+from rackbench.bundles.verify import verify
 from rackbench.errors import RackbenchError
 
 MakeSource = Callable[..., Path]

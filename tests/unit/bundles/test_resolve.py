@@ -4,21 +4,57 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rackbench.adapters.catalog import Adapter, BundleRef
+from rackbench.bundles import catalog, decision, platforms, recipe
+from rackbench.bundles import resolve as resolver
+from rackbench.bundles.cache import open_cache
 from rackbench.bundles.catalog import sidecar_path
-from rackbench.bundles.platforms import Platform
-from rackbench.bundles.resolve import Decision, Sources, resolve
+from rackbench.bundles.decision import BundleRequirements, Decision, Sources
+from rackbench.bundles.digests import Digests
+from rackbench.bundles.platforms import Platform, local_platform
+from rackbench.bundles.signing import SignaturePolicy
+from rackbench.bundles.snapshot import snapshot_digest
 from rackbench.files import sha256_of
+
+if TYPE_CHECKING:
+    from tests.unit.bundles.conftest import MakeSource
 
 HOST = Platform("linux", "x86_64", "gnu", "2.36")
 NATIVE = {"os": "linux", "machine": "x86_64", "libc": "gnu", "libc_version": "2.31"}
 ARM = NATIVE | {"machine": "aarch64"}
+
+
+def sources(
+    *,
+    configured: Path | None = None,
+    dist: Path | None = None,
+    captured: Path | None = None,
+    cache: Path | None = None,
+    repo: Path | None = None,
+) -> Sources:
+    return Sources(
+        configured=configured,
+        cache=open_cache(str(cache), cache / "downloads") if cache else None,
+        captured=captured,
+        dist=(dist,) if dist else (),
+        repo=repo,
+        digests=Digests(None),
+    )
+
+
+def resolve(host: Platform | None, wanted: Adapter, places: Sources) -> Decision:
+    requirements = BundleRequirements(wanted.capabilities, SignaturePolicy(None, required=False))
+    return resolver.resolve(host, wanted, requirements, places)
 
 
 def adapter(capabilities: frozenset[str] = frozenset()) -> Adapter:
@@ -46,12 +82,18 @@ def bundle(
     name: str = "probe",
     capabilities: tuple[str, ...] = (),
     flaw: str | None = None,
+    digest: str = "0" * 64,
+    content: str = "",
 ) -> Path:
     """Write a tarball with its sidecar; `flaw` is changed, truncated, cut, alone or gone."""
     folder.mkdir(parents=True, exist_ok=True)
-    tag = platform["machine"] if isinstance(platform, dict) else platform
+    tag = (
+        "-".join((platform["os"], platform["machine"], platform["libc"]))
+        if isinstance(platform, dict)
+        else platform
+    )
     tarball = folder / f"{name}-{version}-{tag}.tar.gz"
-    tarball.write_bytes(f"{name} {version} {tag}".encode())
+    tarball.write_bytes(f"{name} {version} {tag}{content}".encode())
     document = {
         "schema": "rackbench.bundle/1.0",
         "name": name,
@@ -63,7 +105,7 @@ def bundle(
         "size": tarball.stat().st_size,
         "unpacked_size": 10,
         "file_count": 1,
-        "provenance": {"source_digest": "0" * 64, "built_by": "test"},
+        "provenance": {"source_digest": digest, "built_by": "test"},
     }
     sidecar_path(tarball).write_text(json.dumps(document))
     content = tarball.read_bytes()
@@ -87,7 +129,7 @@ def reasons(decision: Decision) -> list[str | None]:
 def test_the_configured_bundle_comes_before_dist(tmp_path: Path) -> None:
     mine = bundle(tmp_path / "mine")
     bundle(tmp_path / "dist", version="2.0.0")
-    decision = resolve(HOST, adapter(), Sources(mine, (tmp_path / "dist",)))
+    decision = resolve(HOST, adapter(), sources(configured=mine, dist=tmp_path / "dist"))
     assert decision.chosen
     assert (decision.chosen.path, decision.chosen.source) == (mine, "configured")
     assert decision.basis == "prebuilt"
@@ -98,7 +140,7 @@ def test_the_configured_bundle_comes_before_dist(tmp_path: Path) -> None:
     ("flaw", "reason"),
     [
         ("changed", "checksum"),
-        ("truncated", "checksum"),
+        ("truncated", "size"),
         ("cut", "unreadable"),
         ("alone", "unreadable"),
         ("gone", "missing"),
@@ -107,7 +149,7 @@ def test_the_configured_bundle_comes_before_dist(tmp_path: Path) -> None:
 def test_a_bad_configured_bundle_is_recorded_and_dist_is_used(tmp_path: Path, flaw: str, reason: str) -> None:
     mine = bundle(tmp_path / "mine", flaw=flaw)
     fallback = bundle(tmp_path / "dist")
-    decision = resolve(HOST, adapter(), Sources(mine, (tmp_path / "dist",)))
+    decision = resolve(HOST, adapter(), sources(configured=mine, dist=tmp_path / "dist"))
     assert decision.chosen
     assert decision.chosen.path == fallback
     assert decision.rejected_configured
@@ -116,7 +158,7 @@ def test_a_bad_configured_bundle_is_recorded_and_dist_is_used(tmp_path: Path, fl
 
 def test_bytes_that_changed_in_dist_leave_nothing_to_choose(tmp_path: Path) -> None:
     bundle(tmp_path, flaw="changed")
-    decision = resolve(HOST, adapter(), Sources(None, (tmp_path,)))
+    decision = resolve(HOST, adapter(), sources(dist=tmp_path))
     assert decision.chosen is None
     assert decision.basis == "none"
     assert reasons(decision) == ["checksum"]
@@ -126,24 +168,22 @@ def test_another_machine_and_another_bundle_are_rejected(tmp_path: Path) -> None
     other = bundle(tmp_path / "mine", name="latency")
     bundle(tmp_path / "dist", platform=ARM)
     bundle(tmp_path / "dist", name="latency")
-    decision = resolve(HOST, adapter(), Sources(other, (tmp_path / "dist",)))
+    decision = resolve(HOST, adapter(), sources(configured=other, dist=tmp_path / "dist"))
     assert reasons(decision) == ["name", "platform"]
 
 
 def test_a_needed_capability_that_is_not_there_rejects(tmp_path: Path) -> None:
     bundle(tmp_path, capabilities=("a",))
-    assert reasons(resolve(HOST, adapter(frozenset({"a", "b"})), Sources(None, (tmp_path,)))) == [
-        "capability"
-    ]
-    assert resolve(HOST, adapter(frozenset({"a"})), Sources(None, (tmp_path,))).chosen
+    assert reasons(resolve(HOST, adapter(frozenset({"a", "b"})), sources(dist=tmp_path))) == ["capability"]
+    assert resolve(HOST, adapter(frozenset({"a"})), sources(dist=tmp_path)).chosen
 
 
 def test_native_comes_before_any_and_new_before_old(tmp_path: Path) -> None:
     for version in ("1.9.0", "1.10.0"):
         for platform in ("any", NATIVE):
             bundle(tmp_path, version=version, platform=platform)
-    decision = resolve(HOST, adapter(), Sources(None, (tmp_path,)))
-    assert [(each.version, "any" in each.path.name) for each in decision.candidates] == [
+    decision = resolve(HOST, adapter(), sources(dist=tmp_path))
+    assert [(each.version, each.platform == "any") for each in decision.candidates] == [
         ("1.10.0", False),
         ("1.10.0", True),
         ("1.9.0", False),
@@ -153,14 +193,14 @@ def test_native_comes_before_any_and_new_before_old(tmp_path: Path) -> None:
 
 def test_a_host_that_nobody_could_ask_gets_only_what_runs_anywhere(tmp_path: Path) -> None:
     bundle(tmp_path, platform=NATIVE)
-    assert reasons(resolve(None, adapter(), Sources(None, (tmp_path,)))) == ["platform"]
+    assert reasons(resolve(None, adapter(), sources(dist=tmp_path))) == ["platform_unknown"]
     bundle(tmp_path)
-    assert resolve(None, adapter(), Sources(None, (tmp_path,))).chosen
+    assert resolve(None, adapter(), sources(dist=tmp_path)).chosen
 
 
 def test_the_name_of_one_adapter_may_begin_with_the_name_of_another(tmp_path: Path) -> None:
     bundle(tmp_path, name="probe-extra", flaw="cut")
-    assert resolve(HOST, adapter(), Sources(None, (tmp_path,))).candidates == ()
+    assert resolve(HOST, adapter(), sources(dist=tmp_path)).candidates == ()
 
 
 FLAWS = st.sampled_from([None, None, "changed", "truncated", "cut", "alone", "gone"])
@@ -191,12 +231,13 @@ def test_every_candidate_is_accounted_for(cache, dist, configured, host) -> None
             if configured
             else None
         )
-        decision = resolve(host, adapter(), Sources(mine, (folders["dist"],), folders["cache"]))
-        again = resolve(host, adapter(), Sources(mine, (folders["dist"],), folders["cache"]))
+        places = sources(configured=mine, dist=folders["dist"], captured=folders["cache"])
+        decision = resolve(host, adapter(), places)
+        again = resolve(host, adapter(), places)
 
     assert decision == again
     assert sorted(each.path for each in decision.candidates) == sorted([*paths, *([mine] if mine else [])])
-    order = ["configured", "cache", "dist"]
+    order = ["configured", "captured", "dist"]
     assert [each.source for each in decision.candidates] == sorted(
         (each.source for each in decision.candidates), key=order.index
     )
@@ -208,7 +249,214 @@ def test_every_candidate_is_accounted_for(cache, dist, configured, host) -> None
     if decision.chosen:
         at = decision.candidates.index(decision.chosen)
         assert "lower_precedence" not in seen[:at]
-        assert set(seen[at + 1 :]) <= {"lower_precedence"}
+        assert set(seen[at + 1 :]) <= {"lower_precedence", "newer_available"}
     else:
         assert "lower_precedence" not in seen
     json.dumps(decision.as_dict(), allow_nan=False)
+
+
+def test_an_older_version_says_that_a_newer_one_is_there(tmp_path: Path) -> None:
+    for version in ("1.9.0", "1.10.0"):
+        bundle(tmp_path, version=version)
+    decision = resolve(HOST, adapter(), sources(dist=tmp_path))
+    assert reasons(decision) == [None, "newer_available"]
+
+
+@pytest.mark.parametrize(
+    ("needs", "reason"),
+    [
+        (NATIVE | {"libc_version": "2.99"}, "libc"),
+        (NATIVE | {"libc": "musl", "libc_version": None}, "libc"),
+        (ARM, "platform"),
+        (NATIVE | {"os": "darwin"}, "platform"),
+    ],
+)
+def test_a_bundle_for_another_platform_says_what_differs(tmp_path: Path, needs: object, reason: str) -> None:
+    bundle(tmp_path, platform=needs)
+    assert reasons(resolve(HOST, adapter(), sources(dist=tmp_path))) == [reason]
+
+
+def test_two_bundles_of_one_version_with_other_bytes_are_both_refused(tmp_path: Path) -> None:
+    first = bundle(tmp_path)
+    second = bundle(tmp_path, content=" built again")
+    for path in (second, sidecar_path(second)):
+        path.rename(path.with_name(path.name.replace("1.0.0", "1.0.0_copy")))
+    bundle(tmp_path)
+    decision = resolve(HOST, adapter(), sources(dist=tmp_path))
+    assert reasons(decision) == ["conflict", "conflict"]
+    assert first.exists()
+
+
+def test_a_file_name_that_contradicts_its_sidecar_is_refused(tmp_path: Path) -> None:
+    found = bundle(tmp_path)
+    for path in (found, sidecar_path(found)):
+        path.rename(path.with_name(path.name.replace("1.0.0", "9.0.0")))
+    assert reasons(resolve(HOST, adapter(), sources(dist=tmp_path))) == ["unreadable"]
+
+
+def test_a_captured_bundle_counts_only_for_the_source_as_it_is_now(
+    tmp_path: Path, make_source: MakeSource
+) -> None:
+    repo = make_source()
+    bundle(tmp_path / "captured", digest=snapshot_digest(repo))
+    places = sources(captured=tmp_path / "captured", repo=repo)
+    assert resolve(HOST, adapter(), places).basis == "captured"
+    (repo / ".cargo-config").write_text("changes the build without a name that `ls` shows")
+    decision = resolve(HOST, adapter(), places)
+    assert reasons(decision)[0] == "newer_available"
+    assert decision.basis == "builder"
+
+
+def test_a_repository_offers_its_builder_then_a_snapshot_then_a_build_on_the_target(
+    tmp_path: Path, make_source: MakeSource
+) -> None:
+    repo = make_source(platform="native", build='[build]\ncommand = ["sh", "build.sh"]\n')
+    here = local_platform()
+    decision = resolve(here, adapter(), sources(repo=repo))
+    assert [each.source for each in decision.candidates] == ["builder", "repo", "source"]
+    assert reasons(decision) == [None, "lower_precedence", "lower_precedence"]
+    assert decision.chosen
+    assert decision.chosen.as_dict()["cost"] == {
+        "download_bytes": 0,
+        "upload_bytes": None,
+        "build": "controller",
+    }
+
+
+def test_a_builder_whose_tool_is_missing_here_leaves_the_build_to_the_target(
+    tmp_path: Path, make_source: MakeSource
+) -> None:
+    build = (
+        '[build]\ncommand = ["no-such-compiler"]\n'
+        'needs = [{ command = "no-such-compiler", package = "none", bootstrap = "rustup" }]\n'
+    )
+    repo = make_source(platform="native", build=build)
+    (repo / "bin" / "run").chmod(0o644)
+    decision = resolve(local_platform(), adapter(), sources(repo=repo))
+    assert reasons(decision) == ["build_tool", "no_entry_point", None]
+    assert decision.basis == "source"
+    assert decision.chosen
+    assert [(need.command, need.bootstrap) for need in decision.chosen.needs] == [
+        ("no-such-compiler", "rustup")
+    ]
+
+
+def test_a_builder_for_this_machine_is_not_used_for_another(tmp_path: Path, make_source: MakeSource) -> None:
+    repo = make_source(platform="native", build='[build]\ncommand = ["sh", "build.sh"]\n')
+    (repo / "bin" / "run").unlink()
+    other = Platform("linux", "s390x", "gnu", "2.36")
+    decision = resolve(other, adapter(), sources(repo=repo))
+    assert reasons(decision) == ["platform", "no_entry_point", None]
+
+
+def test_a_benchmark_that_runs_on_the_controller_is_never_built_on_the_target(
+    tmp_path: Path, make_source: MakeSource
+) -> None:
+    repo = make_source(platform="native", build='[build]\ncommand = ["sh", "build.sh"]\n')
+    here = replace(adapter(), bundle=BundleRef("probe", None, "native", "controller"))
+    decision = resolve(local_platform(), here, sources(repo=repo))
+    assert [each.source for each in decision.candidates] == ["builder", "repo"]
+
+
+def test_a_repository_without_a_recipe_is_packed_as_it_is(tmp_path: Path, make_source: MakeSource) -> None:
+    repo = make_source()
+    (repo / "bundle.toml").unlink()
+    decision = resolve(HOST, adapter(), sources(repo=repo))
+    assert reasons(decision) == ["no_recipe", None]
+    assert decision.basis == "repo"
+
+
+def test_a_single_program_is_a_runner_and_must_fit_the_host(tmp_path: Path) -> None:
+    script = tmp_path / "bench"
+    script.write_text("#!/bin/sh\n")
+    assert reasons(resolve(HOST, adapter(), sources(repo=script))) == ["no_entry_point"]
+    script.chmod(0o755)
+    assert resolve(HOST, adapter(), sources(repo=script)).basis == "runner"
+    program = Path(shutil.which("true") or "")
+    decision = resolve(Platform("linux", "s390x", "gnu", "9.0"), adapter(), sources(repo=program))
+    assert reasons(decision) == ["platform"]
+
+
+@pytest.mark.parametrize("repo", ["nowhere", "file.txt"])
+def test_a_repository_that_is_not_there_or_no_program_is_a_rejected_candidate(
+    tmp_path: Path, repo: str
+) -> None:
+    (tmp_path / "file.txt").write_text("no program")
+    decision = resolve(HOST, adapter(), sources(repo=tmp_path / repo))
+    assert decision.chosen is None
+    assert len(decision.candidates) == 1
+
+
+def test_a_broken_recipe_is_a_rejected_candidate(tmp_path: Path, make_source: MakeSource) -> None:
+    repo = make_source()
+    (repo / "bundle.toml").write_text("[bundle\n")
+    assert reasons(resolve(HOST, adapter(), sources(repo=repo))) == ["unreadable"]
+
+
+def test_a_recipe_for_another_bundle_is_rejected_in_every_way(
+    tmp_path: Path, make_source: MakeSource
+) -> None:
+    repo = make_source(name="other")
+    assert reasons(resolve(HOST, adapter(), sources(repo=repo))) == ["name", "name", "name"]
+
+
+def test_an_unsigned_bundle_is_refused_where_signatures_are_required(tmp_path: Path) -> None:
+    bundle(tmp_path)
+    signers = tmp_path / "signers"
+    signers.write_text("")
+    policy = SignaturePolicy(signers, required=True)
+    requirements = BundleRequirements(frozenset(), policy)
+    decision = resolver.resolve(HOST, adapter(), requirements, sources(dist=tmp_path))
+    assert reasons(decision) == ["signature"]
+
+
+def test_what_would_be_built_is_refused_where_signatures_are_required(
+    tmp_path: Path, make_source: MakeSource
+) -> None:
+    policy = SignaturePolicy(tmp_path / "signers", required=True)
+    requirements = BundleRequirements(frozenset(), policy)
+    found = resolver.resolve(HOST, adapter(), requirements, sources(repo=make_source()))
+    assert found.chosen is None
+    assert reasons(found) == ["signature", "signature", "no_recipe"]
+
+
+def test_of_ten_thousand_bundles_only_those_in_question_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for minor in range(50):
+        bundle(tmp_path, version=f"1.{minor}.0", platform=NATIVE)
+        bundle(tmp_path, version=f"2.{minor}.0", platform=ARM)
+    read = []
+    monkeypatch.setattr(
+        resolver, "read_listed", lambda tarball: (read.append(tarball), catalog.read_listed(tarball))[1]
+    )
+    decision = resolve(HOST, adapter(), sources(dist=tmp_path))
+    assert decision.chosen
+    assert decision.chosen.version == "1.49.0"
+    assert len(decision.candidates) == 100
+    assert len(read) == 1
+
+
+def test_the_docs_list_every_source_and_every_reason() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "packaging.md").read_text()
+    documented = set(re.findall(r"`([a-z_]+)`", page))
+    assert set(decision.BASIS) <= documented
+    constants = [
+        value
+        for module in (platforms, recipe, resolver)
+        for name, value in vars(module).items()
+        if name.isupper() and isinstance(value, str) and name not in {"ANY", "ENTRY_POINT", "TOML_NAME"}
+    ]
+    reasons_in_code = set(constants) - set(decision.BASIS) - {decision.ON_CONTROLLER, decision.ON_TARGET}
+    assert len(reasons_in_code) > 10
+    assert reasons_in_code <= documented
+
+
+def test_a_shared_directory_comes_after_the_configured_bundle_and_before_dist(tmp_path: Path) -> None:
+    bundle(tmp_path / "cache")
+    bundle(tmp_path / "dist", version="2.0.0")
+    decision = resolve(HOST, adapter(), sources(cache=tmp_path / "cache", dist=tmp_path / "dist"))
+    assert [(each.source, each.reason) for each in decision.candidates] == [
+        ("cache", None),
+        ("dist", "lower_precedence"),
+    ]

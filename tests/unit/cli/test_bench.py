@@ -28,7 +28,14 @@ def _bench(*arguments: str, cwd: Path) -> str:
 
 
 def test_no_argument_makes_all_measurements(tmp_path: Path) -> None:
-    assert _bench(cwd=tmp_path).split("\n") == ["startup True", "journal True", "callback True", ""]
+    assert _bench(cwd=tmp_path).split("\n") == [
+        "startup True",
+        "journal True",
+        "selection True",
+        "callback True",
+        "archives True",
+        "",
+    ]
 
 
 def test_one_name_makes_one(tmp_path: Path) -> None:

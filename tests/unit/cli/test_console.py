@@ -46,7 +46,10 @@ ENDLESS = """\
       ansible.builtin.wait_for:
         timeout: 600
 """
-VALIDATE = (ROOT / "playbooks" / "validate.yml").read_text(encoding="utf-8")
+# As a project of its own names the collection's playbooks.
+VALIDATE, RUN = (
+    f"- name: Ours\n  ansible.builtin.import_playbook: rackbench.lab.{name}\n" for name in ("validate", "run")
+)
 LIMIT_S = 300
 
 
@@ -116,8 +119,7 @@ def test_an_unknown_benchmark_is_one_failure_with_its_code(tmp_path: Path) -> No
 
 
 def test_hosts_that_share_a_failure_of_the_plan_are_told_it_once(tmp_path: Path) -> None:
-    play = (ROOT / "playbooks" / "run.yml").read_text(encoding="utf-8")
-    project = _lab(tmp_path, play)
+    project = _lab(tmp_path, RUN)
     with (project / "ansible.cfg").open("a", encoding="utf-8") as stream:
         stream.write("callbacks_enabled = rackbench.lab.run_ledger\n")
     answer = _play(["-i", "one,two,three,"], project)

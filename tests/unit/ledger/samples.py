@@ -103,6 +103,7 @@ def whole_run() -> list[dict[str, Any]]:
         "readiness", adapter="latency", status="ready", missing=[], install_command=None, message="Ready."
     )
     script.add("step.began", step="latency.stage")
+    script.add("step.beat", step="latency.stage", label="building", elapsed_s=3.0, interval_s=5.0)
     script.add(
         "transfer", direction="upload", source="dist/a", destination="thor:b", bytes=1000, sha256=DIGEST,
         duration_s=0.1, reused=False, step="latency.stage",

@@ -142,6 +142,58 @@ def test_a_live_beat_counts_only_when_the_target_itself_went_on() -> None:
     assert alive["progress"]["done"] == 9
 
 
+@pytest.mark.parametrize(("age_s", "state"), [(1, "fresh"), (14, "fresh"), (16, "stale")])
+def test_a_step_that_builds_is_stale_by_the_interval_of_its_beat(age_s: int, state: str) -> None:
+    records = prefix("step.beat")
+    now = clock.parse_utc(records[-1]["at"]) + timedelta(seconds=age_s)
+    monitoring = projections.status_document(fold(records), now)["monitoring"]
+    (beat,) = monitoring["heartbeats"]
+    assert (beat["step"], beat["state"]) == ("latency.stage", state)
+    assert monitoring["attention"] == ("stalled" if state == "stale" else None)
+
+
+def test_a_live_beat_of_a_build_counts_only_when_the_build_went_on() -> None:
+    records = prefix("step.beat")
+    now = clock.parse_utc(records[-1]["at"]) + timedelta(seconds=100)
+    same = {"at": clock.utc_text(now), "elapsed_s": 3.0, "interval_s": 5.0}
+    for live, state in ((same, "stale"), ({**same, "elapsed_s": 4.0}, "fresh")):
+        status = projections.status_document(fold(records), now, {"latency.stage": live})
+        assert status["monitoring"]["heartbeats"][0]["state"] == state
+
+
+def test_what_follows_a_build_is_not_held_to_its_pace() -> None:
+    records = prefix("step.beat")
+    at = clock.parse_utc(records[-1]["at"])
+    now = at + timedelta(seconds=100)
+    built = {"at": clock.utc_text(at + timedelta(seconds=1)), "elapsed_s": 4.0, "interval_s": None}
+    status = projections.status_document(fold(records), now, {"latency.stage": built})
+    assert status["monitoring"]["heartbeats"][0]["state"] == "fresh"
+
+
+def test_a_bundle_that_was_made_is_named_with_its_builder_and_its_sidecar() -> None:
+    chosen = {
+        "path": "repo/bundle.toml",
+        "source": "builder",
+        "sha256": None,
+        "cost": {"build": "controller"},
+    }
+    decision = {"basis": "builder", "chosen": chosen, "candidates": [chosen]}
+    made = {"path": "dist/a.tar.gz", "sha256": "0" * 64, "size": 7}
+    rows = []
+    for each in (None, made):
+        script = (
+            Script()
+            .add("run.opened", **opened())
+            .add("packaging", adapter="latency", decision=decision, made=each)
+        )
+        state = fold(script.records)
+        rows.append(projections.status_document(state, NOW)["packaging"]["latency"])
+        assert projections.run_manifest(state)["packaging"]["latency"] == {**decision, "made": each}
+    assert [row["path"] for row in rows] == [None, "dist/a.tar.gz"]
+    assert [row["builder"] for row in rows] == ["repo/bundle.toml"] * 2
+    assert (rows[1]["sidecar"], rows[1]["sha256"]) == ("dist/a.tar.gz.json", "0" * 64)
+
+
 def test_a_dead_controller_makes_an_open_run_interrupted() -> None:
     status = projections.status_document(fold(prefix("execution.beat")), NOW, alive=False)
     assert (status["state"], status["exit_status"]) == ("interrupted", 130)
@@ -167,7 +219,10 @@ def test_a_failed_step_names_only_paths_that_exist_the_nearest_first() -> None:
     [
         ("host.discover", "host_unreachable", "rackbench validate --host thor --scope connectivity"),
         ("latency.collect", "host_unreachable", "rackbench validate --host thor --scope connectivity"),
-        ("latency.stage", "bundle_digest_mismatch", "rackbench run --host thor --benchmarks latency"),
+        ("latency.stage", "bundle_digest_mismatch", "rackbench validate --host thor --scope staging"),
+        ("latency.stage", "packaging_blocked", "rackbench validate --host thor --scope staging"),
+        ("latency.stage", "root_required", "rackbench validate --host thor --scope all"),
+        ("host.preflight", "runtime_missing", "rackbench validate --host thor --scope all"),
         ("latency.execute", "execution_timed_out", "rackbench run --host thor --benchmarks latency"),
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rackbench.errors import FAILURES, RackbenchError
+from rackbench.errors import RackbenchError
 from rackbench.ledger import gate, outcome, steps
 from rackbench.ledger.journal import KINDS
 from rackbench.ledger.state import MOST_OPEN_TASKS, apply, fold
@@ -147,13 +147,14 @@ def test_a_failed_execute_step_still_lets_what_was_measured_be_collected() -> No
 def test_an_adapter_that_is_not_ready_is_skipped_with_its_own_failure() -> None:
     script = Script().add("run.opened", **opened()).step("host.discover").step("host.preflight")
     script.add(
-        "readiness", adapter="latency", status="runtime_missing", missing=["lstopo"],
+        "readiness", adapter="latency", status="runtime_missing", failure_code="runtime_missing", missing=["lstopo"],
         install_command="apt-get install hwloc", message="lstopo is missing.",
     )  # fmt: skip
     obstacle = gate.obstacle(fold(script.records), "latency.stage")
     assert obstacle is not None
     assert obstacle.failure is not None
     assert obstacle.failure["code"] == "runtime_missing"
+    assert obstacle.failure["next_path"].endswith("/preflight/summary.md")
     script.add(
         "step.ended", step="latency.stage", state="skipped", reason=obstacle.reason, failure=obstacle.failure
     )
@@ -187,7 +188,3 @@ def test_a_dry_run_starts_nothing_on_the_target() -> None:
 )
 def test_the_exit_status_is_that_of_the_gravest_failure(codes: list[str], status: int) -> None:
     assert outcome.failed_exit_status(codes) == status
-
-
-def test_blocking_readiness_has_known_codes() -> None:
-    assert set(gate.BLOCKING.values()) <= set(FAILURES)

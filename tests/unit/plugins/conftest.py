@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.plugins.target import Target
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -36,3 +42,24 @@ def archive() -> ModuleType:
 @pytest.fixture(scope="session")
 def supervisor() -> ModuleType:
     return load("_supervisor")
+
+
+@pytest.fixture
+def target(tmp_path: Path, supervisor: ModuleType) -> Iterator[Target]:
+    home = tmp_path / "home"
+    home.mkdir()
+    made = Target(home)
+    yield made
+    for path in made.root.glob("jobs/*/*/state.json"):
+        state = supervisor.read_document(path)
+        for pid, ticks in (
+            ()
+            if state is None
+            else (
+                (state["pid"], state["start_ticks"]),
+                (state["benchmark_pid"], state["benchmark_start_ticks"]),
+            )
+        ):
+            if pid and ticks and supervisor.start_ticks(pid) == ticks:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(os.getpgid(pid), signal.SIGKILL)

@@ -357,6 +357,38 @@ def test_a_full_disk_does_not_lose_the_end(supervisor: ModuleType, small_disk: P
         one.tidy()
 
 
+# A supervisor that comes to writing down the benchmark's number only after that has filled the disk and ended.
+LATE = """
+import os, sys, time
+from pathlib import Path
+sys.path.insert(0, str(Path(sys.argv[1]).parent))
+import _supervisor
+
+ticks = _supervisor.start_ticks
+
+def late(pid):
+    while pid != os.getpid() and ticks(pid) is not None:
+        time.sleep(0.05)
+    return ticks(pid)
+
+_supervisor.start_ticks = late
+with _supervisor.job_lock(Path(sys.argv[2])):
+    _supervisor.Supervisor(Path(sys.argv[2])).run()
+"""
+
+
+def test_a_disk_that_is_full_before_the_benchmarks_number_is_written_does_not_lose_the_end(
+    supervisor: ModuleType, small_disk: Path
+) -> None:
+    one = Job(supervisor, small_disk, """cat /dev/zero > "$1/big"; exit 1""")
+    program = [sys.executable, "-I", "-B", "-c", LATE, supervisor.__file__, str(one.directory)]
+    with (one.directory / "supervisor.log").open("ab") as log:
+        subprocess.run(program, check=True, timeout=NEVER_S, stderr=log)
+    state = one.state()
+    assert (state["state"], state["outcome"], state["rc"]) == ("ended", "failed", 1)
+    assert "disk of the job directory is full" in state["reason"]
+
+
 def test_a_job_that_does_not_fit_on_the_disk_leaves_nothing(supervisor: ModuleType, small_disk: Path) -> None:
     with contextlib.suppress(OSError), (small_disk / "big").open("wb") as stream:
         stream.write(bytes(2_000_000))

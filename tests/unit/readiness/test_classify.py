@@ -1,179 +1,284 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The classifier: which status each piece of evidence gives, and what to do about it."""
+"""The classifier: which state each piece of evidence gives, and what to do about it."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rackbench.adapters.catalog import Adapter, BundleRef, Requirement
-from rackbench.bundles.resolve import Candidate, Decision
 from rackbench.errors import FAILURES
 from rackbench.readiness.classify import classify, commands_needed
+from rackbench.readiness.states import STATES, Evidence
 
-LSTOPO = Requirement("lstopo", {"default": "hwloc", "apt": "hwloc-nox"}, required=True, bootstrap=False)
-NUMACTL = Requirement("numactl", {"default": "numactl"}, required=False, bootstrap=False)
-ADAPTER = Adapter(
-    name="probe",
-    summary="",
-    description="",
-    publish_target="probe",
-    bundle=BundleRef("probe", None, "any"),
-    requirements=(LSTOPO, NUMACTL),
-    capabilities=frozenset(),
-    families=(),
-    default_families=(),
-    headline=(),
-    artifacts=(),
-    directory=Path("roles/probe"),
+from tests.unit.readiness.samples import (
+    ADAPTER,
+    HOST,
+    HUNGRY,
+    MADE,
+    PREBUILT,
+    candidate,
+    decision,
+    evidence,
+    probe,
 )
-FOUND = {"lstopo": "/usr/bin/lstopo", "numactl": "/usr/bin/numactl"}
+
+if TYPE_CHECKING:
+    from rackbench.adapters.catalog import Adapter
+
+SOURCES = (*PREBUILT, *MADE)
+GOOD = candidate("dist")
+BAD = candidate("configured", "checksum")
+READY_STATES = {
+    "configured": "ready",
+    "cache": "ready",
+    "captured": "ready_with_captured_cache",
+    "dist": "ready_with_local_bundle",
+    **dict.fromkeys(MADE, "ready_with_fallback"),
+}
+# Evidence, and the state and basis that follow. Each state and each basis is reached by one.
+CASES: list[tuple[Adapter, Evidence, str, str]] = [
+    (ADAPTER, evidence(GOOD, reached=False), "unreachable", "connectivity"),
+    (ADAPTER, evidence(), "packaging_blocked", "bundle"),
+    (ADAPTER, evidence(BAD), "packaging_blocked", "bundle"),
+    (
+        ADAPTER,
+        evidence(BAD, candidate("dist", "platform_unknown"), candidate("repo", "no_entry_point")),
+        "packaging_blocked",
+        "platform",
+    ),
+    (
+        ADAPTER,
+        evidence(candidate("dist", "platform_unknown"), candidate("repo")),
+        "ready_with_fallback",
+        "repo",
+    ),
+    (ADAPTER, evidence(GOOD, seen=probe(free_bytes=2999)), "packaging_blocked", "disk"),
+    (HUNGRY, evidence(GOOD, seen=probe(free_bytes=3499)), "packaging_blocked", "disk"),
+    (HUNGRY, evidence(candidate("repo"), seen=probe(free_bytes=499)), "packaging_blocked", "disk"),
+    (ADAPTER, evidence(GOOD, seen=probe("lstopo")), "runtime_missing", "commands"),
+    (ADAPTER, evidence(candidate("source"), seen=probe("cargo", "cc")), "runtime_missing", "commands"),
+    (HUNGRY, evidence(GOOD, seen=probe(memory_bytes=3999)), "runtime_missing", "memory"),
+    (HUNGRY, evidence(GOOD, seen=probe(user="lab", root=False)), "runtime_missing", "root"),
+    (ADAPTER, evidence(candidate("source"), seen=probe("cargo")), "bootstrap_required", "commands"),
+    (ADAPTER, evidence(BAD, candidate("source"), seen=probe("cargo")), "bootstrap_required", "commands"),
+    *(
+        (ADAPTER, evidence(BAD, candidate(source)), "bundle_invalid_fallback_available", source)
+        for source in SOURCES[1:]
+    ),
+    *((ADAPTER, evidence(candidate(source)), state, source) for source, state in READY_STATES.items()),
+    # What is just enough, and what nobody knows, is not held against a host.
+    (
+        HUNGRY,
+        evidence(GOOD, seen=probe(free_bytes=3500, memory_bytes=4000)),
+        "ready_with_local_bundle",
+        "dist",
+    ),
+    (
+        HUNGRY,
+        evidence(GOOD, seen=probe(free_bytes=None, memory_bytes=None, root=None)),
+        "ready_with_local_bundle",
+        "dist",
+    ),
+    (HUNGRY, evidence(GOOD, seen={"commands": {}}), "ready_with_local_bundle", "dist"),
+    (HUNGRY, Evidence(decision(GOOD)), "ready_with_local_bundle", "dist"),
+    (ADAPTER, evidence(GOOD, seen=probe("numactl", "cargo", "cc")), "ready_with_local_bundle", "dist"),
+]
 
 
-def probe(**fields: Any) -> dict[str, Any]:
-    return {
-        "commands": FOUND,
-        "package_manager": "apt",
-        "user": "root",
-        "python": "3.11.2",
-        "free_bytes": 10**9,
-    } | fields
-
-
-def candidate(source: str, reason: str | None = None) -> Candidate:
-    return Candidate(
-        path=Path(f"{source}/probe.tar.gz"),
-        source=source,
-        accepted=reason is None,
-        reason=reason,
-        detail=f"because of the {reason}." if reason else None,
-        version="1.0.0",
-        entry_point="bin/run",
-        sha256="0" * 64,
-        size=1000,
-        unpacked_size=2000,
-        basis="prebuilt",
-    )
-
-
-def decision(*candidates: Candidate) -> Decision:
-    chosen = next((each for each in candidates if each.accepted), None)
-    return Decision("probe", chosen, candidates)
-
-
-@pytest.mark.parametrize(
-    ("made", "seen", "status", "basis"),
-    [
-        (decision(candidate("configured")), probe(), "ready", "bundle"),
-        (decision(candidate("dist")), probe(), "ready_with_local_bundle", "bundle"),
-        (
-            decision(candidate("configured", "checksum"), candidate("dist")),
-            probe(),
-            "bundle_invalid_fallback_available",
-            "bundle",
-        ),
-        (decision(candidate("configured", "checksum")), probe(), "packaging_blocked", "bundle"),
-        (decision(), probe(), "packaging_blocked", "bundle"),
-        (decision(candidate("dist")), probe(free_bytes=2999), "packaging_blocked", "disk"),
-        (decision(candidate("dist")), probe(free_bytes=3000), "ready_with_local_bundle", "bundle"),
-        (decision(candidate("dist")), probe(commands={}), "runtime_missing", "commands"),
-        (
-            decision(candidate("dist")),
-            probe(commands=FOUND | {"numactl": None}),
-            "ready_with_local_bundle",
-            "bundle",
-        ),
-        (decision(candidate("dist")), None, "unreachable", "probe"),
-    ],
-)
-def test_status_and_basis(made: Decision, seen: dict[str, Any] | None, status: str, basis: str) -> None:
-    verdict = classify(ADAPTER, made, seen)
+@pytest.mark.parametrize(("adapter", "known", "status", "basis"), CASES)
+def test_state_and_basis_follow_from_the_evidence(
+    adapter: Adapter, known: Evidence, status: str, basis: str
+) -> None:
+    verdict = classify(adapter, HOST, known)
     assert (verdict.status, verdict.status_basis) == (status, basis)
-    assert verdict.message
+    assert verdict.message.endswith(".")
+
+
+def test_every_state_and_every_basis_of_the_table_can_be_reached() -> None:
+    reached = {(status, basis) for _adapter, _known, status, basis in CASES}
+    assert reached == {(state.name, basis) for state in STATES for basis in state.bases}
+    assert len({state.name for state in STATES}) == 9
+
+
+def test_the_first_state_that_holds_counts() -> None:
+    known = evidence(GOOD, seen=probe("lstopo", free_bytes=0, memory_bytes=0, root=False))
+    order: list[tuple[str, dict[str, Any]]] = [
+        ("disk", {"free_bytes": 10**9}),
+        ("commands", {"commands": {}}),
+        ("memory", {"memory_bytes": 10**9}),
+    ]
+    for basis, better in order:
+        assert classify(HUNGRY, HOST, known).status_basis == basis
+        known = replace(known, probe={**(known.probe or {}), **better})
+    assert classify(HUNGRY, HOST, known).status_basis == "root"
 
 
 def test_a_missing_command_is_named_with_package_and_install_command() -> None:
-    verdict = classify(ADAPTER, decision(candidate("dist")), probe(commands={"numactl": "/usr/bin/numactl"}))
+    verdict = classify(ADAPTER, HOST, evidence(GOOD, seen=probe("lstopo")))
     assert verdict.missing == ("lstopo (hwloc-nox)",)
     assert "lstopo (hwloc-nox)" in verdict.message
     assert verdict.install_command == "apt-get install --yes hwloc-nox"
-    assert verdict.failure_code == "runtime_missing"
+    assert verdict.next_command == verdict.install_command
 
 
-def test_a_user_who_is_not_root_is_told_to_use_sudo() -> None:
+@pytest.mark.parametrize(
+    ("manager", "command"),
+    [
+        ("apt", "sudo apt-get install --yes hwloc-nox numactl"),
+        ("dnf", "sudo dnf install --assumeyes hwloc numactl"),
+        ("zypper", "sudo zypper --non-interactive install hwloc numactl"),
+        ("pacman", "sudo pacman --sync --needed --noconfirm hwloc numactl"),
+        ("apk", "sudo apk add hwloc numactl"),
+        (None, None),
+        ("brew", None),
+    ],
+)
+def test_the_install_command_is_that_of_the_package_manager(manager: str | None, command: str | None) -> None:
+    seen = probe("lstopo", "numactl", user="lab", package_manager=manager)
+    verdict = classify(ADAPTER, HOST, evidence(GOOD, seen=seen))
+    assert verdict.install_command == command
+    assert verdict.next_command == (command or "rackbench validate --host thor --scope all")
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("configured", "configured/probe.tar.gz is configured and fits."),
+        ("cache", "cache/probe.tar.gz is in the shared bundle cache and fits."),
+        ("captured", "captured/probe.tar.gz was built from source by an earlier run and fits."),
+        ("dist", "dist/probe.tar.gz was built here and fits."),
+        ("builder", "The stage step builds a bundle on the controller by builder/probe.tar.gz."),
+        ("repo", "The stage step makes a bundle of repo/probe.tar.gz as it is."),
+        ("runner", "The stage step makes a bundle of the program runner/probe.tar.gz."),
+        ("source", "The stage step builds a bundle on the host by source/probe.tar.gz."),
+    ],
+)
+def test_the_message_names_the_bundle_that_is_used(source: str, words: str) -> None:
+    assert classify(ADAPTER, HOST, evidence(candidate(source))).message == words
+
+
+def test_the_message_about_a_full_disk_is_the_same_however_full_it_is() -> None:
+    told = {classify(ADAPTER, HOST, evidence(GOOD, seen=probe(free_bytes=free))).message for free in (0, 9)}
+    assert told == {"The host has less disk free than the 3000 bytes that are needed."}
+
+
+def test_what_a_role_installs_is_told_apart_from_what_the_package_manager_must_install() -> None:
+    verdict = classify(ADAPTER, HOST, evidence(candidate("source"), seen=probe("cargo", "cc", "numactl")))
+    assert verdict.bootstrap == ("rustup",)
+    assert verdict.missing == ("cargo (cargo)", "cc (gcc)")
+    assert verdict.install_command == "apt-get install --yes gcc numactl"
+    assert {
+        each["command"]: (each["required"], each["bootstrap"], each["found"]) for each in verdict.commands
+    } == {
+        "lstopo": (True, None, "/usr/bin/lstopo"),
+        "numactl": (False, None, None),
+        "cargo": (True, "rustup", None),
+        "cc": (True, None, None),
+    }
+
+
+def test_a_bundle_that_is_not_built_on_the_host_needs_no_compiler_there() -> None:
     verdict = classify(
-        ADAPTER, decision(candidate("dist")), probe(commands={}, user="lab", package_manager="dnf")
+        ADAPTER, HOST, evidence(GOOD, candidate("source", "lower_precedence"), seen=probe("cc"))
     )
-    assert verdict.install_command == "sudo dnf install --assumeyes hwloc numactl"
-
-
-def test_an_unknown_package_manager_leaves_the_package_and_no_command() -> None:
-    verdict = classify(ADAPTER, decision(candidate("dist")), probe(commands={}, package_manager=None))
-    assert verdict.missing == ("lstopo (hwloc)",)
-    assert verdict.install_command is None
+    assert verdict.failure_code is None
+    assert [each["command"] for each in verdict.commands] == ["lstopo", "numactl"]
 
 
 def test_an_unreachable_host_keeps_what_would_have_been_looked_for() -> None:
-    verdict = classify(ADAPTER, decision(candidate("dist")), None)
-    assert [(each["command"], each["package"], each["found"]) for each in verdict.commands] == [
-        ("lstopo", "hwloc", None),
-        ("numactl", "numactl", None),
+    verdict = classify(ADAPTER, HOST, evidence(GOOD, reached=False))
+    assert [
+        (each["command"], each["package"], each["checked"], each["found"]) for each in verdict.commands
+    ] == [
+        ("lstopo", "hwloc", False, None),
+        ("numactl", "numactl", False, None),
     ]
-    assert verdict.failure_code == "host_unreachable"
+    assert verdict.capabilities == ("turns",)
+    assert verdict.missing == ()
+    assert verdict.next_command == "rackbench validate --host thor --scope connectivity"
 
 
 def test_a_blocked_adapter_is_told_why_each_bundle_was_rejected() -> None:
-    verdict = classify(
-        ADAPTER, decision(candidate("configured", "checksum"), candidate("dist", "platform")), probe()
-    )
+    verdict = classify(ADAPTER, HOST, evidence(BAD, candidate("dist", "platform")))
     assert "configured/probe.tar.gz: because of the checksum." in verdict.message
     assert "dist/probe.tar.gz: because of the platform." in verdict.message
+    assert verdict.next_command == "rackbench validate --host thor --scope staging"
 
 
-def test_a_probe_has_to_look_for_every_command_once() -> None:
-    assert commands_needed([ADAPTER, ADAPTER]) == {"lstopo", "numactl"}
+def test_a_probe_has_to_look_for_every_command_once_and_for_those_of_a_build_on_the_host() -> None:
+    made = decision(GOOD, candidate("source", "lower_precedence"))
+    assert commands_needed([ADAPTER, ADAPTER], {"probe": made}) == {"lstopo", "numactl", "cargo", "cc"}
 
 
-CANDIDATES = st.lists(
-    st.tuples(
-        st.sampled_from(["configured", "cache", "dist"]), st.sampled_from([None, "checksum", "platform"])
-    ),
-    max_size=4,
-).map(lambda pairs: tuple(candidate(source, reason) for source, reason in pairs))
-
-
-@settings(deadline=None, max_examples=100)
-@given(
-    CANDIDATES,
-    st.none()
-    | st.builds(
-        probe,
-        commands=st.dictionaries(st.sampled_from(["lstopo", "numactl"]), st.none() | st.just("/bin/x")),
-        package_manager=st.sampled_from([None, "apt", "dnf", "zypper", "pacman", "apk", "brew"]),
-        free_bytes=st.none() | st.integers(0, 10_000),
-    ),
-)
-def test_an_adapter_may_run_exactly_when_nothing_speaks_against_it(
-    candidates: tuple[Candidate, ...], seen: dict[str, Any] | None
-) -> None:
-    made = decision(*candidates)
-    verdict = classify(ADAPTER, made, seen)
-    assert verdict == classify(ADAPTER, made, seen)
-    may_run = bool(
-        seen
-        and made.chosen
-        and seen["commands"].get("lstopo")
-        and (seen["free_bytes"] is None or seen["free_bytes"] >= 3000)
+def known_evidence() -> st.SearchStrategy[Evidence]:
+    reasons = st.sampled_from([None, "checksum", "platform", "platform_unknown", "lower_precedence"])
+    candidates = st.lists(st.builds(candidate, st.sampled_from(SOURCES), reasons), max_size=5)
+    amount = st.none() | st.integers(0, 6000)
+    commands = st.dictionaries(
+        st.sampled_from(["lstopo", "numactl", "cargo", "cc", "other"]), st.none() | st.just("/bin/x")
     )
-    assert (verdict.failure_code is None) == may_run
+    probes = st.none() | st.fixed_dictionaries(
+        {},
+        optional={
+            "commands": commands,
+            "package_manager": st.sampled_from([None, "apt", "dnf", "zypper", "pacman", "apk", "brew"]),
+            "user": st.sampled_from([None, "root", "lab"]),
+            "root": st.sampled_from([None, True, False]),
+            "free_bytes": amount,
+            "memory_bytes": amount,
+        },
+    )
+    return st.builds(
+        lambda found, seen, reached: Evidence(decision(*found), seen, reached),
+        candidates,
+        probes,
+        st.booleans(),
+    )
+
+
+@settings(deadline=None, max_examples=500)
+@given(known_evidence(), st.sampled_from([ADAPTER, HUNGRY]))
+def test_every_evidence_gives_one_state_of_the_table_that_blocks_or_not(
+    known: Evidence, adapter: Adapter
+) -> None:
+    verdict = classify(adapter, HOST, known)
+    assert verdict == classify(adapter, HOST, known)
+    (row,) = [each for each in STATES if each.name == verdict.status and verdict.status_basis in each.bases]
+    assert verdict.failure_code == row.failure_code
     assert verdict.failure_code is None or verdict.failure_code in FAILURES
+    assert (verdict.next_command is None) == (verdict.failure_code is None)
+    may_run = verdict.status.startswith(("ready", "bootstrap", "bundle_invalid"))
+    assert (verdict.failure_code is None) == may_run
+    if may_run:
+        assert known.reached
+        assert known.decision.chosen is not None
+        assert bool(verdict.bootstrap) == (verdict.status == "bootstrap_required")
     assert verdict.as_dict()["status"] == verdict.status
 
 
-def test_a_host_without_room_for_the_bundle_has_a_full_disk() -> None:
-    verdict = classify(ADAPTER, decision(candidate("dist")), probe(free_bytes=0))
-    assert verdict.failure_code == "target_disk_full"
-    assert verdict.next_command is None
+def worse(known: Evidence) -> list[Evidence]:
+    """Return the evidence with one thing less each."""
+    seen: dict[str, Any] = dict(known.probe or {})
+    commands = dict(seen.get("commands") or {})
+    return [
+        *(
+            replace(known, probe={**seen, "commands": {**commands, name: None}})
+            for name in ("lstopo", "cargo", "cc")
+        ),
+        replace(known, probe={**seen, "free_bytes": 0}),
+        replace(known, probe={**seen, "memory_bytes": 0}),
+        replace(known, probe={**seen, "root": False}),
+        replace(known, decision=decision()),
+        replace(known, reached=False),
+    ]
+
+
+@settings(deadline=None, max_examples=300)
+@given(known_evidence(), st.sampled_from([ADAPTER, HUNGRY]))
+def test_taking_something_away_never_lets_a_blocked_host_run(known: Evidence, adapter: Adapter) -> None:
+    if classify(adapter, HOST, known).failure_code is None:
+        return
+    assert all(classify(adapter, HOST, less).failure_code is not None for less in worse(known))

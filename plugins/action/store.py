@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""List and remove what Rackbench keeps on a target; outside of runs, so nothing is recorded."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rackbench.lab.plugins.plugin_utils._action import LabAction
+
+
+class ActionModule(LabAction):
+    """`rackbench.lab.store`. It is an action so that its failures have codes."""
+
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
+        "root": {"type": "str", "default": "~/.rackbench"},
+        "state": {"type": "str", "choices": ["listed", "pruned", "cleaned"], "default": "listed"},
+        "keep_days": {"type": "float"},
+    }
+
+    def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        return self.remote("store", **args)
+
+    def _require_ledger(self) -> None:
+        """Ask for none: this works without a run."""

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every command that has ``--json`` prints one document that obeys its published JSON Schema, good news or bad."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+from rackbench.cli.main import VERBS, build_parser
+
+from tests.integration import made_up
+from tests.integration.harness import ROOT, Done, LabProject, make_project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BUNDLE = "dist/made-up-1.0.0-any.tar.gz"
+# A lab of one host on which nobody listens: its port belongs to no service.
+CLOSED = """\
+schema: rackbench.lab/1.0
+plugin: rackbench.lab.lab
+known_hosts: known_hosts
+auth_refs: {own: {type: agent}}
+defaults: {user: me, auth_ref: own, retry: {attempts: 1, backoff_s: 0, connect_timeout_s: 10}}
+hosts: {closed: {hostname: 127.0.0.1, port: 9}}
+"""
+OLD = '[[hosts]]\nname = "a"\nhostname = "192.0.2.1"\nusername = "me"\n'
+
+# What is called, the kind of the document that it prints, and the exit status.
+CASES: tuple[tuple[str, str, int], ...] = (
+    ("run --host local --benchmarks made-up --check", "run-outcome", 0),
+    ("run --host local --benchmarks no-such", "run-outcome", 2),
+    ("run", "error", 2),
+    ("status", "status", 0),
+    ("status --run-dir dist", "error", 2),
+    ("adapters list", "adapters", 0),
+    ("adapters show latency", "adapter-help", 0),
+    ("adapters show no-such", "error", 2),
+    ("bundle build", "bundles-built", 0),
+    ("bundle build benchmarks", "error", 2),
+    ("bundle list", "bundles", 0),
+    ("bundle list --dist broken", "bundles", 0),
+    (f"bundle show {BUNDLE}", "bundle", 0),
+    ("bundle show broken/bad-1.0.0-any.tar.gz", "error", 1),
+    (f"bundle verify {BUNDLE}", "bundles-verified", 0),
+    ("bundle verify broken/bad-1.0.0-any.tar.gz", "bundles-verified", 1),
+    (f"bundle verify {BUNDLE} no-such", "bundles-verified", 2),
+    (f"bundle sign --key key {BUNDLE}", "bundles-signed", 0),
+    (f"bundle sign --key no-such {BUNDLE}", "error", 1),
+    ("bundle select --host local --benchmarks made-up", "bundle-selection", 0),
+    ("bundle prune --host local", "store", 0),
+    ("bundle prune --host no-such", "error", 2),
+    ("campaign list", "campaigns", 0),
+    ("campaign refresh together", "campaign", 0),
+    ("campaign refresh no-such", "error", 2),
+    ("validate --host local", "validation", 0),
+    ("validate -i closed.lab.yml", "validation", 3),
+    ("validate --host local --scope staging --benchmarks made-up", "validation", 0),
+    ("validate --host local --scope all --benchmarks made-up", "validation", 0),
+    ("validate --host local --scope staging --benchmarks no-such", "validation", 2),
+    ("validate -i closed.lab.yml --scope all", "validation", 3),
+    ("validate --host no-such", "error", 2),
+    ("hosts enroll --yes -i closed.lab.yml", "hosts-enrolled", 3),
+    ("hosts enroll", "error", 2),
+    ("hosts clean --host local --yes", "store", 0),
+    ("hosts clean --host local", "error", 2),
+    ("inventory import old.toml", "inventory-imported", 0),
+    ("inventory import no-such", "error", 2),
+)
+
+
+def commands() -> Iterator[str]:
+    """Yield every command of the command line that has ``--json``."""
+
+    def walk(parser: argparse.ArgumentParser, words: tuple[str, ...]) -> Iterator[str]:
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for name, inner in action.choices.items():
+                    yield from walk(inner, (*words, name))
+            elif "--json" in action.option_strings:
+                yield " ".join(words)
+
+    yield from walk(build_parser(list(VERBS)), ())
+
+
+def obeys(done: Done, kind: str) -> Any:
+    """Assert that a command printed one document of this kind and nothing else, and return the document."""
+    document = json.loads(done.stdout)
+    assert document["schema"].startswith(f"rackbench.{kind}/"), done.said
+    schema = json.loads((ROOT / f"docs/reference/schemas/{kind}.schema.json").read_text())
+    jsonschema.validate(document, schema)
+    return document
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> LabProject:
+    """A checkout with a run, a campaign, a good bundle and one without a sidecar."""
+    project = make_project(tmp_path_factory.mktemp("json"))
+    made_up.add(project, families=[made_up.family()])
+    (project.root / "closed.lab.yml").write_text(CLOSED)
+    (project.root / "old.toml").write_text(OLD)
+    (project.root / "broken").mkdir()
+    (project.root / "broken/bad-1.0.0-any.tar.gz").write_bytes(b"no archive")
+    key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(project.root / "key")]
+    subprocess.run(key, check=True)
+    built = project.rackbench("bundle", "build")
+    assert built.rc == 0, built.said
+    done = project.rackbench(
+        "run", "--host", "local", "--benchmarks", "made-up", "--parent", "together", "--json"
+    )
+    assert done.rc == 0, done.said
+    (run,) = obeys(done, "run-outcome")["runs"]
+    assert run["state"] == "completed"
+    return project
+
+
+def test_every_command_with_json_is_called_here_well_and_badly() -> None:
+    for command in commands():
+        mine = [kind for line, kind, _status in CASES if f"{line} ".startswith(f"{command} ")]
+        assert mine, f"rackbench {command} --json has no case here, and so perhaps no schema"
+
+
+@pytest.mark.parametrize(("line", "kind", "status"), CASES, ids=[case[0] for case in CASES])
+def test_the_answer_obeys_its_schema(project: LabProject, line: str, kind: str, status: int) -> None:
+    done = project.rackbench(*line.split(), "--json")
+    assert done.rc == status, done.said
+    obeys(done, kind)
+
+
+@pytest.mark.parametrize("command", sorted(commands()))
+def test_wrong_usage_is_a_document_too(project: LabProject, command: str) -> None:
+    done = project.rackbench(*command.split(), "--json", "--no-such-option")
+    assert done.rc == 2, done.said
+    assert obeys(done, "error")["error"]["code"] == "wrong_usage"
+
+
+def test_outside_of_a_project_the_failure_is_a_document(project: LabProject) -> None:
+    elsewhere = LabProject(project.home, project.home)
+    assert obeys(elsewhere.rackbench("bundle", "list", "--json"), "error")["error"]["code"] == "not_a_project"

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The probe of the module and that of the controller: the same fields, and no failure on a strange machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from rackbench.models.preflight import Probe
+from rackbench.readiness import local
+from rackbench.readiness.local import local_probe
+
+from tests.unit.plugins.conftest import load
+from tests.unit.plugins.target import Target
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FIELDS = {"commands", "package_manager", "python", "user", "root", "free_bytes", "memory_bytes"}
+IS_ROOT = os.geteuid() == 0
+
+
+@pytest.mark.parametrize("root", [False, True])
+def test_the_module_and_the_controller_answer_the_same_questions(tmp_path: Path, root: bool) -> None:
+    there = Target(tmp_path).call("preflight", commands=["sh", "no-such-tool"], root=root)["probe"]
+    here = local_probe(["no-such-tool", "sh"], tmp_path, root=root)
+    assert there.keys() == here.keys() == FIELDS == Probe.model_fields.keys()
+    assert there["commands"] == here["commands"] == {"sh": shutil.which("sh"), "no-such-tool": None}
+    for name in ("package_manager", "user", "root", "memory_bytes"):
+        assert there[name] == here[name], name
+    assert there["free_bytes"] > 0
+    assert here["free_bytes"] > 0
+
+
+def test_who_is_not_root_is_not_asked_for_sudo_unless_somebody_needs_it(tmp_path: Path) -> None:
+    probe = Target(tmp_path).call("preflight", commands=[])["probe"]
+    assert probe["root"] is (True if IS_ROOT else None)
+
+
+def test_a_home_directory_that_is_missing_is_measured_above(tmp_path: Path) -> None:
+    target = Target(tmp_path)
+    target.home = tmp_path / "gone/and/never/made"
+    assert target.call("preflight", commands=[])["probe"]["free_bytes"] > 0
+    assert local_probe([], tmp_path / "not/yet")["free_bytes"] > 0
+
+
+@pytest.mark.parametrize(("program", "works"), [("exit 0", True), ("exit 1", False), (None, False)])
+def test_sudo_that_is_missing_or_refuses_gives_no_root(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    program: str | None,
+    works: bool,
+) -> None:
+    if program:
+        sudo = tmp_path / "sudo"
+        sudo.write_text(f"#!/bin/sh\n[ \"$*\" = '-n true' ] || exit 2\n{program}\n")
+        sudo.chmod(0o755)
+    host = load("_host")
+    monkeypatch.setattr(host, "SEARCH_PATH", str(tmp_path))
+    assert host.sudo_works() is works
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert local.sudo_works() is works
