@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / ".lab" / "matrix"
-PACKAGES = ("ansible-runner", "hatchling", "editables", "hypothesis", "jmespath", "paramiko", "pydantic", "pytest",
-            "pytest-xdist", "PyYAML", "rich", "shtab")  # fmt: skip
+PACKAGES = ("ansible-runner", "hatchling", "editables", "hypothesis", "isal", "jmespath", "paramiko", "pydantic",
+            "pytest", "pytest-xdist", "PyYAML", "rich", "shtab", "urllib3")  # fmt: skip
 
 # ansible-test installs pip into its environments with a script that it downloads, from a host of Ansible's own and not
 # from the package index. With this one in its cache the index is enough.

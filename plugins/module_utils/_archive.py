@@ -242,6 +242,9 @@ def unpack_bundle(
     """
     size = archive.stat().st_size
     if size != sidecar["size"]:
+        # Half an upload is not the archive that was sent; only the very archive can be one that breaks a rule.
+        if (found := sha256_file(archive)) != sha256:
+            raise OtherBytesError(found)
         raise ArchiveRefusedError(f"it has {size} bytes, and its sidecar names {sidecar['size']}")
     unpacking = _Unpacking(
         destination,

@@ -124,8 +124,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rackbench.lab.plugins.module_utils import _store
 from ansible_collections.rackbench.lab.plugins.module_utils._archive import (
     ArchiveRefusedError,
-    sha256_file,
-    unpack,
+    OtherBytesError,
+    unpack_bundle,
 )
 from ansible_collections.rackbench.lab.plugins.module_utils._supervisor import sync_directory, write_document
 from ansible_collections.rackbench.lab.plugins.module_utils._target import (
@@ -227,21 +227,15 @@ def place(module: Any, root: Path, directory: Path, upload: Path) -> dict[str, A
                     "present": files is not None,
                     "files": files,
                 }
-            found = sha256_file(upload)
-            if found != digest:
-                raise TargetError(
-                    "bundle_digest_mismatch",
-                    f"The bundle changed on its way: {digest} was sent and {found} arrived.",
-                )
             sidecar = module.params["sidecar"]
-            unpacked = unpack(
-                upload,
-                temporary,
-                max_bytes=int(sidecar["unpacked_size"]),
-                max_files=int(sidecar["file_count"]),
-            )
+            unpacked = unpack_bundle(upload, temporary, sidecar, digest)
             write_document(temporary / _store.MARKER, {**sidecar, "files": unpacked}, sync=True)
             changed = settle(temporary, directory)
+        except OtherBytesError as error:
+            raise TargetError(
+                "bundle_digest_mismatch",
+                f"The bundle changed on its way: {digest} was sent and {error.found} arrived.",
+            ) from error
         except ArchiveRefusedError as error:
             raise TargetError("archive_unsafe", f"The bundle is refused: {error}.") from error
         finally:

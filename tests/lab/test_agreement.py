@@ -76,6 +76,7 @@ class State(NamedTuple):
 STATES = [
     State("configured", "ready", "configured", runs=True),
     State("local", "ready_with_local_bundle", "dist", runs=True),
+    State("rooted", "ready_with_local_bundle", "dist", runs=True),
     State("captured", "ready_with_captured_cache", "captured", runs=True),
     State("fallback", "ready_with_fallback", "builder", runs=True),
     State("source", "ready_with_fallback", "source", runs=True),
@@ -84,7 +85,6 @@ STATES = [
     State("topology", "runtime_missing", "commands", runs=False),
     State("nothing", "packaging_blocked", "bundle", runs=False),
 ]
-"""The benchmark in state bootstrap_required is not run here: tests/lab/test_source_build.py bootstraps and builds."""
 
 
 class Said(NamedTuple):
@@ -132,6 +132,7 @@ def checkout(lab: LabControl, tmp_path_factory: pytest.TempPathFactory) -> Itera
     made_up.add(project, one, name="local")
     made_up.add(project, one, name="fallback", build=False)
     made_up.add(project, one, name="topology", requirements=HWLOC)
+    made_up.add(project, one, name="rooted", requirements={"commands": [], "root": True})
     made_up.add(project, one, name="nothing")
     shutil.rmtree(root / "benchmarks/nothing")
     tarball = root / "dist/nothing-1.0.0-any.tar.gz"
@@ -142,6 +143,9 @@ def checkout(lab: LabControl, tmp_path_factory: pytest.TempPathFactory) -> Itera
     settings = root / "inventories/lab/group_vars/all.yml"
     settings.parent.mkdir(exist_ok=True)
     settings.write_text(yaml.safe_dump({"lab_bundles": bundles}))
+    # Nothing of earlier tests may be on the host: neither bundles nor a Rust toolchain.
+    cleaned = project.rackbench("hosts", "clean", "--host", HOST, "--yes")
+    assert cleaned.rc == 0, cleaned.said
     with tool_on_target(lab):
         first = project.playbook("-e", "lab_benchmarks=captured", host=HOST)
         assert first.rc == 0, first.said
@@ -213,7 +217,7 @@ def test_the_state_is_the_one_that_the_host_and_the_bundles_are_in(said: Said, s
 def test_the_run_did_what_was_said(said: Said, state: State) -> None:
     states = said.full.states
     if state.benchmark == "bootstrap":
-        # What it would need is not set up here: the lab's mirror belongs to the tests of source builds.
+        # The mirror that it would need is not named here; tests/lab/test_source_build.py goes on from this state.
         assert states[f"{state.benchmark}.stage"] == "failed"
         return
     assert states[f"{state.benchmark}.stage"] == ("completed" if state.runs else "skipped")
@@ -231,7 +235,7 @@ def test_the_run_did_what_was_said(said: Said, state: State) -> None:
 
 def test_the_offline_validation_predicts_what_the_host_then_shows(said: Said) -> None:
     (host,) = said.staging["hosts"]
-    predicted = {entry["adapter"]: entry for entry in host["staging"]["readiness"]}
+    predicted = {entry["benchmark"]: entry["readiness"] for entry in host["staging"]["benchmarks"]}
     for state in STATES:
         entry = predicted[state.benchmark]
         assert (entry["status"], entry["status_basis"]) == (state.status, state.basis)
@@ -247,9 +251,9 @@ def test_status_prints_the_state_and_its_basis(checkout: LabProject, said: Said)
 
 def test_a_second_run_of_the_same_moves_no_bytes(checkout: LabProject, said: Said) -> None:
     assert said.full.states
-    again = run(checkout, "--benchmarks", "configured,local,captured,fallback,source,damaged")
+    again = run(checkout, "--benchmarks", "configured,local,rooted,captured,fallback,source,damaged")
     uploads = [each for each in again.records("transfer") if each["direction"] == "upload"]
-    assert len(uploads) == 6
+    assert len(uploads) == 7
     assert {(each["bytes"], each["reused"]) for each in uploads} == {(0, True)}
     # What had to be made is found as made now.
     sources = {
@@ -291,3 +295,17 @@ def test_installing_the_package_makes_the_host_ready(
         lab("exec", HOST, "apt-get", "purge", "--yes", "--autoremove", "hwloc-nox", "hwloc")
     assert by_adapter(after, "readiness")["topology"]["status"] == "ready_with_local_bundle"
     assert Path(after.path, "preflight/summary.md").is_file()
+
+
+def test_a_user_who_may_not_become_root_is_told_so(lab: LabControl, checkout: LabProject, said: Said) -> None:
+    assert by_adapter(said.full, "readiness")["rooted"]["status"] == "ready_with_local_bundle"
+    lab("exec", HOST, "mv", "/etc/sudoers.d/deploy", "/etc/deploy.sudoers")
+    try:
+        after = run(checkout, "--benchmarks", "rooted,local")
+    finally:
+        lab("exec", HOST, "mv", "/etc/deploy.sudoers", "/etc/sudoers.d/deploy")
+    record = by_adapter(after, "readiness")["rooted"]
+    assert (record["status"], record["status_basis"]) == ("runtime_missing", "root")
+    assert record["failure_code"] == "root_required"
+    assert after.states["rooted.stage"] == "skipped"
+    assert after.states["local.execute"] == "completed"

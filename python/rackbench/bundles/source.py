@@ -62,7 +62,9 @@ def source_files(directory: Path) -> Iterator[Path]:
 
 def source_digest(directory: Path) -> str:
     """Return a SHA-256 over names, execute bits and bytes of the source. Raises `OSError`."""
-    return digest_of((path.relative_to(directory).as_posix(), path) for path in source_files(directory))
+    return digest_of(
+        sorted((path.relative_to(directory).as_posix(), path) for path in source_files(directory))
+    )
 
 
 def digest_of(files: Iterable[tuple[str, Path]]) -> str:

@@ -21,6 +21,9 @@ def assess(adapter: Adapter, host: str, now: Evidence, cached: Evidence | None =
     overrules what was expected; without either, the bundles alone decide.
     """
     asked = now.probe is not None or not now.reached
+    if cached and cached.probe:
+        # A host that does not answer has the package manager that it had.
+        now = replace(now, package_manager=cached.probe.get("package_manager"))
     validated = classify(adapter, host, now) if asked else None
     predicted = classify(adapter, host, cached) if cached and cached.probe is not None else None
     return replace(

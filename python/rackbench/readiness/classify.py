@@ -102,7 +102,7 @@ def bootstrapped_commands(decisions: Iterable[Decision]) -> set[str]:
 def classify(adapter: Adapter, host: str, evidence: Evidence) -> Readiness:
     """Return the one verdict about an adapter on a host: a pure function of its arguments."""
     probe = evidence.probe or {}
-    manager = probe.get("package_manager")
+    manager = probe.get("package_manager") or evidence.package_manager
     found: Mapping[str, str | None] = probe.get("commands") or {}
     needed = _commands(adapter, evidence.decision)
     lacking = [each for each in needed if each.command in found and not found[each.command]]

@@ -48,11 +48,13 @@ class Evidence:
 
     `probe` is what the machine that runs the benchmark answered, as the module preflight returns it, and None when
     nobody asked it. Whatever it leaves out or has as None is not known, and not held against the host.
+    `package_manager` is the one that an earlier probe found, for when this one has none.
     """
 
     decision: Decision
     probe: Mapping[str, Any] | None = None
     reached: bool = True
+    package_manager: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,9 @@ class Target:
             "schema": "rackbench.bundle/1.0",
             "name": name,
             "version": "1.0.0",
+            "platform": "any",
             "entry_point": "bin/run",
+            "size": self.uploads.stat().st_size,
             "unpacked_size": len(PROGRAM) + len(table),
             "file_count": 2,
         }
