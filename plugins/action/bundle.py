@@ -29,42 +29,53 @@ class ActionModule(StagingAction):
         adapter = _adapters.catalog(self.project)[args["adapter"]]
         self.go_where_it_runs(adapter)
         state = self.state()
-        before = state.packaging.get(adapter.name) or {}
-        if made := before.get("made"):
+        if made := (state.packaging.get(adapter.name) or {}).get("made"):
             # An earlier task of this step had it built on the host.
-            return self.put(Path(made["path"]))
-        decision, chosen = _adapters.settle(before, _adapters.decide(state, self.project, adapter))
-        if chosen is None:
+            return self.put(Path(made["path"]), made["sha256"])
+        decision = _adapters.settled(state, self.project, adapter)
+        told = decision["chosen"]
+        if told is None:
             self.record("packaging", adapter=adapter.name, decision=decision)
             raise RackbenchError(
                 "packaging_blocked", f"No bundle of {adapter.name} fits {self.host}.", where=self.host
             )
-        if chosen.made_on == ON_TARGET or (chosen.made_on and self.check_mode):
+        build = told["cost"]["build"]
+        if build == ON_TARGET or (build and self.check_mode):
             self.record("packaging", adapter=adapter.name, decision=decision)
             readiness = state.readiness.get(adapter.name) or {}
             return {
                 "changed": self.check_mode,
-                "build_on_target": chosen.made_on == ON_TARGET,
+                "build_on_target": build == ON_TARGET,
                 "bootstrap": readiness.get("bootstrap") or [],
-                "msg": f"would build {chosen.path} on {self._where(chosen)}",
+                "msg": f"would build {told['path']} on {self._where(build)}",
             }
         made = None
         try:
-            tarball = Path(chosen.path)
-            if chosen.made_on == ON_CONTROLLER:
-                tarball = self._make(adapter, chosen)
-            if decision["chosen"]["cost"]["build"]:
+            if build:
+                tarball = self._make(adapter, told)
                 made = made_record(tarball)
+            else:
+                tarball = _adapters.still_good(state, self.project, adapter, told)
         finally:
             self.record("packaging", adapter=adapter.name, decision=decision, made=made)
-        return self.put(tarball)
+        return self.put(tarball, (made or told)["sha256"])
 
-    def _where(self, chosen: Candidate) -> str:
-        return "the controller" if chosen.made_on == ON_CONTROLLER else self.machine
+    def _where(self, build: str) -> str:
+        return "the controller" if build == ON_CONTROLLER else self.machine
 
-    def _make(self, adapter: Adapter, chosen: Candidate) -> Path:
+    def _make(self, adapter: Adapter, told: t.Mapping[str, t.Any]) -> Path:
         """Make the bundle on the controller and return its tarball; raise if it does not fit the host then."""
-        options = self.state().options
+        state = self.state()
+        options = state.options
+
+        def decide() -> Candidate | None:
+            return _adapters.to_build(state, self.project, adapter, told)
+
+        chosen = decide()
+        if chosen is None:
+            raise _adapters.not_to_be_built(adapter, told)
+        if chosen.made_on is None:
+            return Path(chosen.path)
         places = Places(
             dist=self.in_project(options["dist_dir"]),
             cache=self.in_project(options["cache_dir"]),
@@ -72,10 +83,10 @@ class ActionModule(StagingAction):
         )
         with BuildFollower(self, "controller") as follower:
             try:
-                built = make(chosen, adapter, places, follower)
+                tarball = make(chosen, adapter, places, follower, decide)
             except RackbenchError as error:
                 if error.next_path == str(places.log):
                     error.next_path = places.log.relative_to(self.run_dir).as_posix()
                 raise
-        require_fit(built.tarball, _adapters.platform_for(self.state(), adapter), adapter)
-        return built.tarball
+        require_fit(tarball, _adapters.platform_for(state, adapter), adapter)
+        return tarball

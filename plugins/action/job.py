@@ -95,21 +95,21 @@ class ActionModule(JobAction):
         if target is not None:
             job["target"] = target
         return {
-            "bundle": self._staged_digest(adapter),
+            **self._staged(adapter),
             "job": job,
             "inherited": _controller.INHERITED if self.on_controller else [],
             "time_limit_s": limit,
             "interval_s": float(execution.get("heartbeat_s") or INTERVAL_S),
         }
 
-    def _staged_digest(self, adapter: str) -> str:
-        """Return the digest of the bundle that the stage step put on the host."""
+    def _staged(self, adapter: str) -> dict[str, str]:
+        """Return digest and program of the bundle that the stage step put on the host."""
         used = used_bundle(self.state().packaging.get(adapter, {}))
         if used is None or used["sha256"] is None:
             raise RackbenchError(
                 "bundle_not_staged", f"No bundle of {adapter} was staged on {self.host}.", where=self.host
             )
-        return str(used["sha256"])
+        return {"bundle": str(used["sha256"]), "entry_point": str(used["entry_point"])}
 
     def pass_on(self, beat: dict[str, t.Any]) -> None:
         """Put the target's own heartbeat where the callback finds it."""

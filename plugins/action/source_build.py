@@ -47,17 +47,15 @@ class ActionModule(StagingAction, JobAction):
         if self.check_mode:
             return {"changed": True, "msg": f"would build the bundle of {adapter.name} on {self.machine}"}
         state = self.state()
-        before = state.packaging.get(adapter.name) or {}
+        decision = _adapters.settled(state, self.project, adapter)
         captured = self.in_project(state.options["cache_dir"]) / "captured"
         platform = _adapters.platform_for(state, adapter)
         lock = f"{adapter.name}-{platform.tag() if platform else None}"
         with BuildFollower(self, "target") as follower, only_one(captured, lock, follower):
             # Another host of the same kind may have built it while this one waited.
-            decision, chosen = _adapters.settle(before, _adapters.decide(state, self.project, adapter))
+            chosen = _adapters.to_build(state, self.project, adapter, decision["chosen"])
             if chosen is None:
-                raise RackbenchError(
-                    "packaging_blocked", f"No bundle of {adapter.name} fits {self.host}.", where=self.host
-                )
+                raise _adapters.not_to_be_built(adapter, decision["chosen"])
             is_built = chosen.made_on == ON_TARGET
             tarball = self._build(adapter, chosen, captured).tarball if is_built else Path(chosen.path)
         require_fit(tarball, platform, adapter)
@@ -72,9 +70,15 @@ class ActionModule(StagingAction, JobAction):
         """Build on the host and return the bundle that was captured."""
         state = self.state()
         build = prepare(Path(chosen.path).parent, captured.parent / "made")
-        digest = self.put(build.bundle.tarball)["sha256"]
+        staged = self.put(build.bundle.tarball, build.bundle.digest)
         self._name = {"run_id": rundir.run_id_of(self.run_dir), "execution_id": self.step()}
-        answer = self.begin(bundle=digest, job=build.job, time_limit_s=LIMIT_S, interval_s=INTERVAL_S)
+        answer = self.begin(
+            bundle=staged["sha256"],
+            entry_point=staged["entry_point"],
+            job=build.job,
+            time_limit_s=LIMIT_S,
+            interval_s=INTERVAL_S,
+        )
         answer = self.follow(answer, LIMIT_S)
         with tempfile.TemporaryDirectory(prefix=".build-", dir=captured) as folder:
             temporary = Path(folder)

@@ -33,17 +33,18 @@ TRAILER_BYTES = 1024 * 1024
 # What file systems take as a name, and as a path with room for the directory that it is unpacked to.
 PART_BYTES = 255
 NAME_BYTES = 2048
-# ELF's numbers of machine types: their names on Linux and elsewhere.
+# ELF's machines by number, bits and whether they are little-endian: their names on Linux and elsewhere.
 ELF_MACHINES = {
-    3: {"i386", "i486", "i586", "i686", "x86"},
-    8: {"mips", "mipsel", "mips64", "mips64el", "mips64le"},
-    21: {"ppc64", "ppc64le", "ppc64el", "powerpc64", "powerpc64le"},
-    22: {"s390", "s390x"},
-    40: {"arm", "armel", "armhf", "armv5tel", "armv6l", "armv7", "armv7l", "armv8l"},
-    62: {"amd64", "x64", "x86-64", "x86_64"},
-    183: {"aarch64", "arm64"},
-    243: {"riscv64", "riscv64gc"},
-    258: {"loong64", "loongarch64"},
+    (3, 32, True): {"i386", "i486", "i586", "i686", "x86"},
+    (8, 64, True): {"mips64el", "mips64le"},
+    (21, 64, False): {"ppc64", "powerpc64"},
+    (21, 64, True): {"ppc64le", "ppc64el", "powerpc64le"},
+    (22, 64, False): {"s390x"},
+    (40, 32, True): {"arm", "armel", "armhf", "armv5tel", "armv6l", "armv7", "armv7l", "armv8l"},
+    (62, 64, True): {"amd64", "x64", "x86-64", "x86_64"},
+    (183, 64, True): {"aarch64", "arm64"},
+    (243, 64, True): {"riscv64", "riscv64gc"},
+    (258, 64, True): {"loong64", "loongarch64"},
 }
 
 
@@ -414,7 +415,7 @@ class _Unpacking:
         self.links: list[tuple[str, str]] = []
         self.files: list[dict[str, Any]] = []
         self.executable: set[str] = set()
-        self.machines: dict[str, int] = {}
+        self.machines: dict[str, tuple[int, int, bool]] = {}
 
     def take(self, member: tarfile.TarInfo, plain: _Plain) -> None:
         name = _safe_name(member.name)
@@ -506,9 +507,11 @@ class _Unpacking:
                     "its sidecar says any platform, and the entry point is no script", entry
                 )
             return
-        fitting = {number for number, names in ELF_MACHINES.items() if platform["machine"].lower() in names}
+        fitting = {machine for machine, names in ELF_MACHINES.items() if platform["machine"].lower() in names}
         own = self.machines.get(entry)
-        found = ({own} if own else set(self.machines.values())) & set(ELF_MACHINES)
+        # Another byte order of a machine that we know is another machine; one that we do not know may be anything.
+        known = {number for number, _bits, _little in ELF_MACHINES}
+        found = {each for each in ({own} if own else self.machines.values()) if each[0] in known}
         if fitting and found and not fitting & found:
             raise ArchiveRefusedError(
                 f"its sidecar says {platform['machine']}, and its programs are for another machine"
@@ -519,11 +522,12 @@ class _Unpacking:
 _ELF_HEAD = 20
 
 
-def _elf_machine(head: bytes) -> int | None:
-    """Return ELF's number of the machine that a program is for; None for any other file."""
+def _elf_machine(head: bytes) -> tuple[int, int, bool] | None:
+    """Return the machine that a program is for as `ELF_MACHINES` names it; None for any other file."""
     if len(head) < _ELF_HEAD or not head.startswith(b"\x7fELF"):
         return None
-    return int.from_bytes(head[18:20], "big" if head[5] == 2 else "little")
+    little = head[5] != 2
+    return int.from_bytes(head[18:20], "little" if little else "big"), 64 if head[4] == 2 else 32, little
 
 
 def _safe_name(text: str) -> str:

@@ -4,7 +4,8 @@
 PRIVATE to rackbench.lab. Below the root are:
 
 - `bundles/<sha256>/`: unpacked bundles. One appears in one step, whole, and never changes; its `.complete` marker
-  holds the digests of its files, and the time of the marker is when the bundle was last asked for.
+  holds the digests of its files, and the time of the marker is when the bundle was last asked for. In use is one that a
+  running job uses, or that was asked for less than `IN_USE_S` seconds ago.
 - `bundles/.*`: what is being unpacked or removed. It is rubbish as soon as nobody holds the store's lock.
 - `uploads/<sha256>.<token>.part`: a tarball on its way. Whoever writes it is no process of ours and holds no lock, so a
   part is given up when its bundle is in the store, or when it has not grown for `STALE_S` seconds. A writer whose part
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 MARKER = ".complete"
 STALE_S = 600.0
+# A bundle that was asked for so recently is in use: the run that staged it may be about to execute it.
+IN_USE_S = 600.0
 DAY_S = 86400.0
 
 
@@ -65,6 +68,11 @@ class Bundle:
     bytes: int
     last_use: float
     jobs: list[str] = field(default_factory=list)
+
+    @property
+    def recent(self) -> bool:
+        """Whether the bundle was asked for just now. A time to come is one only if it is as near."""
+        return abs(time.time() - self.last_use) < IN_USE_S
 
     def as_dict(self) -> dict[str, Any]:
         """Return the bundle as results of modules name it."""
@@ -111,27 +119,28 @@ def _acquire(directory: Path, kind: int, *, wait: bool) -> int | None:
 def verify(directory: Path) -> int | None:
     """Return the number of files of a bundle whose bytes are all as they were unpacked; None if it is not there.
 
-    Raises `TargetError` if a file was changed, removed or added since.
+    Raises `TargetError` if a file was changed, removed or added since, and for a link: a bundle holds none.
     """
     if not os.path.lexists(directory):
         return None
+    if directory.is_symlink():
+        raise changed_on_disk(directory, directory.name)
     try:
         files = json.loads((directory / MARKER).read_bytes())["files"]
         expected = {str(entry["path"]): (int(entry["size"]), str(entry["sha256"])) for entry in files}
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError) as error:
         raise changed_on_disk(directory, MARKER) from error
-    present = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
-    for name in sorted(present - set(expected) - {MARKER}):
-        if "__pycache__" not in Path(name).parts and not (directory / name).is_symlink():
+    present = {}
+    for path in sorted(directory.rglob("*")):
+        status = path.lstat()
+        if stat.S_ISDIR(status.st_mode):
+            continue
+        name = str(path.relative_to(directory))
+        if not stat.S_ISREG(status.st_mode) or name not in {*expected, MARKER}:
             raise changed_on_disk(directory, name)
+        present[name] = status.st_size
     for name, (size, sha256) in expected.items():
-        path = directory / name
-        if (
-            path.is_symlink()
-            or not path.is_file()
-            or path.stat().st_size != size
-            or sha256_file(path) != sha256
-        ):
+        if present.get(name) != size or sha256_file(directory / name) != sha256:
             raise changed_on_disk(directory, name)
     return len(expected)
 
@@ -204,7 +213,7 @@ def bundles(root: Path, all_jobs: list[Job]) -> list[Bundle]:
 
 
 def make_room(root: Path, needed: int, quota: int | None, *, may_write: bool) -> list[Bundle]:
-    """Remove the bundles that were not used for longest and that no running job uses, until `needed` bytes fit.
+    """Remove the bundles that were not used for longest and that are not in use, until `needed` bytes fit.
 
     Returns what was removed, or without `may_write` what would be. Raises `TargetError("store_full")`, and removes
     nothing, if all of it would not be enough.
@@ -220,21 +229,26 @@ def make_room(root: Path, needed: int, quota: int | None, *, may_write: bool) ->
 
 
 def _to_evict(root: Path, needed: int, quota: int) -> list[Bundle]:
+    if needed > quota:
+        raise TargetError(
+            "store_full",
+            f"The bundle alone needs {needed} bytes in {root / 'bundles'}, whose quota is {quota} bytes.",
+        )
     stored = bundles(root, jobs(root))
     used = sum(bundle.bytes for bundle in stored)
-    busy = sum(bundle.bytes for bundle in stored if bundle.jobs)
+    busy = sum(bundle.bytes for bundle in stored if bundle.jobs or bundle.recent)
     if busy + needed > quota:
         raise TargetError(
             "store_full",
             f"The bundle needs {needed} bytes in {root / 'bundles'}, whose quota is {quota} bytes: {used} are used, "
-            f"{busy} of them by running jobs.",
+            f"{busy} of them by running jobs and by runs that asked for them less than {IN_USE_S:g} s ago.",
         )
     chosen = []
     excess = used + needed - quota
     for bundle in stored:
         if excess <= 0:
             break
-        if not bundle.jobs:
+        if not bundle.jobs and not bundle.recent:
             chosen.append(bundle)
             excess -= bundle.bytes
     return chosen

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 ROOT_OPTION: dict[str, dict[str, Any]] = {"root": {"type": "str", "default": "~/.rackbench"}}
 DIGEST = re.compile(r"[0-9a-f]{64}")
 NAME = re.compile(r"[^/\x00.][^/\x00]*")
+# A relative path without `..`: with no links on the way, it cannot leave the directory that it starts from.
+INSIDE = re.compile(r"(?!\.\.?(/|$)|.*/\.\.?(/|$))[^/\x00]+(/[^/\x00]+)*", re.DOTALL)
 
 
 class TargetError(Exception):

@@ -59,7 +59,8 @@ options:
   quota_bytes:
     description:
       - The most bytes that all unpacked bundles may take. With O(state=present) a bundle that is missing gets room by
-        removing those that were not used for longest and that no running job uses.
+        removing those that were not used for longest, but none that a running job uses or that was asked for in the
+        last ten minutes.
       - Without it there is no such limit.
     type: int
 author:

@@ -54,6 +54,9 @@ options:
   bundle:
     description: The SHA-256 of the bundle to run. Needed with O(state=started).
     type: str
+  entry_point:
+    description: The bundle's program, relative to its directory. Needed with O(state=started).
+    type: str
   job:
     description: The document that the benchmark reads as C(job.json). Needed with O(state=started).
     type: dict
@@ -136,12 +139,14 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.rackbench.lab.plugins.module_utils import _supervisor
+from ansible_collections.rackbench.lab.plugins.module_utils import _store, _supervisor
 from ansible_collections.rackbench.lab.plugins.module_utils._target import (
     DIGEST,
+    INSIDE,
     NAME,
     ROOT_OPTION,
     TargetError,
@@ -149,9 +154,6 @@ from ansible_collections.rackbench.lab.plugins.module_utils._target import (
     require,
     root_of,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SETTLE_S = 60.0
 POLL_S = 0.1
@@ -172,6 +174,7 @@ def main() -> None:
             "run_id": {"type": "str"},
             "execution_id": {"type": "str"},
             "bundle": {"type": "str"},
+            "entry_point": {"type": "str"},
             "job": {"type": "dict"},
             "inherited": {"type": "list", "elements": "str", "default": []},
             "time_limit_s": {"type": "float"},
@@ -180,7 +183,7 @@ def main() -> None:
             "wait_s": {"type": "float", "default": 0},
         },
         required_if=[
-            ("state", "started", ["run_id", "execution_id", "bundle", "job", "time_limit_s"]),
+            ("state", "started", ["run_id", "execution_id", "bundle", "entry_point", "job", "time_limit_s"]),
             ("state", "waited", ["run_id", "execution_id"]),
         ],
         supports_check_mode=True,
@@ -210,6 +213,9 @@ def work(module: Any) -> dict[str, Any]:
         raise TargetError("execution_lost", f"The job directory {job_dir} is gone.")
     state = wait(job_dir, float(module.params["wait_s"]), may_write=not module.check_mode)
     spec = _supervisor.read_document(job_dir / "spec.json") or {}
+    if state["state"] == "ended" and spec and not module.check_mode:
+        # The next execution of this run may be about to begin with the same bundle.
+        _store.touch(Path(spec["bundle_dir"]))
     result = {
         "changed": started,
         "job_dir": str(job_dir),
@@ -233,15 +239,28 @@ def start(module: Any, root: Path, job_dir: Path) -> bool:
         )
     if module.check_mode:
         return known is None
-    sidecar = _supervisor.read_document(bundle / ".complete")
-    if sidecar is None:
-        raise TargetError("bundle_not_staged", f"The bundle is not on the target: {bundle}.")
-    spec = {
+    if known is None or state_of(job_dir)["state"] == "starting":
+        # Nobody removes the bundle while it is looked at, nor later: a job that was made holds it.
+        with _store.locked(root, exclusive=False):
+            if _store.verify(bundle) is None:
+                raise TargetError("bundle_not_staged", f"The bundle is not on the target: {bundle}.")
+            _store.touch(bundle)
+            if known is None:
+                _supervisor.prepare(job_dir, spec_of(module, bundle, job_dir), module.params["job"])
+    if state_of(job_dir)["state"] != "starting":
+        return False
+    launch(root, job_dir, [*ENVIRONMENT, *module.params["inherited"]])
+    return True
+
+
+def spec_of(module: Any, bundle: Path, job_dir: Path) -> dict[str, Any]:
+    """Return what the supervisor is told to run. Raises `TargetError` for a program that is not of the bundle."""
+    return {
         "run_id": module.params["run_id"],
         "execution_id": module.params["execution_id"],
         "bundle_dir": str(bundle),
         "argv": [
-            str(bundle / str(sidecar.get("entry_point", "bin/run"))),
+            str(bundle / require(INSIDE, module.params["entry_point"], "path inside a bundle")),
             "--config",
             str(job_dir / "job.json"),
             "--out",
@@ -252,12 +271,6 @@ def start(module: Any, root: Path, job_dir: Path) -> bool:
         "grace_s": module.params["grace_s"],
         "interval_s": max(0.1, module.params["interval_s"]),
     }
-    if known is None:
-        _supervisor.prepare(job_dir, spec, module.params["job"])
-    if state_of(job_dir)["state"] != "starting":
-        return False
-    launch(root, job_dir, [*ENVIRONMENT, *module.params["inherited"]])
-    return True
 
 
 def launch(root: Path, job_dir: Path, environment: list[str]) -> None:

@@ -9,8 +9,8 @@ module: preflight
 short_description: Probe a host for what benchmarks need
 version_added: "0.1.0"
 description:
-  - Look for commands, the package manager, free space and memory on the host in one call, and whether the user can
-    become root.
+  - Look for commands, the package manager, free space, memory and bundles on the host in one call, and whether the user
+    can become root.
   - As an action within a run it also chooses each adapter's bundle, classifies its readiness and records both.
 options:
   run_dir:
@@ -23,6 +23,11 @@ options:
     default: []
   bootstrapped:
     description: Those of O(commands) that the role P(rackbench.lab.rustup#role) may have installed for builds.
+    type: list
+    elements: str
+    default: []
+  bundles:
+    description: The SHA-256 of the bundles to look for. The action fills them in from its decisions.
     type: list
     elements: str
     default: []
@@ -62,6 +67,7 @@ probe:
     root: false
     free_bytes: 1000
     memory_bytes: 4000
+    stored: [5f0c6c5e29ee0d0b6a53f2d6d2f8f8d3d5a8f7c1e0b9a8f7c6d5e4f3a2b1c0d9]
 readiness:
   description: The readiness status of each adapter.
   returned: when used as an action
@@ -76,16 +82,32 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rackbench.lab.plugins.module_utils import _host
+from ansible_collections.rackbench.lab.plugins.module_utils._store import MARKER
+from ansible_collections.rackbench.lab.plugins.module_utils._target import DIGEST
 
 
-def free_bytes() -> int | None:
-    """Return the free space where bundles and jobs go, or None: a home directory may be missing."""
-    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() fails for a user without an entry
-    there = next((folder for folder in (home, *home.parents) if folder.exists()), None)
+def our_directory() -> Path:
+    """Return where everything of ours is kept; it may be a link to a larger disk."""
+    place = Path(os.path.expanduser("~/.rackbench"))  # noqa: PTH111 - Path.home() fails for a user without an entry
     try:
+        return place.resolve()
+    except (OSError, RuntimeError):
+        return place
+
+
+def free_bytes(root: Path) -> int | None:
+    """Return the free space where bundles and jobs go, or None: it, and a home directory, may be missing."""
+    try:
+        there = next((folder for folder in (root, *root.parents) if folder.exists()), None)
         return shutil.disk_usage(str(there)).free if there else None
     except OSError:
         return None
+
+
+def stored(root: Path, digests: list[str]) -> list[str]:
+    """Return those of the bundles that are in the store. Whether they are unchanged is looked at before they run."""
+    wanted = [digest for digest in digests if DIGEST.fullmatch(digest)]
+    return sorted(each for each in wanted if os.path.isfile(root / "bundles" / each / MARKER))  # noqa: PTH113
 
 
 def can_become_root(module: AnsibleModule) -> bool | None:
@@ -104,11 +126,13 @@ def main() -> None:
             "run_dir": {"type": "path"},
             "commands": {"type": "list", "elements": "str", "default": []},
             "bootstrapped": {"type": "list", "elements": "str", "default": []},
+            "bundles": {"type": "list", "elements": "str", "default": []},
             "root": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     bootstrapped = set(module.params["bootstrapped"])
+    root = our_directory()
     module.exit_json(
         changed=False,
         probe={
@@ -120,8 +144,9 @@ def main() -> None:
             "python": platform.python_version(),
             "user": _host.user(),
             "root": can_become_root(module),
-            "free_bytes": free_bytes(),
+            "free_bytes": free_bytes(root),
             "memory_bytes": _host.memory_bytes(),
+            "stored": stored(root, module.params["bundles"]),
         },
     )
 

@@ -48,7 +48,8 @@ options:
   toolchain_sha256:
     description:
       - The SHA-256 of the manifest C(channel-rust-TOOLCHAIN.toml), which holds those of all archives.
-      - Empty means that the C(.sha256) beside it on the mirror is believed.
+      - Empty means that the C(.sha256) beside it on the mirror is believed. With an C(http) mirror it is required, as
+        anybody on the way could change what comes.
     type: str
     default: ""
   profile:
@@ -159,8 +160,9 @@ def work(module: Any) -> dict[str, Any]:
         place.home.mkdir(parents=True, exist_ok=True)
         with locked(place.home):
             # Another run on this host may have installed it meanwhile.
-            version = place.installed(wanted) or install(place, wanted)
-            return {**result, "changed": True, "version": version}
+            version = place.installed(wanted)
+            if version is None:
+                return {**result, "changed": True, "version": install(place, wanted)}
     return {**result, "changed": version is None, "version": version}
 
 
@@ -194,6 +196,12 @@ class Wanted:
             )
         self.init_sha256 = digest_text(digest, "rustup-init")
         pin = params["toolchain_sha256"]
+        if not pin and not self.mirror.startswith(("https://", "file://")):
+            raise TargetError(
+                FAILED,
+                f"The Rust mirror {self.mirror} is not encrypted, and the toolchain has no SHA-256: nothing was "
+                "installed. Set lab_rust_toolchain_sha256, or name a mirror by https.",
+            )
         self.channel_sha256 = digest_text(pin, f"the manifest of Rust {self.channel}") if pin else ""
 
     @property

@@ -11,6 +11,7 @@ version_added: 0.1.0
 description:
   - Lists the bundles, jobs, uploads and the toolchain that are on a target, or removes them.
   - What a running job uses is never removed. It is named in RV(kept) instead.
+  - A bundle that was asked for in the last ten minutes is not pruned either, since a run may be about to execute it.
   - It works in any playbook, outside of runs.
 attributes:
   check_mode:
@@ -30,8 +31,9 @@ options:
   state:
     description:
       - V(listed) only looks.
-      - V(pruned) removes bundles that no running job uses, and uploads that were given up. A bundle whose files are
-        not as they were unpacked goes whatever O(keep_days) says.
+      - V(pruned) removes bundles that no running job uses and that were not asked for in the last ten minutes, and
+        uploads that were given up. A bundle whose files are not as they were unpacked goes whatever O(keep_days) says,
+        unless a running job uses it.
       - V(cleaned) removes everything, with the results that were not collected, and the directory itself.
     type: str
     choices: [listed, pruned, cleaned]
@@ -201,10 +203,15 @@ class Removal:
             )
             if bundle.jobs:
                 self._keep("bundle", bundle.path, used_by(bundle.jobs), title(bundle))
-            elif recent and not is_damaged(bundle.path):
+            elif not recent and not bundle.recent:
+                self._remove_bundle(bundle, "not used")
+            elif is_damaged(bundle.path):
+                self._remove_bundle(bundle, "damaged")
+            elif recent:
                 self._keep("bundle", bundle.path, f"used within {keep_days:g} days", title(bundle))
             else:
-                self._remove_bundle(bundle, "damaged" if recent else "not used")
+                reason = f"asked for less than {_store.IN_USE_S:g} s ago, so a run may be about to use it"
+                self._keep("bundle", bundle.path, reason, title(bundle))
         self._remove_uploads(only_given_up=True)
 
     def clean(self, *, keep_root: bool) -> None:

@@ -10,6 +10,7 @@ if t.TYPE_CHECKING:
     from rackbench.adapters.catalog import Adapter
     from rackbench.bundles.decision import Candidate, Decision, Sources
     from rackbench.bundles.platforms import Platform
+    from rackbench.errors import RackbenchError
     from rackbench.ledger.state import RunState
 
 COLLECTION = Path(__file__).resolve().parents[2]
@@ -36,15 +37,52 @@ def decide(state: RunState, project: Path, adapter: Adapter) -> Decision:
     return Bundles(state.options, project).decide(_platform(state), adapter)
 
 
-def settle(before: t.Mapping[str, t.Any], decision: Decision) -> tuple[dict[str, t.Any], Candidate | None]:
-    """Return the decision as the journal has it, and the bundle to take.
+def settled(state: RunState, project: Path, adapter: Adapter) -> dict[str, t.Any]:
+    """Return the decision of this run about the adapter's bundle: what preflight recorded stands."""
+    recorded = state.packaging.get(adapter.name)
+    if recorded is None:
+        return decide(state, project, adapter).as_dict()
+    return {name: value for name, value in recorded.items() if name != "made"}
 
-    A decision of this run to build something stands, also when somebody else has built it by now: that is taken then.
+
+def still_good(state: RunState, project: Path, adapter: Adapter, told: t.Mapping[str, t.Any]) -> Path:
+    """Return the tarball that was chosen. Raises `RackbenchError` (packaging_blocked) if it is another one now."""
+    from rackbench.errors import RackbenchError
+
+    tarball = Path(told["path"])
+    now = Bundles(state.options, project).look_at(platform_for(state, adapter), adapter, tarball)
+    if now.accepted and now.sha256 == told["sha256"]:
+        return tarball
+    raise RackbenchError(
+        "packaging_blocked",
+        f"{tarball} was chosen for {adapter.name}, and has changed since: {now.detail or 'it holds other bytes.'}",
+        where=str(tarball),
+        next_step="Run again: the choice is then made anew.",
+    )
+
+
+def to_build(
+    state: RunState, project: Path, adapter: Adapter, told: t.Mapping[str, t.Any]
+) -> Candidate | None:
+    """Return what to take where a decision was to build: what was told, or what somebody else has built by now.
+
+    None when neither can be had any more.
     """
-    told = before.get("chosen")
-    if told and told["cost"]["build"] and decision.chosen and decision.chosen.made_on is None:
-        return {name: value for name, value in before.items() if name != "made"}, decision.chosen
-    return decision.as_dict(), decision.chosen
+    chosen = decide(state, project, adapter).chosen
+    is_same = chosen is not None and (chosen.source, str(chosen.path)) == (told["source"], told["path"])
+    return chosen if chosen and (is_same or chosen.made_on is None) else None
+
+
+def not_to_be_built(adapter: Adapter, told: t.Mapping[str, t.Any]) -> RackbenchError:
+    """Return the failure of a bundle that was to be built and cannot be any more."""
+    from rackbench.errors import RackbenchError
+
+    return RackbenchError(
+        "packaging_blocked",
+        f"The bundle of {adapter.name} was to be built from {told['path']}, which cannot be done any more.",
+        where=str(told["path"]),
+        next_step="Run again: the choice is then made anew.",
+    )
 
 
 def platform_for(state: RunState, adapter: Adapter) -> Platform | None:
@@ -84,22 +122,28 @@ class Bundles:
         shared = options["bundle_cache"]
         self._cache = None
         if shared:
-            location = shared if "://" in shared else str(self._in_project(shared))
-            self._cache = open_cache(location, own / "downloads", digest=self._digests.of)
+            self._cache = open_cache(shared, own / "downloads", base=project, digest=self._digests.of)
 
     def decide(self, platform: Platform | None, adapter: Adapter) -> Decision:
         """Return the decision about an adapter's bundle for a host of this platform."""
-        from rackbench.bundles.decision import BundleRequirements
         from rackbench.bundles.platforms import local_platform
+
+        # A benchmark that reaches the host by itself must fit the machine that it runs on.
+        where = local_platform() if adapter.on_controller else platform
+        return self._resolve(where, adapter, self._sources(adapter))
+
+    def look_at(self, platform: Platform | None, adapter: Adapter, tarball: Path) -> Candidate:
+        """Return one bundle with what speaks against it, whatever else there is."""
+        from rackbench.bundles.decision import Sources
+
+        only = Sources(tarball, None, None, (), None, self._digests)
+        return self._resolve(platform, adapter, only).candidates[0]
+
+    def _resolve(self, platform: Platform | None, adapter: Adapter, sources: Sources) -> Decision:
+        from rackbench.bundles.decision import BundleRequirements
         from rackbench.bundles.resolve import resolve
 
-        return resolve(
-            # A benchmark that reaches the host by itself must fit the machine that it runs on.
-            local_platform() if adapter.on_controller else platform,
-            adapter,
-            BundleRequirements(adapter.capabilities, self._signatures),
-            self._sources(adapter),
-        )
+        return resolve(platform, adapter, BundleRequirements(adapter.capabilities, self._signatures), sources)
 
     def _sources(self, adapter: Adapter) -> Sources:
         from rackbench.bundles.decision import Sources

@@ -49,9 +49,14 @@ class JobAction(LabAction):
 
     def begin(self, **arguments: t.Any) -> dict[str, t.Any]:
         """Start the job unless it was started before, and return the module's answer."""
-        return self._patiently(
-            state="started", wait_s=self._waits()[0], grace_s=GRACE_S, **self._name, **arguments
-        )
+        try:
+            return self._patiently(
+                state="started", wait_s=self._waits()[0], grace_s=GRACE_S, **self._name, **arguments
+            )
+        except RackbenchError as error:
+            if error.code == "bundle_digest_mismatch":
+                error.next_step = "Remove that directory, and run again: the bundle is then brought anew."
+            raise
 
     def follow(self, answer: dict[str, t.Any], limit: float) -> dict[str, t.Any]:
         """Wait for the end, passing the target's heartbeat on; return the last answer."""

@@ -51,10 +51,11 @@ def _offline(project: Path, host: str, plan: t.Mapping[str, t.Any], *, reached: 
         assess(
             each,
             host,
-            Evidence(decisions[each.name], reached=reached),
-            Evidence(decisions[each.name], last.probe_for(each)) if last else None,
+            Evidence(decisions[each.name], reached=reached, quota_bytes=quota),
+            Evidence(decisions[each.name], last.probe_for(each), quota_bytes=quota) if last else None,
         )
         for each in adapters
+        for quota in [_readiness.quota(each, options)]
     ]
     foreseen = report(
         host,

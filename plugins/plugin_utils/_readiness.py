@@ -25,7 +25,7 @@ if MISSING is None:
     from rackbench.ledger.alerts import CONNECTIVITY_CODES
     from rackbench.readiness.assess import assess
     from rackbench.readiness.cached import last_preflight
-    from rackbench.readiness.classify import bootstrapped_commands, commands_needed
+    from rackbench.readiness.classify import bootstrapped_commands, chosen_digests, commands_needed
     from rackbench.readiness.local import local_probe
     from rackbench.readiness.report import planned_families, report, summary
     from rackbench.readiness.states import Evidence
@@ -43,6 +43,7 @@ def ask(action: LabAction, task_vars: t.Mapping[str, t.Any]) -> list[Readiness]:
             "preflight",
             commands=sorted(commands_needed(mine, weighing.decisions)),
             bootstrapped=sorted(bootstrapped_commands(weighing.decisions[adapter.name] for adapter in mine)),
+            bundles=chosen_digests(weighing.decisions[adapter.name] for adapter in mine),
             root=any(adapter.needs.root for adapter in mine),
         )["probe"]
     except RackbenchError as error:
@@ -73,6 +74,11 @@ def planned(
     return planned_families(adapters, whole.executions)
 
 
+def quota(adapter: Adapter, options: t.Mapping[str, t.Any]) -> int | None:
+    """Return the most bytes that bundles may take where the adapter runs. It is for targets only."""
+    return None if adapter.on_controller else options.get("store_quota_bytes")
+
+
 class _Weighing:
     """The adapters of a run with the decisions about their bundles, and what an earlier run knew of the host."""
 
@@ -100,6 +106,7 @@ class _Weighing:
                     self.decisions[adapter.name],
                     controller if adapter.on_controller else probe,
                     reached=failure is None,
+                    quota_bytes=quota(adapter, self.state.options),
                 ),
                 self._expected(adapter),
             )
@@ -129,7 +136,8 @@ class _Weighing:
             return None
         return local_probe(
             commands_needed(here, self.decisions),
-            self.action.project / self.state.options["cache_dir"],
+            self.action.controller_store(),
+            bundles=chosen_digests(self.decisions[adapter.name] for adapter in here),
             root=any(adapter.needs.root for adapter in here),
         )
 
@@ -137,7 +145,11 @@ class _Weighing:
         """Return the evidence of the last preflight, with the bundles of today."""
         if self.cached is None:
             return None
-        return Evidence(self._decision_then(adapter, self.cached), self.cached.probe_for(adapter))
+        return Evidence(
+            self._decision_then(adapter, self.cached),
+            self.cached.probe_for(adapter),
+            quota_bytes=quota(adapter, self.state.options),
+        )
 
     def _decision_then(self, adapter: Adapter, cached: Cached) -> Decision:
         then = platform_of(cached.platform)

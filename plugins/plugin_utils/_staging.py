@@ -25,9 +25,19 @@ INTERVAL_S = 5.0
 class StagingAction(LabAction):
     """An action that puts bundles on the machine that it goes to."""
 
-    def put(self, tarball: Path) -> dict[str, t.Any]:
-        """Put a bundle with its sidecar on the machine unless it is there, and return what the task says of it."""
+    def put(self, tarball: Path, sha256: str) -> dict[str, t.Any]:
+        """Put a bundle with its sidecar on the machine unless it is there, and return what the task says of it.
+
+        Raises `RackbenchError` (bundle_digest_mismatch) when the sidecar does not name `sha256` any more.
+        """
         sidecar = read_sidecar(tarball)
+        if sidecar.sha256 != sha256:
+            raise RackbenchError(
+                "bundle_digest_mismatch",
+                f"{tarball} was replaced after it had been chosen: {sha256[:12]}… is {sidecar.sha256[:12]}… now.",
+                where=str(tarball),
+                next_step="Run again: the choice is then made anew.",
+            )
         document = sidecar.model_dump(mode="json", by_alias=True)
         found = self._look(document)
         result = {"changed": not found["present"], "path": found["path"], "evicted": found["evicted"]}
@@ -37,7 +47,7 @@ class StagingAction(LabAction):
             return {**result, "msg": f"would upload {tarball.name} ({sidecar.size} bytes)"}
         else:
             self._stage(tarball, document, found["upload"])
-        return {**result, "sha256": sidecar.sha256}
+        return {**result, "sha256": sidecar.sha256, "entry_point": sidecar.entry_point}
 
     def beat(self, label: str, elapsed_s: float, interval_s: float | None = INTERVAL_S) -> None:
         """Let the step that is running beat; without an interval nothing more is to be expected for a while."""
@@ -76,6 +86,9 @@ class StagingAction(LabAction):
             if error.code in {"store_full", "bundle_digest_mismatch"}:
                 error.next_step = "Remove from the target's store what no running job uses, and run again."
                 error.next_command = f"rackbench bundle prune --host {self.host}"
+            if error.code == "store_full" and quota is not None and sidecar["unpacked_size"] > quota:
+                error.next_step = "Raise lab_store_quota_bytes: the bundle alone is larger than that."
+                error.next_command = None
             raise
 
     def _stage(self, tarball: Path, sidecar: dict[str, t.Any], upload: str) -> None:

@@ -71,3 +71,24 @@ def test_a_cache_that_sends_other_bytes_is_not_used_and_the_run_says_why(
     assert "were wanted" in rejected["detail"]
     assert found["chosen"]["source"] != "cache"
     assert not list(project.root.glob(".rackbench/downloads/**/*.tar.gz"))
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        pytest.param("simplecache::https://bob:hush-hush@127.0.0.1/x", id="chained URL"),
+        pytest.param(" https://bob:hush-hush@127.0.0.1/x", id="blank before the URL"),
+        pytest.param("https://bob:hush-hush@127.0.0.1/x", id="URL with a password"),
+    ],
+)
+def test_the_password_in_a_cache_that_is_refused_is_written_down_nowhere(
+    tmp_path: Path, location: str
+) -> None:
+    project = make_project(tmp_path)
+    settings = json.dumps({"lab_benchmarks": "system-info", "lab_bundle_cache": location})
+    done = project.rackbench("run", "--host", "local", "--check", "-e", settings)
+    assert done.rc != 0
+    assert "unknown_option" in done.said
+    assert "hush-hush" not in done.said
+    files = [path for path in tmp_path.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert [path for path in files if b"hush-hush" in path.read_bytes()] == []

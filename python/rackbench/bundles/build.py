@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -15,7 +14,14 @@ from typing import TYPE_CHECKING
 
 from rackbench import __version__
 from rackbench.bundles.archive import pack
-from rackbench.bundles.catalog import SIDECAR_SUFFIX, TARBALL_SUFFIX, needs_of, read_sidecar, sidecar_path
+from rackbench.bundles.catalog import (
+    SIDECAR_SUFFIX,
+    TARBALL_SUFFIX,
+    needs_of,
+    read_sidecar,
+    sidecar_path,
+    signature_path,
+)
 from rackbench.bundles.elf import program_needs
 from rackbench.bundles.platforms import ANY, Platform, local_platform, mismatch
 from rackbench.bundles.snapshot import commit_of
@@ -24,6 +30,7 @@ from rackbench.bundles.source import (
     Source,
     find_sources,
     included_files,
+    lacking_tools,
     read_source,
     source_digest,
 )
@@ -175,6 +182,8 @@ def write_bundle(
     tarball = directory / f"{head.name}-{head.version}-{needs.tag() if needs else ANY}{mark}{TARBALL_SUFFIX}"
     packed = pack(files, tarball)
     path = sidecar_path(tarball)
+    # A signature that is there is one of other bytes.
+    signature_path(tarball).unlink(missing_ok=True)
     document = Sidecar(
         schema=Sidecar.schema_name(),
         name=head.name,
@@ -204,7 +213,7 @@ def _run_build_command(source: Source, out: Path, log: Path, follower: Follower)
         "SOURCE_DATE_EPOCH": EPOCH,
         OUT: str(out),
     }
-    _require_tools(source, environment["PATH"])
+    _require_tools(source)
     command = [part.replace(f"${OUT}", str(out)) for part in section.command]
     status = _follow(command, source.directory, environment, log, follower)
     if status != 0:
@@ -250,11 +259,9 @@ def _follow(
     return status
 
 
-def _require_tools(source: Source, search_path: str) -> None:
+def _require_tools(source: Source) -> None:
     """Refuse a build whose tools are not all there, naming each package and the command that installs them."""
-    section = source.toml.build
-    assert section is not None  # noqa: S101 - the caller has one
-    missing = [need for need in section.needs if shutil.which(need.command, path=search_path) is None]
+    missing, command = lacking_tools(source)
     if missing:
         names = ", ".join(f"{need.command} (package {package_name(need.package, None)})" for need in missing)
         raise RackbenchError(
@@ -263,17 +270,10 @@ def _require_tools(source: Source, search_path: str) -> None:
             where=str(source.directory / TOML_NAME),
             next_command=local_install_text([need.package for need in missing]),
         )
-    first = section.command[0]
-    # As the kernel does it: a name with a slash is looked up from the source directory, any other one on PATH.
-    found = (
-        os.access(source.directory / first, os.X_OK)
-        if "/" in first
-        else shutil.which(first, path=search_path)
-    )
-    if not found:
+    if command:
         raise RackbenchError(
             "build_tool_missing",
-            f"The bundle of {source.name} cannot be built here: its build command {first} is missing.",
+            f"The bundle of {source.name} cannot be built here: its build command {command} is missing.",
             where=str(source.directory / TOML_NAME),
         )
 

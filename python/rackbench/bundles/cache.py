@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
@@ -40,7 +41,8 @@ from rackbench.models.bundle_index import IndexEntry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# Of one scheme and one place: what is chained, as `cache::https://...`, could hold a login where nobody looks for it.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?!.*://)[!-~]*")
 _INDEX_LIMIT = 64 << 20
 _SIDECAR_LIMIT = 1 << 20
 _SIGNATURE_LIMIT = 64 << 10
@@ -63,16 +65,17 @@ def open_cache(
     location: str,
     downloads: Path,
     *,
+    base: Path | None = None,
     patience: Patience | None = None,
     digest: Callable[[Path], str] = sha256_of,
 ) -> Cache:
     """Return the cache at a directory or URL; nothing is asked of it yet.
 
-    What is fetched is kept in `downloads`; `digest` tells the SHA-256 of what is there already. Raises
+    A directory is relative to `base`. What is fetched is kept in `downloads`; `digest` tells the SHA-256 of what is there already. Raises
     `RackbenchError` (unknown_option) for a location that nobody can read, or that holds a password.
     """
-    if not _URL.match(location):
-        return DirectoryCache(location)
+    if "://" not in location:
+        return DirectoryCache(str((base or Path()) / Path(location).expanduser()))
     patience = patience or Patience()
     _check_url(location)
     remote: Remote
@@ -90,6 +93,12 @@ def open_cache(
 def _check_url(location: str) -> None:
     """Refuse what would put a secret into the records of a run, or cannot be extended by a file name."""
     next_step = "Correct lab_bundle_cache."
+    if not _URL.fullmatch(location):
+        raise RackbenchError(
+            "unknown_option",
+            "The bundle cache is neither a directory nor one whole URL without blanks.",
+            next_step="Name a directory, a web server, or an object store such as s3://bucket/prefix.",
+        )
     try:
         parts = urlsplit(location)
         port_is_good = parts.port is None or parts.port > 0
@@ -113,6 +122,22 @@ def _check_url(location: str) -> None:
         )
 
 
+def shared_directory(location: str) -> Path:
+    """Return the directory that a cache is. Raises `RackbenchError` (cache_unreachable) when it is not there.
+
+    Perhaps it is not mounted: to say nothing would look as if it were empty.
+    """
+    # `Path.is_dir` raises for a directory that lies where nobody may look.
+    if not os.path.isdir(location):  # noqa: PTH112
+        raise RackbenchError(
+            "cache_unreachable",
+            f"The bundle cache {location} is no directory on this machine.",
+            where=location,
+            next_step="Mount it, or correct lab_bundle_cache.",
+        )
+    return Path(location)
+
+
 class DirectoryCache:
     """A directory that is mounted here."""
 
@@ -123,15 +148,7 @@ class DirectoryCache:
 
     def listed(self) -> list[Listed]:
         """Return the bundles of the directory. Raises `RackbenchError` (cache_unreachable) when it is not there."""
-        directory = Path(self.location)
-        if not directory.is_dir():
-            raise RackbenchError(
-                "cache_unreachable",
-                f"The bundle cache {directory} is no directory on this machine.",
-                where=self.location,
-                next_step="Mount it, or correct lab_bundle_cache.",
-            )
-        return list_bundles([directory])
+        return list_bundles([shared_directory(self.location)])
 
     def fetch(self, listed: Listed) -> Path:
         """Return the tarball: it is here."""

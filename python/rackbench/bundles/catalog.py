@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rackbench.bundles.platforms import ANY, Platform, version_key
+from rackbench.bundles.platforms import ANY, Platform, normalise_libc, normalise_machine, version_key
 from rackbench.errors import RackbenchError
 from rackbench.models.bundle import Sidecar
 from rackbench.models.common import check
@@ -63,20 +63,32 @@ def signature_path(tarball: Path) -> Path:
 def needs_of(sidecar: Sidecar) -> Platform | None:
     """Return what a bundle needs of a host; None when it runs anywhere."""
     needs = sidecar.platform
-    return (
-        None if isinstance(needs, str) else Platform(needs.os, needs.machine, needs.libc, needs.libc_version)
-    )
+    if isinstance(needs, str):
+        return None
+    return _with_our_names(needs.os, needs.machine, needs.libc, needs.libc_version)
+
+
+def _with_our_names(
+    system: str, machine: str, libc: str | None = None, libc_version: str | None = None
+) -> Platform:
+    return Platform(system.lower(), normalise_machine(machine), normalise_libc(libc), libc_version)
 
 
 def read_sidecar(tarball: Path) -> Sidecar:
     """Read the sidecar of a tarball. Raises `RackbenchError` (bundle_unreadable) naming the place in it."""
+    return read_sidecar_with_bytes(tarball)[0]
+
+
+def read_sidecar_with_bytes(tarball: Path) -> tuple[Sidecar, bytes]:
+    """Return the sidecar of a tarball, and the very bytes that it was read from: those are what is signed."""
     path = sidecar_path(tarball)
     try:
         with path.open("rb") as stream:
-            content = json.loads(stream.read(_SIDECAR_BYTES), object_pairs_hook=_once)
+            raw = stream.read(_SIDECAR_BYTES)
+        content = json.loads(raw, object_pairs_hook=_once)
         # What cannot be written as JSON again (NaN, half of a surrogate pair) is no JSON.
         json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
-        return check(Sidecar, content, path=path, code="bundle_unreadable")
+        return check(Sidecar, content, path=path, code="bundle_unreadable"), raw
     except FileNotFoundError as error:
         raise RackbenchError("bundle_unreadable", f"{path} is missing.", where=str(path)) from error
     except RecursionError as error:
@@ -123,20 +135,30 @@ def find(directory: Path, name: str) -> list[Named]:
     Reads no file, so that thousands of bundles cost little. The file name of a bundle begins with its name and a
     hyphen; one that does not go on with version and platform comes last and has None for both.
     """
-    mine = [
+    return newest_first(
         named
-        for file in sorted(_tarball_names(directory))
+        for file in _tarball_names(directory)
         if file.startswith(f"{name}-") and (named := _named(directory, file, name))
-    ]
-    # By newest version, native before `any`, then name; what names no version comes last.
-    mine.sort(key=lambda named: (named.version is not None, named.numbers, named.tag != ANY), reverse=True)
-    return mine
+    )
+
+
+def newest_first(found: Iterable[Named]) -> list[Named]:
+    """Return bundles by newest version, native before `any`, then by path; what names no version comes last."""
+    by_path = sorted(found, key=lambda named: str(named.tarball))
+    return sorted(
+        by_path,
+        key=lambda named: (named.version is not None, named.numbers, named.tag != ANY),
+        reverse=True,
+    )
 
 
 def _named(directory: Path, file: str, name: str) -> Named | None:
     rest = file[len(name) + 1 : -len(TARBALL_SUFFIX)]
     if found := _VERSION_AND_TAG.fullmatch(rest):
-        return Named(directory / file, found[1], version_key(found[1]), found[2])
+        version, tag = found[1], found[2]
+        if tag != ANY:
+            tag = _with_our_names(*tag.split("-")).tag()
+        return Named(directory / file, version, version_key(version), tag)
     # A hyphen and letters go on with another bundle's name: `latency-core-1.0.0-any` is none of `latency`.
     return Named(directory / file, None, (), None) if rest[:1].isdigit() else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from rackbench.bundles.platforms import Platform, version_key
 
@@ -27,6 +27,15 @@ _MACHINES = {
     (258, 64, True): "loongarch64",
     (8, 64, True): "mips64el",
 }
+
+# How the paths of the C libraries' loaders go on after their directory.
+_MUSL = b"/ld-musl-"
+_GNU = (b"/ld-linux", b"/ld64.so", b"/ld.so.1")
+# The zero byte at the end is the one before the next name.
+_SYMBOL_VERSION = re.compile(rb"\0GLIBC_(\d+(?:\.\d+)+)(?=\0)")
+_BLOCK = 1 << 20
+# No name that is looked for is longer.
+_LONGEST = 64
 
 
 def machine_of(head: bytes) -> str | None:
@@ -53,15 +62,29 @@ def program_needs(files: Iterable[Path]) -> Platform | None:
             if found is None:
                 continue
             stream.seek(0)
-            content = stream.read()
+            loaders, symbols = _names_in(stream)
         machine = machine or found
-        if b"/ld-musl-" in content:
+        if _MUSL in loaders:
             libc = "musl"
         # A static program has no interpreter: symbol versions in it are its own and ask nothing of the host.
-        elif b"/ld-linux" in content or b"/ld64.so" in content or b"/ld.so.1" in content:
+        elif loaders:
             libc = "gnu"
-            versions |= {name.decode() for name in re.findall(rb"\0GLIBC_(\d+(?:\.\d+)+)\0", content)}
+            versions |= symbols
     if machine is None:
         return None
     newest = max(versions, key=version_key) if versions else None
     return Platform("linux", machine, libc, newest)
+
+
+def _names_in(program: BinaryIO) -> tuple[set[bytes], set[str]]:
+    """Return which loaders of C libraries a program names, and which versions of glibc. Reads block by block."""
+    loaders: set[bytes] = set()
+    versions: set[str] = set()
+    end = b""
+    while block := program.read(_BLOCK):
+        # A name may lie across two blocks.
+        window = end + block
+        loaders |= {loader for loader in (_MUSL, *_GNU) if loader in window}
+        versions |= {name.decode() for name in _SYMBOL_VERSION.findall(window)}
+        end = window[-_LONGEST:]
+    return loaders, versions

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rackbench.bundles.build import Built, Follower, build_source, current, provenance_of, write_bundle
+from rackbench.bundles.build import Built, Follower, build_source, provenance_of, write_bundle
 from rackbench.bundles.catalog import needs_of, read_sidecar
 from rackbench.bundles.decision import BUILDER, RUNNER
 from rackbench.bundles.elf import program_needs
+from rackbench.bundles.index import write_index
 from rackbench.bundles.platforms import Platform, mismatch
 from rackbench.bundles.recipe import ENTRY_POINT
 from rackbench.bundles.snapshot import snapshot
@@ -23,7 +24,7 @@ from rackbench.errors import RackbenchError
 from rackbench.models.bundle import BundleSection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rackbench.adapters.catalog import Adapter
     from rackbench.bundles.decision import Candidate
@@ -43,19 +44,30 @@ class Places:
     log: Path
 
 
-def make(candidate: Candidate, adapter: Adapter, places: Places, follower: Follower) -> Built:
-    """Make the tarball of an accepted candidate that is made on the controller; one that is there already is taken.
+def make(
+    candidate: Candidate,
+    adapter: Adapter,
+    places: Places,
+    follower: Follower,
+    decide: Callable[[], Candidate | None],
+) -> Path:
+    """Make the tarball of an accepted candidate that is made on the controller, and return it.
 
+    Of two builds of one source the second waits; `decide` then says whether there is a bundle now that can be taken
+    instead. What is there otherwise was rejected, and is not taken because it looks alike.
     Raises `RackbenchError`: what `build` raises for a builder, else snapshot_failed and cache_unwritable.
     """
     if candidate.source == BUILDER:
         source = read_source(Path(candidate.path).parent)
         with only_one(places.dist, source.name, follower):
-            return current(source, places.dist) or build_source(
-                source, places.dist, log=places.log, follower=follower
-            )
+            now = decide()
+            if now and now.made_on is None:
+                return Path(now.path)
+            built = build_source(source, places.dist, log=places.log, follower=follower)
+            write_index(places.dist)
+            return built.tarball
     try:
-        return _packed(candidate, adapter, places.cache / "made")
+        return _packed(candidate, adapter, places.cache / "made").tarball
     except OSError as error:
         raise unwritable(adapter, places.cache, error) from error
 

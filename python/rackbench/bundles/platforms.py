@@ -41,6 +41,9 @@ _LIBCS = {
     "musleabihf": "musl",
 }
 
+# In the order of versions: a suffix after a hyphen comes before the end, and that before one more number.
+_PRE_RELEASE, _END = -2, -1
+
 
 def normalise_machine(name: str) -> str:
     """Return the one name of a machine type: `arm64`, `linux/arm64/v8` and `aarch64-unknown-linux-gnu` are `aarch64`.
@@ -131,12 +134,21 @@ def mismatch(needs: Platform | None, host: Platform | None) -> tuple[str, str] |
         return LIBC, f"it needs the C library {needs.libc}, and the host has {found}."
     if needs.libc_version is None:
         return None
-    if host.libc_version is None or version_key(host.libc_version) < version_key(needs.libc_version):
+    # A distribution's C library has a hyphen before the number of the package, which is no pre-release.
+    if host.libc_version is None or _numbers(host.libc_version) < _numbers(needs.libc_version):
         found = host.libc_version or "an unknown one"
         return LIBC, f"it needs {needs.libc} {needs.libc_version}, and the host has {found}."
     return None
 
 
 def version_key(version: str) -> tuple[int, ...]:
-    """Return the numbers of a version in order, so that 2.9 comes before 2.36."""
-    return tuple(int(number) for number in re.findall(r"\d{1,9}", version))
+    """Return the numbers of a version in order: 2.9 comes before 2.36, and 1.0.0-rc.1 and -rc.2 before 1.0.0.
+
+    No key is the beginning of another one, so that the negative numbers sort the other way round.
+    """
+    release, hyphen, suffix = version.partition("-")
+    return (*_numbers(release), *((_PRE_RELEASE, *_numbers(suffix)) if hyphen else ()), _END)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d{1,9}", text))

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 from typing import TYPE_CHECKING
 
 from rackbench.adapters.catalog import Requirement
 from rackbench.bundles.decision import BUILDER, ON_CONTROLLER, ON_TARGET, REPO, RUNNER, SOURCE, Candidate
 from rackbench.bundles.elf import program_needs
 from rackbench.bundles.platforms import ANY, PLATFORM_UNKNOWN, local_platform, mismatch
-from rackbench.bundles.source import TOML_NAME, read_source
+from rackbench.bundles.snapshot import snapshot
+from rackbench.bundles.source import TOML_NAME, included_files, lacking_tools, read_source
 from rackbench.errors import RackbenchError
 
 if TYPE_CHECKING:
@@ -26,12 +26,16 @@ ENTRY_POINT = "bin/run"
 # Why a repository is not used.
 MISSING, UNREADABLE, NAME, CAPABILITY = "missing", "unreadable", "name", "capability"
 NO_ENTRY_POINT, BUILD_TOOL, NO_RECIPE = "no_entry_point", "build_tool", "no_recipe"
+UNPACKABLE = "unpackable"
 
 
 def offers(
     platform: Platform | None, adapter: Adapter, capabilities: frozenset[str], repo: Path
 ) -> Iterator[Candidate]:
-    """Yield what the repository offers, best first, each with the reason that speaks against it, if one does."""
+    """Yield what the repository offers, best first, each with the reason that speaks against it, if one does.
+
+    Raises `OSError` for a place that cannot be looked at.
+    """
     if repo.is_file():
         yield _runner(platform, repo)
         return
@@ -40,7 +44,7 @@ def offers(
         return
     if not (repo / TOML_NAME).is_file():
         yield Candidate(repo / TOML_NAME, BUILDER, NO_RECIPE, f"{repo} has no {TOML_NAME}.")
-        yield _snapshot(repo, ENTRY_POINT, None)
+        yield _snapshot(platform, repo, ENTRY_POINT, None)
         return
     try:
         source = read_source(repo)
@@ -49,7 +53,7 @@ def offers(
         return
     wrong = _not_the_adapters(source, adapter, capabilities)
     yield _builder(platform, source, wrong)
-    yield _snapshot(repo, source.toml.bundle.entry_point, source, wrong)
+    yield _snapshot(platform, repo, source.toml.bundle.entry_point, source, wrong)
     if not adapter.on_controller:
         # On the controller it would be the builder's work once more.
         yield _source_build(platform, source, wrong)
@@ -68,10 +72,14 @@ def _not_the_adapters(
 
 def _builder(platform: Platform | None, source: Source, wrong: tuple[str, str] | None) -> Candidate:
     head = source.toml.bundle
-    native = head.platform == "native"
-    here = local_platform() if native else None
+    needs = local_platform() if head.platform == "native" else None
     # The programs may need less than this machine's C library; nobody knows before they are built.
-    reason, detail = wrong or mismatch(here, platform) or _lacking_tool(source) or (None, None)
+    reason, detail = (
+        wrong
+        or (_not_included(source) if source.toml.build is None else _lacking_tool(source))
+        or mismatch(needs, platform)
+        or (None, None)
+    )
     return Candidate(
         source.directory / TOML_NAME,
         BUILDER,
@@ -79,25 +87,50 @@ def _builder(platform: Platform | None, source: Source, wrong: tuple[str, str] |
         detail,
         version=head.version,
         entry_point=head.entry_point,
-        platform=here.tag() if here else ANY,
+        platform=needs.tag() if needs else ANY,
         made_on=ON_CONTROLLER,
     )
 
 
 def _lacking_tool(source: Source) -> tuple[str, str] | None:
-    section = source.toml.build
-    lacking = (
-        [need.command for need in section.needs if shutil.which(need.command) is None] if section else []
-    )
+    needs, command = lacking_tools(source)
+    lacking = [need.command for need in needs]
+    if command and command not in lacking:
+        lacking.append(command)
     return (BUILD_TOOL, f"the controller lacks {', '.join(lacking)}, which it calls.") if lacking else None
 
 
+def _not_included(source: Source) -> tuple[str, str] | None:
+    """Return why a recipe that builds nothing makes no bundle that could run: its files are all that there is."""
+    try:
+        files = included_files(source)
+    except RackbenchError as error:
+        return UNREADABLE, error.message
+    entry_point = source.toml.bundle.entry_point
+    if _runs(files.get(entry_point)):
+        return None
+    return NO_ENTRY_POINT, f"it has no [build] command, and includes no program {entry_point}."
+
+
+def _runs(program: Path | None) -> bool:
+    return program is not None and os.access(program, os.X_OK)
+
+
 def _snapshot(
-    repo: Path, entry_point: str, source: Source | None, wrong: tuple[str, str] | None = None
+    platform: Platform | None,
+    repo: Path,
+    entry_point: str,
+    source: Source | None,
+    wrong: tuple[str, str] | None = None,
 ) -> Candidate:
-    reason, detail = wrong or (None, None)
-    if reason is None and not os.access(repo / entry_point, os.X_OK):
-        reason, detail = NO_ENTRY_POINT, f"{repo} has no program {entry_point} that could run as it is."
+    needs: Platform | None = None
+    try:
+        reason, detail = wrong or _not_packable(repo, entry_point) or (None, None)
+        if reason is None:
+            needs = program_needs([repo / entry_point])
+            reason, detail = mismatch(needs, platform) or (None, None)
+    except OSError as error:
+        reason, detail = _unreadable(repo, error)
     return Candidate(
         repo,
         REPO,
@@ -105,15 +138,36 @@ def _snapshot(
         detail,
         version=source.toml.bundle.version if source else None,
         entry_point=entry_point,
-        platform=ANY,
+        platform=needs.tag() if needs else ANY,
         made_on=ON_CONTROLLER,
     )
 
 
+def _not_packable(repo: Path, entry_point: str) -> tuple[str, str] | None:
+    """Return why no snapshot of a repository can be packed that has its entry point."""
+    if not _runs(repo / entry_point):
+        return NO_ENTRY_POINT, f"{repo} has no program {entry_point} that could run as it is."
+    try:
+        files = snapshot(repo)
+    except RackbenchError as error:
+        return UNPACKABLE, error.message
+    if not _runs(files.get(entry_point)):
+        return NO_ENTRY_POINT, f"a snapshot of {repo} has no program {entry_point}: git does not track it."
+    return None
+
+
+def _unreadable(path: Path, error: OSError) -> tuple[str, str]:
+    return UNREADABLE, f"{error.filename or path} cannot be read: {error.strerror}."
+
+
 def _runner(platform: Platform | None, program: Path) -> Candidate:
-    needs = program_needs([program])
-    reason, detail = mismatch(needs, platform) or (None, None)
-    if not os.access(program, os.X_OK):
+    needs: Platform | None = None
+    try:
+        needs = program_needs([program])
+        reason, detail = mismatch(needs, platform) or (None, None)
+    except OSError as error:
+        reason, detail = _unreadable(program, error)
+    if reason is None and not _runs(program):
         reason, detail = NO_ENTRY_POINT, f"{program} is not executable."
     return Candidate(
         program,

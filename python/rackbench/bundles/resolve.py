@@ -9,10 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rackbench.bundles import recipe
-from rackbench.bundles.catalog import Listed, Named, find, needs_of, order, read_listed
-from rackbench.bundles.decision import CACHE, CAPTURED, CONFIGURED, DIST, Candidate, Decision
+from rackbench.bundles.cache import shared_directory
+from rackbench.bundles.catalog import (
+    Listed,
+    Named,
+    find,
+    needs_of,
+    newest_first,
+    read_listed,
+    read_sidecar_with_bytes,
+)
+from rackbench.bundles.decision import BUILDER, CACHE, CAPTURED, CONFIGURED, DIST, Candidate, Decision
 from rackbench.bundles.platforms import ANY, PLATFORM, mismatch, version_key
-from rackbench.bundles.signing import signature_problem
+from rackbench.bundles.signing import signature_of
 from rackbench.bundles.snapshot import snapshot_digest
 from rackbench.bundles.verify import checksum_problem
 from rackbench.errors import RackbenchError
@@ -88,14 +97,20 @@ class _Resolver:
         if sources.cache and sources.cache.remote:
             yield from self._cached(sources.cache)
         elif sources.cache:
-            yield from self._shared_directory(Path(sources.cache.location))
+            yield from self._shared_directory(sources.cache.location)
         if sources.captured:
             yield from self._directory(CAPTURED, find(sources.captured, self.name))
         for folder in sources.dist:
             yield from self._directory(DIST, find(folder, self.name))
         if sources.repo:
-            offers = recipe.offers(self.platform, self.adapter, self.requirements.capabilities, sources.repo)
-            yield from (self._unsigned(offer) for offer in offers)
+            yield from self._offered(sources.repo)
+
+    def _offered(self, repo: Path) -> Iterator[Candidate]:
+        try:
+            for offer in recipe.offers(self.platform, self.adapter, self.requirements.capabilities, repo):
+                yield self._unsigned(offer)
+        except OSError as error:
+            yield Candidate(repo, BUILDER, UNREADABLE, f"{repo} cannot be read: {error.strerror}.")
 
     def _unsigned(self, offer: Candidate) -> Candidate:
         """Return what a repository offers; what would be made of it has no signature."""
@@ -112,69 +127,72 @@ class _Resolver:
             return
         mine = [listed for listed in found if listed.tarball.name.startswith(f"{self.name}-")]
         mine = [listed for listed in mine if listed.sidecar is None or listed.sidecar.name == self.name]
-        yield from self._newest_of(CACHE, sorted(mine, key=order))
+        named = newest_first(_named_by_sidecar(listed)[0] for listed in mine)
+        yield from self._newest_of(CACHE, named, {listed.tarball: listed for listed in mine})
 
-    def _shared_directory(self, directory: Path) -> Iterator[Candidate]:
-        if directory.is_dir():
-            yield from self._directory(CACHE, find(directory, self.name))
-        else:
-            # Perhaps it is not mounted: to say nothing would look as if it were empty.
-            yield Candidate(directory, CACHE, CACHE_FAILED, f"{directory} is no directory on this machine.")
+    def _shared_directory(self, location: str) -> Iterator[Candidate]:
+        try:
+            directory = shared_directory(location)
+        except RackbenchError as error:
+            yield Candidate(location, CACHE, CACHE_FAILED, error.message)
+            return
+        yield from self._directory(CACHE, find(directory, self.name))
 
     def _directory(self, source: str, found: list[Named]) -> Iterator[Candidate]:
         """Yield the bundles of a directory. What a file name already rules out is not read."""
-        in_doubt = [named for named in found if named.version is None]
+        odd = [_named_by_sidecar(read_listed(named.tarball)) for named in found if named.version is None]
         known = [named for named in found if named.version is not None]
-        if in_doubt:
-            # A file that is named in another way may be a second bundle of the same version.
-            yield from self._newest_of(
-                source, sorted((read_listed(named.tarball) for named in found), key=order)
-            )
-            return
+        # A file that is named in another way, or by another name of the machine, may be a second bundle of a version.
+        counts = Counter((named.version, named.tag) for named in (*known, *(named for named, _listed in odd)))
+        read = {listed.tarball: listed for _named, listed in odd}
+        read |= {
+            named.tarball: read_listed(named.tarball)
+            for named in known
+            if counts[named.version, named.tag] > 1
+        }
+        named_now = newest_first([*known, *(named for named, _listed in odd)]) if odd else known
+        yield from self._newest_of(source, named_now, read)
+
+    def _newest_of(self, source: str, found: list[Named], read: dict[Path, Listed]) -> Iterator[Candidate]:
+        """Yield bundles, the newest first; `read` are those whose sidecars are read already."""
+        doubles = _conflicts(read.values())
         newest: Named | None = None
-        for named in known:
-            candidate = self._by_name(source, named, newest) or self._as_named(source, named)
+        for named in found:
+            listed = read.get(named.tarball)
+            if rejection := self._by_name(named, newest):
+                told = (
+                    _candidate(source, listed)
+                    if listed
+                    else Candidate(named.tarball, source, version=named.version, platform=named.tag)
+                )
+                yield self._rejected(told, rejection)
+                continue
+            candidate = self._as_named(source, named, listed or read_listed(named.tarball), doubles)
             yield candidate
             newest = newest or (named if candidate.accepted else None)
 
-    def _by_name(self, source: str, named: Named, newest: Named | None) -> Candidate | None:
-        """Return a bundle that its file name alone rejects: an older one, a later one, or one for another machine."""
-        rejection: tuple[str, str] | None = None
+    def _by_name(self, named: Named, newest: Named | None) -> tuple[str, str] | None:
+        """Return why a bundle is out by its name alone: an older one, a later one, or one for another machine."""
         if newest:
-            rejection = _after(newest, named.numbers)
-        elif self.chosen:
-            rejection = _behind(self.chosen.path)
-        elif self.host and named.tag and named.tag != ANY and not f"{named.tag}-".startswith(self.host):
-            rejection = PLATFORM, f"it is built for {named.tag}, and the host is {self.host[:-1]}."
-        if rejection is None:
-            return None
-        return Candidate(named.tarball, source, *rejection, version=named.version, platform=named.tag)
+            return _after(newest, named.numbers)
+        if self.chosen:
+            return _behind(self.chosen.path)
+        if self.host and named.tag and named.tag != ANY and not f"{named.tag}-".startswith(self.host):
+            return PLATFORM, f"it is built for {named.tag}, and the host is {self.host[:-1]}."
+        return None
 
-    def _as_named(self, source: str, named: Named) -> Candidate:
-        """Return a bundle whose sidecar is read; it must be what the file name says."""
-        listed = read_listed(named.tarball)
+    def _as_named(
+        self, source: str, named: Named, listed: Listed, doubles: set[tuple[str, str, str]]
+    ) -> Candidate:
+        """Return a bundle whose sidecar is read; it must be what the name says, and the only one of that name."""
         candidate = _candidate(source, listed)
         if listed.sidecar and (candidate.version, candidate.platform) != (named.version, named.tag):
             words = f"its file name and its sidecar differ: {candidate.version}, {candidate.platform}."
-            return replace(candidate, reason=UNREADABLE, detail=words)
+            return self._rejected(candidate, (UNREADABLE, words))
+        if listed.sidecar and _identity(listed.sidecar) in doubles:
+            words = "another one of the same version and platform has other bytes."
+            return self._rejected(candidate, (CONFLICT, words))
         return self._prebuilt(source, listed)
-
-    def _newest_of(self, source: str, found: list[Listed]) -> Iterator[Candidate]:
-        """Yield bundles whose sidecars are read, the newest first."""
-        doubles = _conflicts(found)
-        newest: Named | None = None
-        for listed in found:
-            candidate = _candidate(source, listed)
-            version = candidate.version
-            named = Named(listed.tarball, version, version_key(version or ""), candidate.platform)
-            reason: tuple[str, str] | None = None
-            if newest:
-                reason = _after(newest, named.numbers)
-            elif listed.sidecar and _identity(listed.sidecar) in doubles:
-                reason = CONFLICT, "another one of the same version and platform has other bytes."
-            found_one = self._rejected(candidate, reason) if reason else self._prebuilt(source, listed)
-            yield found_one
-            newest = newest or (named if found_one.accepted else None)
 
     @staticmethod
     def _rejected(candidate: Candidate, reason: tuple[str, str]) -> Candidate:
@@ -213,12 +231,14 @@ class _Resolver:
     def _outdated(self, sidecar: Sidecar) -> tuple[str, str] | None:
         """Return that the source changed since a bundle was captured from it."""
         repo = self.sources.repo
-        if repo is None or not repo.is_dir():
-            return None
         try:
+            if repo is None or not repo.is_dir():
+                return None
             same = snapshot_digest(repo) == sidecar.provenance.source_digest
         except RackbenchError as error:
             return NEWER, error.message
+        except OSError as error:
+            return UNREADABLE, f"{error.filename or repo} cannot be read: {error.strerror}."
         return None if same else (NEWER, f"{repo} changed since this bundle was built from it.")
 
     def _bytes_problem(self, source: str, listed: Listed, sidecar: Sidecar) -> tuple[str, str] | None:
@@ -230,8 +250,8 @@ class _Resolver:
             size = tarball.stat().st_size
             if size != sidecar.size:
                 return SIZE, f"it has {size} bytes, and the sidecar names {sidecar.size}."
-            if problem := signature_problem(tarball, self.requirements.signatures):
-                return SIGNATURE, problem
+            if problem := self._signature_problem(tarball, sidecar):
+                return problem
             digest = self.sources.digests.of(tarball)
         except RackbenchError as error:
             return CACHE_FAILED, error.message
@@ -242,6 +262,16 @@ class _Resolver:
         if digest != sidecar.sha256:
             return CHECKSUM, f"{checksum_problem(sidecar, size, digest)}."
         return None
+
+    def _signature_problem(self, tarball: Path, sidecar: Sidecar) -> tuple[str, str] | None:
+        policy = self.requirements.signatures
+        if not policy.required and policy.allowed_signers is None:
+            return None
+        signed, content = read_sidecar_with_bytes(tarball)
+        if signed != sidecar:
+            return CHECKSUM, "its sidecar was replaced while it was looked at."
+        problem = signature_of(tarball, policy, content).problem
+        return (SIGNATURE, problem) if problem else None
 
 
 def _behind(path: Path | str) -> tuple[str, str]:
@@ -254,6 +284,14 @@ def _after(newest: Named, numbers: tuple[int, ...]) -> tuple[str, str]:
     if numbers and numbers < newest.numbers:
         return NEWER, f"version {newest.version} is there, which is newer."
     return _behind(newest.tarball)
+
+
+def _named_by_sidecar(listed: Listed) -> tuple[Named, Listed]:
+    """Return a bundle, which was read, with the name that its sidecar would give it."""
+    if listed.sidecar is None:
+        return Named(listed.tarball, None, (), None), listed
+    _name, version, tag = _identity(listed.sidecar)
+    return Named(listed.tarball, version, version_key(version), tag), listed
 
 
 def _identity(head: Sidecar) -> tuple[str, str, str]:

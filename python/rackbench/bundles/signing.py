@@ -72,13 +72,8 @@ def sign(tarball: Path, key: Path) -> Path:
     return path
 
 
-def signature_problem(tarball: Path, policy: SignaturePolicy) -> str | None:
-    """Return what is wrong with a bundle's signature, or None when the policy is content with it."""
-    return signature_of(tarball, policy).problem
-
-
-def signature_of(tarball: Path, policy: SignaturePolicy) -> Signature:
-    """Return who signed a bundle, or what the policy has against it.
+def signature_of(tarball: Path, policy: SignaturePolicy, content: bytes) -> Signature:
+    """Return who signed a bundle, or what the policy has against it. `content` is the sidecar's bytes as they are used.
 
     Without allowed signers nobody can say whose a signature is: it is then not looked at, unless one is required.
     """
@@ -94,7 +89,7 @@ def signature_of(tarball: Path, policy: SignaturePolicy) -> Signature:
     try:
         if path.stat().st_size > _SIGNATURE_BYTES:
             return Signature(problem=f"{path} is no signature: it is too large for one.")
-        return _checked(path, sidecar_path(tarball).read_bytes(), signers)
+        return _checked(path, content, signers)
     except OSError as error:
         return Signature(
             problem=f"its signature cannot be checked: {error.filename}: {error.strerror or error}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,16 @@ from rackbench.models.common import check
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from rackbench.models.bundle import BuildNeed
+
 TOML_NAME = "bundle.toml"
 # Part of the digest: a changed way of packing makes every bundle stale.
 _PACKING = "rackbench.packing/1"
 # What tools leave behind in a source directory; never packed, never part of the digest.
 LITTER_DIRECTORIES = frozenset({"__pycache__", "build", "dist", "target"})
 LITTER_SUFFIXES = (".pyc", ".pyo", "~", ".o")
+# So much of a file is in memory at a time.
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +76,13 @@ def digest_of(files: Iterable[tuple[str, Path]]) -> str:
     """Return a SHA-256 over names, execute bits and bytes of files, as they come. Raises `OSError`."""
     digest = hashlib.sha256(_PACKING.encode())
     for name, path in files:
-        content = path.read_bytes()
-        executable = path.stat().st_mode & 0o100 != 0
-        header = f"\0{name}\0{int(executable)}\0{len(content)}\0"
-        digest.update(header.encode("utf-8", "surrogateescape"))
-        digest.update(content)
+        with path.open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            executable = status.st_mode & 0o100 != 0
+            header = f"\0{name}\0{int(executable)}\0{status.st_size}\0"
+            digest.update(header.encode("utf-8", "surrogateescape"))
+            while block := stream.read(_BLOCK):
+                digest.update(block)
     return digest.hexdigest()
 
 
@@ -100,6 +107,23 @@ def included_files(source: Source) -> dict[str, Path]:
             )
         chosen |= {file.relative_to(source.directory).as_posix(): file for file in matched}
     return chosen
+
+
+def lacking_tools(source: Source) -> tuple[list[BuildNeed], str | None]:
+    """Return what the recipe calls and this machine lacks: the needs, and the program of its command."""
+    section = source.toml.build
+    if section is None:
+        return [], None
+    search_path = os.environ.get("PATH", os.defpath)
+    needs = [need for need in section.needs if shutil.which(need.command, path=search_path) is None]
+    first = section.command[0]
+    # As the kernel does it: a name with a slash is looked up from the source directory, any other one on PATH.
+    found = (
+        os.access(source.directory / first, os.X_OK)
+        if "/" in first
+        else shutil.which(first, path=search_path)
+    )
+    return needs, None if found else first
 
 
 def find_sources(project_root: Path) -> list[Source]:

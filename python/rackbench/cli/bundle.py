@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     selecting.add_options(select)
     listing.add_argument(
-        "--cache", metavar="PLACE", help="a shared cache to list too, as lab_bundle_cache names it"
+        "--cache", metavar="PLACE", help="a shared cache to list too; the inventory's lab_bundle_cache is not read"
     )
     for action in (build, listing):
         action.add_argument(
@@ -199,17 +199,21 @@ def _verify(args: argparse.Namespace, output: Output) -> int:
 
 def _verified(name: str, policy: SignaturePolicy) -> dict[str, Any]:
     """Check one bundle. Raises `RackbenchError` when it is not there or cannot be read."""
+    from rackbench.bundles.catalog import sidecar_path
     from rackbench.bundles.signing import signature_of
     from rackbench.bundles.verify import verify
 
     tarball = there(Path(name))
     try:
         problems = verify(tarball)
+        sidecar = sidecar_path(tarball)
+        # That it is missing is among the problems already.
+        content = sidecar.read_bytes() if sidecar.is_file() else b""
     except OSError as error:
         raise RackbenchError(
             "bundle_unreadable", f"{name} cannot be read: {error.strerror}.", where=name
         ) from error
-    signature = signature_of(tarball, policy)
+    signature = signature_of(tarball, policy, content)
     if signature.problem:
         problems = [*problems, signature.problem]
     return _verdict(name, "not_good" if problems else "good", problems, signature)

@@ -18,8 +18,11 @@ class Probe(Model):
     python: str | None = None
     user: str | None = None
     root: bool | None = Field(default=None, description="whether the user is root or can become root")
-    free_bytes: int | None = Field(default=None, description="in the home directory")
+    free_bytes: int | None = Field(default=None, description="where ~/.rackbench is, or would be")
     memory_bytes: int | None = Field(default=None, description="of the machine")
+    stored: list[str] = Field(
+        default_factory=list, description="SHA-256 of the chosen bundles that are there already"
+    )
 
 
 class Cause(Model):

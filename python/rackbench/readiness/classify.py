@@ -99,6 +99,12 @@ def bootstrapped_commands(decisions: Iterable[Decision]) -> set[str]:
     }
 
 
+def chosen_digests(decisions: Iterable[Decision]) -> list[str]:
+    """Return the SHA-256 of each chosen bundle that is made already."""
+    chosen = (decision.chosen for decision in decisions)
+    return sorted({each.sha256 for each in chosen if each is not None and each.sha256})
+
+
 def classify(adapter: Adapter, host: str, evidence: Evidence) -> Readiness:
     """Return the one verdict about an adapter on a host: a pure function of its arguments."""
     probe = evidence.probe or {}
@@ -112,7 +118,6 @@ def classify(adapter: Adapter, host: str, evidence: Evidence) -> Readiness:
         evidence=evidence,
         blocking=tuple(each for each in required if each.bootstrap is None),
         bootstrappable=tuple(each for each in required if each.bootstrap is not None),
-        disk_needed=_disk_needed(adapter, evidence.decision),
     )
     state, basis = state_of(case)
     install = install_text(
@@ -162,13 +167,6 @@ def _commands(adapter: Adapter, decision: Decision) -> list[Requirement]:
             bootstrap=known.bootstrap or each.bootstrap,
         )
     return list(needed.values())
-
-
-def _disk_needed(adapter: Adapter, decision: Decision) -> int:
-    """Return the bytes that must be free: the bundle, unpacked beside its tarball, and what the benchmark writes."""
-    chosen = decision.chosen
-    bundle = (chosen.size or 0) + (chosen.unpacked_size or 0) if chosen else 0
-    return bundle + adapter.needs.disk_bytes
 
 
 def _next_command(host: str, basis: str, install: str | None) -> str:

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 _SUDO_LIMIT_S = 10
 
 
-def local_probe(commands: Iterable[str], folder: Path, *, root: bool = False) -> dict[str, Any]:
-    """Return what this machine has; the free space is that of `folder`, whether or not it exists yet.
+def local_probe(
+    commands: Iterable[str], folder: Path, *, bundles: Iterable[str] = (), root: bool = False
+) -> dict[str, Any]:
+    """Return what this machine has; `folder`, whether or not it exists yet, is where it keeps what a target has.
 
-    With `root` it is also tried whether sudo works without a password: otherwise, who is not root is not asked.
+    The free space is measured there, and those of the `bundles` that it holds are named. With `root` it is also tried whether sudo works without a password: otherwise, who is not root is not asked.
     """
     return {
         "commands": {name: shutil.which(name) for name in sorted(commands)},
@@ -33,6 +35,7 @@ def local_probe(commands: Iterable[str], folder: Path, *, root: bool = False) ->
         "root": _can_become_root(ask=root),
         "free_bytes": _free_bytes(folder),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "stored": sorted(each for each in bundles if (folder / "bundles" / each / ".complete").is_file()),
     }
 
 

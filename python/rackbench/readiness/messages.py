@@ -42,6 +42,11 @@ def message_of(case: Case, state: State, basis: str) -> str:
         f"{case.adapter.needs.memory_bytes} are needed.",
         states.ROOT: f"The benchmark needs root, and {case.probed('user') or 'the user'} cannot become root there.",
     }
+    if basis == states.DISK and case.over_quota:
+        return (
+            f"The bundle has {chosen.unpacked_size} bytes unpacked, and lab_store_quota_bytes allows all bundles "
+            f"{case.evidence.quota_bytes} bytes there."
+        )
     if basis in words:
         return words[basis]
     if state.name == states.RUNTIME_MISSING:

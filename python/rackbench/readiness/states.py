@@ -48,13 +48,15 @@ class Evidence:
 
     `probe` is what the machine that runs the benchmark answered, as the module preflight returns it, and None when
     nobody asked it. Whatever it leaves out or has as None is not known, and not held against the host.
-    `package_manager` is the one that an earlier probe found, for when this one has none.
+    `package_manager` is the one that an earlier probe found, for when this one has none. `quota_bytes` is the most that
+    bundles may take on the machine, None without such a limit.
     """
 
     decision: Decision
     probe: Mapping[str, Any] | None = None
     reached: bool = True
     package_manager: str | None = None
+    quota_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,6 @@ class Case:
     evidence: Evidence
     blocking: tuple[Requirement, ...]
     bootstrappable: tuple[Requirement, ...]
-    disk_needed: int
 
     @property
     def decision(self) -> Decision:
@@ -75,6 +76,25 @@ class Case:
     def probed(self, name: str) -> Any:
         """Return what the probe found, or None."""
         return (self.evidence.probe or {}).get(name)
+
+    @property
+    def stored(self) -> bool:
+        """Whether the chosen bundle is on the machine already."""
+        chosen = self.decision.chosen
+        return chosen is not None and chosen.sha256 in (self.probed("stored") or ())
+
+    @property
+    def over_quota(self) -> bool:
+        """Whether the chosen bundle alone is larger than all bundles may be."""
+        chosen, quota = self.decision.chosen, self.evidence.quota_bytes
+        return not self.stored and chosen is not None and quota is not None and (chosen.unpacked_size or 0) > quota
+
+    @property
+    def disk_needed(self) -> int:
+        """The bytes that must be free: a bundle that is not there, unpacked beside its tarball, and the benchmark's."""
+        chosen = None if self.stored else self.decision.chosen
+        bundle = (chosen.size or 0) + (chosen.unpacked_size or 0) if chosen else 0
+        return bundle + self.adapter.needs.disk_bytes
 
     def too_small(self, name: str, needed: int) -> bool:
         """Return whether the probe found less than is needed."""
@@ -136,7 +156,7 @@ STATES: tuple[State, ...] = (
         (DISK,),
         "target_disk_full",
         "too little disk is free for the bundle and the benchmark",
-        lambda case: case.too_small("free_bytes", case.disk_needed),
+        lambda case: case.over_quota or case.too_small("free_bytes", case.disk_needed),
     ),
     State(
         RUNTIME_MISSING,

@@ -173,9 +173,10 @@ BAD: dict[str, tuple[Callable[[Path], Path], str, str]] = {
         "headers are",
     ),
     "headers without number": (
+        # Python 3.11.2 refuses the first of them itself, later ones read them all.
         _raw(squeezed(_endless(tarfile.XGLTYPE, 512)[:1024] * 3000 + GOOD)),
-        "headers are larger",
-        "headers are larger",
+        "header",
+        "header",
     ),
     "negative size": (_raw(squeezed(_patched(GOOD, 124, b"\xff" * 11 + b"\x00"))), "", ""),
     "pax header with a negative size": (_raw(squeezed(_pax(size="-512"))), "", ""),

@@ -605,6 +605,12 @@ def _certificate(folder: Path) -> Path:
         ("http://cache/x?token=secret", "goes on after the path"),
         ("http://cache/x#secret", "goes on after the path"),
         ("nonsense://cache/x", "kind nonsense://"),
+        pytest.param("simplecache::https://me:secret@cache/x", "neither a directory", id="chained URL"),
+        pytest.param("simplecache://x::https://me:secret@cache/x", "neither a directory", id="two URLs"),
+        pytest.param(" https://me:secret@cache/x", "neither a directory", id="blank before the URL"),
+        pytest.param("https://me:secret@cache/x\n", "neither a directory", id="line break after the URL"),
+        pytest.param("ht\ttps://me:secret@cache/x", "neither a directory", id="tab in the scheme"),
+        pytest.param("://me:secret@cache/x", "neither a directory", id="no scheme"),
     ],
 )
 def test_a_location_that_cannot_be_used_is_refused_without_repeating_a_secret(
@@ -639,6 +645,12 @@ def test_a_directory_is_a_cache_that_needs_no_fetch(tmp_path: Path, downloads: P
     (listed,) = cache.listed()
     assert cache.fetch(listed) == tarball
     assert not downloads.exists()
+
+
+def test_a_directory_is_looked_for_where_the_project_is(tmp_path: Path, downloads: Path) -> None:
+    tarball = publish(tmp_path / "shared", size=10)
+    (listed,) = open_cache("shared", downloads, base=tmp_path).listed()
+    assert listed.tarball == tarball
 
 
 def test_a_directory_that_is_not_mounted_is_unreachable(tmp_path: Path, downloads: Path) -> None:

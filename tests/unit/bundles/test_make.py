@@ -15,7 +15,7 @@ import pytest
 from rackbench.adapters.catalog import Adapter, BundleRef
 from rackbench.bundles.build import Follower
 from rackbench.bundles.capture import capture, prepare
-from rackbench.bundles.catalog import read_sidecar
+from rackbench.bundles.catalog import read_sidecar, signature_path
 from rackbench.bundles.decision import BUILDER, Candidate
 from rackbench.bundles.make import Places, made_record, make, only_one, require_fit
 from rackbench.bundles.platforms import Platform, local_platform
@@ -23,6 +23,7 @@ from rackbench.bundles.recipe import offers
 from rackbench.bundles.snapshot import snapshot_digest
 from rackbench.bundles.verify import verify
 from rackbench.errors import RackbenchError
+from rackbench.files import sha256_of
 
 MakeSource = Callable[..., Path]
 ADAPTER = Adapter(
@@ -68,6 +69,10 @@ def places(tmp_path: Path) -> Places:
     return Places(tmp_path / "dist", tmp_path / "cache", tmp_path / "build.log")
 
 
+def nobody_else() -> None:
+    """Say that nobody has built a bundle that could be taken instead."""
+
+
 def offered(repo: Path, source: str) -> Candidate:
     (found,) = [
         each for each in offers(local_platform(), ADAPTER, frozenset(), repo) if each.source == source
@@ -81,18 +86,37 @@ def test_a_builder_runs_once_and_what_it_made_is_found_the_second_time(
 ) -> None:
     repo = make_source(build=BUILD.format(more=""))
     heard = Heard()
-    built = make(offered(repo, BUILDER), ADAPTER, places, heard)
-    assert verify(built.tarball) == []
-    assert built.tarball.parent == places.dist
+    built = make(offered(repo, BUILDER), ADAPTER, places, heard, nobody_else)
+    assert verify(built) == []
+    assert built.parent == places.dist
     assert heard.labels[0] == "building"
     assert [rc for _argv, rc in heard.commands] == [0]
     assert "built here" in places.log.read_text()
-    record = made_record(built.tarball)
-    assert (record["sha256"], record["version"], record["entry_point"]) == (built.digest, "1.0.0", "bin/run")
+    record = made_record(built)
+    assert (record["sha256"], record["version"], record["entry_point"]) == (
+        sha256_of(built),
+        "1.0.0",
+        "bin/run",
+    )
+    assert (places.dist / "index.json").is_file()
 
-    again = make(offered(repo, BUILDER), ADAPTER, places, heard)
-    assert (again.digest, again.rebuilt) == (built.digest, False)
+    again = make(
+        offered(repo, BUILDER), ADAPTER, places, heard, lambda: Candidate(built, "dist", version="1.0.0")
+    )
+    assert again == built
     assert len(heard.commands) == 1
+
+
+def test_a_bundle_that_the_decision_rejected_is_built_anew_and_not_taken_for_its_looks(
+    make_source: MakeSource, places: Places
+) -> None:
+    repo = make_source(build=BUILD.format(more=""))
+    heard = Heard()
+    built = make(offered(repo, BUILDER), ADAPTER, places, heard, nobody_else)
+    signature_path(built).write_text("the signature of somebody who may not sign")
+    assert make(offered(repo, BUILDER), ADAPTER, places, heard, nobody_else) == built
+    assert len(heard.commands) == 2
+    assert not signature_path(built).exists()
 
 
 def test_a_builder_that_fails_leaves_its_words_and_nothing_in_dist(
@@ -101,7 +125,7 @@ def test_a_builder_that_fails_leaves_its_words_and_nothing_in_dist(
     repo = make_source(build=BUILD.format(more="echo no such header >&2; exit 3"))
     heard = Heard()
     with pytest.raises(RackbenchError) as caught:
-        make(offered(repo, BUILDER), ADAPTER, places, heard)
+        make(offered(repo, BUILDER), ADAPTER, places, heard, nobody_else)
     assert caught.value.code == "build_failed"
     assert "no such header" in str(caught.value.detail)
     assert caught.value.next_path == str(places.log)
@@ -138,13 +162,13 @@ def test_a_snapshot_is_packed_as_it_is_and_named_by_its_bytes(
 ) -> None:
     repo = make_source()
     (repo / ".hidden").write_text("x")
-    built = make(offered(repo, "repo"), ADAPTER, places, Heard())
-    sidecar = read_sidecar(built.tarball)
-    assert verify(built.tarball) == []
-    assert built.tarball.parent == places.cache / "made"
+    built = make(offered(repo, "repo"), ADAPTER, places, Heard(), nobody_else)
+    sidecar = read_sidecar(built)
+    assert verify(built) == []
+    assert built.parent == places.cache / "made"
     assert (sidecar.version, sidecar.platform, sidecar.file_count) == ("1.0.0", "any", 4)
     (repo / "data/table").write_text("other")
-    assert make(offered(repo, "repo"), ADAPTER, places, Heard()).tarball != built.tarball
+    assert make(offered(repo, "repo"), ADAPTER, places, Heard(), nobody_else) != built
 
 
 def test_a_repository_without_bundle_toml_gets_its_bytes_as_version(
@@ -152,7 +176,7 @@ def test_a_repository_without_bundle_toml_gets_its_bytes_as_version(
 ) -> None:
     repo = make_source()
     (repo / "bundle.toml").unlink()
-    sidecar = read_sidecar(make(offered(repo, "repo"), ADAPTER, places, Heard()).tarball)
+    sidecar = read_sidecar(make(offered(repo, "repo"), ADAPTER, places, Heard(), nobody_else))
     assert sidecar.version == f"0.0.0-{sidecar.provenance.source_digest[:12]}"
 
 
@@ -160,9 +184,9 @@ def test_a_single_program_becomes_the_entry_point(tmp_path: Path, places: Places
     program = tmp_path / "measure.sh"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    built = make(offered(program, "runner"), ADAPTER, places, Heard())
-    sidecar = read_sidecar(built.tarball)
-    assert verify(built.tarball) == []
+    built = make(offered(program, "runner"), ADAPTER, places, Heard(), nobody_else)
+    sidecar = read_sidecar(built)
+    assert verify(built) == []
     assert (sidecar.name, sidecar.entry_point, sidecar.file_count) == ("probe", "bin/run", 1)
 
 
@@ -172,7 +196,7 @@ def test_a_program_that_git_does_not_track_is_no_entry_point(make_source: MakeSo
     for arguments in (["init", "--quiet"], ["add", "."]):
         subprocess.run(["git", *arguments], cwd=repo, check=True)
     with pytest.raises(RackbenchError) as caught:
-        make(offered(repo, "repo"), ADAPTER, places, Heard())
+        make(offered(repo, "repo"), ADAPTER, places, Heard(), nobody_else)
     assert caught.value.code == "snapshot_failed"
     assert "git does not track it" in caught.value.message
 
@@ -181,10 +205,10 @@ def test_a_bundle_that_turns_out_to_be_for_another_machine_blocks(tmp_path: Path
     program = tmp_path / "measure"
     program.write_bytes(Path(sys.executable).resolve().read_bytes())
     program.chmod(0o755)
-    built = make(offered(program, "runner"), ADAPTER, places, Heard())
-    require_fit(built.tarball, local_platform(), ADAPTER)
+    built = make(offered(program, "runner"), ADAPTER, places, Heard(), nobody_else)
+    require_fit(built, local_platform(), ADAPTER)
     with pytest.raises(RackbenchError) as caught:
-        require_fit(built.tarball, Platform("linux", "s390x", "gnu", "2.36"), ADAPTER)
+        require_fit(built, Platform("linux", "s390x", "gnu", "2.36"), ADAPTER)
     assert caught.value.code == "packaging_blocked"
     assert "s390x" in caught.value.message
 
@@ -231,10 +255,10 @@ def test_a_source_built_on_a_target_becomes_a_captured_bundle_with_provenance(
 
     captured = tmp_path / "captured"
     captured.mkdir()
-    built = capture(build, out, captured, local_platform(), ("thor", "20261121T080000Z-thor"))
-    sidecar = read_sidecar(built.tarball)
-    assert verify(built.tarball) == []
-    assert built.tarball.name == "probe-1.0.0-any.tar.gz"
+    found = capture(build, out, captured, local_platform(), ("thor", "20261121T080000Z-thor"))
+    sidecar = read_sidecar(found.tarball)
+    assert verify(found.tarball) == []
+    assert found.tarball.name == "probe-1.0.0-any.tar.gz"
     origin = sidecar.provenance.captured_from
     assert origin is not None
     assert (origin.host, origin.run_id) == ("thor", "20261121T080000Z-thor")

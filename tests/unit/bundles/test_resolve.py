@@ -460,3 +460,22 @@ def test_a_shared_directory_comes_after_the_configured_bundle_and_before_dist(tm
         ("cache", None),
         ("dist", "lower_precedence"),
     ]
+
+
+def test_a_sidecar_that_is_swapped_while_its_signature_is_checked_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = bundle(tmp_path)
+    other = json.loads(sidecar_path(found).read_text()) | {"entry_point": "bin/other"}
+    read_listed = resolver.read_listed
+
+    def read_and_swap(tarball: Path) -> catalog.Listed:
+        listed = read_listed(tarball)
+        sidecar_path(tarball).write_text(json.dumps(other))
+        return listed
+
+    monkeypatch.setattr(resolver, "read_listed", read_and_swap)
+    requirements = BundleRequirements(frozenset(), SignaturePolicy(tmp_path / "signers", required=False))
+    answer = resolver.resolve(HOST, adapter(), requirements, sources(dist=tmp_path))
+    assert reasons(answer) == ["checksum"]
+    assert "replaced" in str(answer.candidates[0].detail)

@@ -14,13 +14,22 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from rackbench.bundles import signing
 from rackbench.bundles.catalog import sidecar_path, signature_path
-from rackbench.bundles.signing import SignaturePolicy, sign, signature_of, signature_problem
+from rackbench.bundles.signing import Signature, SignaturePolicy, sign
 from rackbench.errors import RackbenchError
 
 from .bad_bundles import GOOD, squeezed, write_bundle
 
 PASSPHRASE = "not for argv"
+
+
+def signature_of(tarball: Path, policy: SignaturePolicy) -> Signature:
+    return signing.signature_of(tarball, policy, sidecar_path(tarball).read_bytes())
+
+
+def signature_problem(tarball: Path, policy: SignaturePolicy) -> str | None:
+    return signature_of(tarball, policy).problem
 
 
 def make_key(path: Path, passphrase: str = "") -> str:

@@ -90,8 +90,10 @@ def test_a_clone_another_umask_and_an_export_give_the_same_bytes_without_owners_
     finally:
         os.umask(before)
     git(repo, "archive", "--output", str(tmp_path / "export.tar"), "HEAD")
-    with tarfile.open(tmp_path / "export.tar") as archive:
-        archive.extractall(tmp_path / "export", filter="data")
+    (tmp_path / "export").mkdir()
+    subprocess.run(
+        ["tar", "--extract", "--file", "export.tar", "--directory", "export"], cwd=tmp_path, check=True
+    )
     for name in ("._run", ".DS_Store", "table~", "old.pyc"):
         (tmp_path / "export/data" / name).write_text("litter")
     (tmp_path / "export/__MACOSX").mkdir()

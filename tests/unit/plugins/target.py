@@ -88,6 +88,7 @@ class Target:
             "run_id": RUN_ID,
             "execution_id": f"made-up.{act}.1",
             "bundle": self.sha256,
+            "entry_point": "bin/run",
             "job": {"schema": "rackbench.job/1.0", "parameters": {"act": act}},
             "time_limit_s": NEVER_S,
             "interval_s": 0.1,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,11 +79,101 @@ def test_an_unpacked_bundle_that_changed_is_refused_by_name(target: Target, chan
     assert ("share/extra" if change == "added" else "share/table.csv") in result["msg"]
 
 
-def test_python_caches_in_an_unpacked_bundle_are_no_change(target: Target) -> None:
+@pytest.mark.parametrize("added", ["share/__pycache__/a.pyc", "share/link", "link-to-directory", "pipe"])
+def test_a_python_cache_a_link_or_a_pipe_in_an_unpacked_bundle_is_a_change(
+    target: Target, added: str
+) -> None:
     place = Path(target.stage()["path"])
-    (place / "share/__pycache__").mkdir()
-    (place / "share/__pycache__/a.pyc").write_bytes(b"x")
-    assert target.call("bundle", sha256=target.sha256)["present"]
+    path = place / added
+    path.parent.mkdir(exist_ok=True)
+    if added == "pipe":
+        os.mkfifo(path)
+    elif added.endswith(".pyc"):
+        path.write_bytes(b"x")
+    else:
+        path.symlink_to("share" if added == "link-to-directory" else "table.csv")
+    for result in (target.call("bundle", sha256=target.sha256), target.start("good")):
+        assert code(result) == "bundle_digest_mismatch"
+        assert added in result["msg"]
+    assert not target.job_dir("good").exists()
+
+
+def test_a_bundle_that_is_a_link_to_another_place_is_a_change(target: Target) -> None:
+    place = Path(target.stage()["path"])
+    place.rename(target.home / "elsewhere")
+    place.symlink_to(target.home / "elsewhere")
+    assert code(target.start("good")) == "bundle_digest_mismatch"
+
+
+def test_a_program_that_changed_since_it_was_staged_is_not_started(target: Target) -> None:
+    place = Path(target.stage()["path"])
+    (place / "bin/run").write_bytes(b"#!/bin/sh\ntouch somewhere-else\n")
+    result = target.start("good")
+    assert code(result) == "bundle_digest_mismatch"
+    assert "bin/run" in result["msg"]
+    assert not target.job_dir("good").exists()
+
+
+@pytest.mark.parametrize(
+    "entry_point", ["/bin/sh", "../../elsewhere", "bin/../../../elsewhere", "..", ".", "", "bin//run", "bin/"]
+)
+def test_an_entry_point_outside_the_bundle_is_refused(target: Target, entry_point: str) -> None:
+    target.stage()
+    assert code(target.start("good", entry_point=entry_point)) == "internal_error"
+    assert not target.job_dir("good").exists()
+
+
+def test_the_marker_does_not_say_what_is_executed(target: Target) -> None:
+    marker = Path(target.stage()["path"]) / ".complete"
+    document = json.loads(marker.read_text())
+    marker.write_text(json.dumps({**document, "entry_point": "/bin/false"}))
+    result = target.start("good", wait_s=PATIENCE_S)
+    assert result["job_state"]["outcome"] == "passed"
+    assert result["argv"][0] == f"{marker.parent}/bin/run"
+
+
+def test_an_execution_that_ended_is_found_when_its_bundle_is_gone(target: Target) -> None:
+    place = Path(target.stage()["path"])
+    ended = target.start("good", wait_s=PATIENCE_S)["job_state"]
+    shutil.rmtree(place)
+    assert target.start("good")["job_state"] == ended
+
+
+def test_a_start_waits_for_who_removes_bundles_and_then_says_that_its_bundle_is_gone(target: Target) -> None:
+    place = Path(target.stage()["path"])
+    handle = os.open(place.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with ThreadPoolExecutor(1) as pool:
+            try:
+                starting = pool.submit(target.start, "good")
+                inode = f":{place.parent.stat().st_ino} "
+                deadline = time.monotonic() + PATIENCE_S
+                # The kernel names who waits for a lock with an arrow.
+                while not any(
+                    "->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines()
+                ):
+                    assert not starting.done(), starting.result()
+                    assert time.monotonic() < deadline
+                    time.sleep(0.02)
+                shutil.rmtree(place)
+            finally:
+                fcntl.flock(handle, fcntl.LOCK_UN)
+            assert code(starting.result()) == "bundle_not_staged"
+    finally:
+        os.close(handle)
+    assert not target.job_dir("good").exists()
+
+
+def test_a_start_and_an_end_count_as_uses_of_the_bundle(target: Target) -> None:
+    marker = Path(target.stage()["path"]) / ".complete"
+    os.utime(marker, (0, 0))
+    target.start("wait")
+    assert marker.stat().st_mtime > 0
+    os.utime(marker, (0, 0))
+    (target.job_dir("wait") / "out/go").touch()
+    assert target.wait("wait")["job_state"]["outcome"] == "passed"
+    assert marker.stat().st_mtime > 0
 
 
 def test_a_digest_that_is_none_is_refused(target: Target) -> None:
@@ -241,6 +333,7 @@ def test_the_modules_run_from_ansibles_zip(target: Target, tmp_path: Path) -> No
         "run_id": RUN_ID,
         "execution_id": "made-up.good.1",
         "bundle": target.sha256,
+        "entry_point": "bin/run",
         "job": {"parameters": {"act": "good"}},
         "time_limit_s": NEVER_S,
         "wait_s": PATIENCE_S,

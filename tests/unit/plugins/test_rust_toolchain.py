@@ -30,6 +30,7 @@ INIT = b'#!/bin/sh\necho ran >> "$HOME/ran"\necho "the mirror is empty" >&2\nexi
 INIT_SHA256 = hashlib.sha256(INIT).hexdigest()
 MANIFEST = b'manifest-version = "2"\n'
 GOOD = {TRIPLE: INIT_SHA256}
+PIN = hashlib.sha256(MANIFEST).hexdigest()
 
 
 class Host:
@@ -82,9 +83,15 @@ def host(tmp_path: Path) -> Host:
 
 
 class Mirror(BaseHTTPRequestHandler):
-    """A server that answers for `/500` with an error and else with half of what it promised."""
+    """A server with a good manifest that answers for `/500` with an error and else with half of what it promised."""
 
     def do_GET(self) -> None:
+        if "/dist/" in self.path:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(MANIFEST)))
+            self.end_headers()
+            self.wfile.write(MANIFEST)
+            return
         if self.path.startswith("/500"):
             self.send_error(500)
             return
@@ -139,7 +146,7 @@ def test_a_manifest_with_another_checksum_is_refused_before_anything_runs(host: 
         pytest.param({"toolchain": "--force"}, "'--force'", id="toolchain an option"),
         pytest.param({"mirror": "ftp://127.0.0.1"}, "https, http or file", id="mirror by ftp"),
         pytest.param({"mirror": "file://mirror"}, "https, http or file", id="mirror without a path"),
-        pytest.param({"mirror": "http://[127.0.0.1"}, "cannot be read", id="mirror no address"),
+        pytest.param({"mirror": "https://[127.0.0.1"}, "cannot be read", id="mirror no address"),
         pytest.param({"init_version": "1.28.0"}, "cannot be read", id="version that the mirror lacks"),
     ],
 )
@@ -148,19 +155,42 @@ def test_bad_options_are_refused(host: Host, changed: dict[str, Any], words: str
 
 
 def test_a_mirror_that_answers_500_is_named(host: Host, server: str) -> None:
-    said = host.refusal(mirror=f"{server}/500")
+    said = host.refusal(mirror=f"{server}/500", toolchain_sha256=PIN)
     assert f"{server}/500/rustup/archive/1.29.0/{TRIPLE}/rustup-init" in said
     assert "500" in said
 
 
 def test_a_mirror_that_breaks_off_is_refused(host: Host, server: str) -> None:
-    assert "rustup-init" in host.refusal(mirror=server)
+    assert "rustup-init" in host.refusal(mirror=server, toolchain_sha256=PIN)
 
 
 def test_a_mirror_that_nobody_listens_at_is_named(host: Host) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    assert f"http://127.0.0.1:{port}" in host.refusal(mirror=f"http://127.0.0.1:{port}")
+    mirror = f"http://127.0.0.1:{port}"
+    assert f"{mirror}/dist" in host.refusal(mirror=mirror, toolchain_sha256=PIN)
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_an_http_mirror_without_a_pinned_toolchain_is_refused(host: Host, server: str, check: bool) -> None:
+    said = host.refusal(mirror=server, check=check)
+    assert "is not encrypted" in said
+    assert "lab_rust_toolchain_sha256" in said
+
+
+def test_what_another_run_installed_meanwhile_is_no_change(host: Host) -> None:
+    rust = host.home / ".rackbench/rust"
+    cargo = rust / "cargo/bin/cargo"
+    cargo.parent.mkdir(parents=True)
+    # Works from the second time on, as if another run had installed it while this one waited for the lock.
+    cargo.write_text('#!/bin/sh\nif [ -e "$HOME/asked" ]; then echo cargo 1.95.0; else : >"$HOME/asked"; exit 1; fi\n')
+    cargo.chmod(0o755)
+    name = f"1.95.0-{TRIPLE}"
+    record = {"rustup": ["1.29.0", INIT_SHA256], "toolchains": {name: ["", "minimal"]}, "default": name}
+    (rust / "installed.json").write_text(json.dumps(record))
+    result = host.call()
+    assert (result.get("version"), result["changed"]) == ("cargo 1.95.0", False)
+    assert not (host.home / "ran").exists()
 
 
 def test_what_rustup_says_when_it_fails_is_passed_on(host: Host) -> None:

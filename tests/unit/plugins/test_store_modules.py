@@ -50,9 +50,9 @@ def let_go(target: Target) -> None:
     assert target.wait("wait")["job_state"]["outcome"] == "passed"
 
 
-def wait_until_unlocked(target: Target) -> None:
+def wait_until_unlocked(target: Target, act: str = "wait") -> None:
     """The supervisor lives on for a moment after the end that it wrote down."""
-    with (target.job_dir("wait") / ".lock").open() as lock:
+    with (target.job_dir(act) / ".lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
 
@@ -175,6 +175,7 @@ def test_a_quota_does_not_take_the_bundle_of_a_running_job_and_names_what_is_use
 ) -> None:
     target.stage()
     target.start("wait")
+    set_last_use(target, 1)
     quota = other.sidecar["unpacked_size"]
     full = other.look(quota_bytes=quota)
     assert code(full) == "store_full"
@@ -183,6 +184,7 @@ def test_a_quota_does_not_take_the_bundle_of_a_running_job_and_names_what_is_use
     assert stored(target) == {target.sha256}
     let_go(target)
     wait_until_unlocked(target)
+    set_last_use(target, 1)
     found = other.look(quota_bytes=quota)
     assert [each["name"] for each in found["evicted"]] == ["made-up"]
     assert stored(target) == set()
@@ -202,10 +204,46 @@ def test_a_quota_passes_over_a_running_job_to_a_bundle_that_was_used_later(
     let_go(target)
 
 
-def test_a_bundle_larger_than_the_quota_removes_nothing(target: Target, other: Target) -> None:
+def test_a_bundle_larger_than_the_quota_removes_nothing_and_says_so(target: Target, other: Target) -> None:
     target.stage()
-    assert code(other.look(quota_bytes=50_000)) == "store_full"
+    set_last_use(target, 1)
+    full = other.look(quota_bytes=50_000)
+    assert code(full) == "store_full"
+    assert "The bundle alone needs" in full["msg"]
     assert stored(target) == {target.sha256}
+
+
+def test_a_bundle_that_another_run_has_just_staged_gives_no_room_and_is_not_pruned(
+    target: Target, other: Target
+) -> None:
+    target.stage()
+    quota = int(str(other.sidecar["unpacked_size"]))
+    full = other.look(quota_bytes=quota)
+    assert code(full) == "store_full"
+    assert "less than 600 s ago" in full["msg"]
+    pruned = target.call("store", state="pruned", keep_days=0)
+    assert (pruned["removed"], pruned["changed"]) == ([], False)
+    (kept,) = pruned["kept"]
+    assert "asked for less than 600 s ago" in kept["reason"]
+    assert target.start("good", wait_s=PATIENCE_S)["job_state"]["outcome"] == "passed"
+    wait_until_unlocked(target, "good")
+    set_last_use(target, 1)
+    assert [each["name"] for each in other.look(quota_bytes=quota)["evicted"]] == ["made-up"]
+
+
+@pytest.mark.parametrize("days", [1, -1])
+def test_a_bundle_of_yesterday_or_of_a_clock_that_was_set_back_is_pruned(target: Target, days: int) -> None:
+    target.stage()
+    set_last_use(target, days)
+    assert names(target.call("store", state="pruned")["removed"]) == {("bundle", "made-up 1.0.0")}
+    assert stored(target) == set()
+
+
+def test_a_bundle_that_was_just_staged_and_is_damaged_is_pruned(target: Target) -> None:
+    place = Path(target.stage()["path"])
+    (place / "share/table.csv").write_bytes(b"?")
+    assert [item["reason"] for item in target.call("store", state="pruned")["removed"]] == ["damaged"]
+    assert stored(target) == set()
 
 
 # Listing and removing.
@@ -234,6 +272,7 @@ def test_a_list_names_bundles_jobs_uploads_and_the_toolchain(target: Target, oth
 def test_pruning_keeps_the_bundle_of_a_running_job(target: Target, other: Target) -> None:
     target.stage()
     other.stage()
+    set_last_use(other, 1)
     target.start("wait")
     planned = target.call("store", state="pruned", check=True)
     assert stored(target) == {target.sha256, other.sha256}

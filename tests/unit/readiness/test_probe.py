@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,7 @@ from tests.unit.plugins.target import Target
 if TYPE_CHECKING:
     from pathlib import Path
 
-FIELDS = {"commands", "package_manager", "python", "user", "root", "free_bytes", "memory_bytes"}
+FIELDS = {"commands", "package_manager", "python", "user", "root", "free_bytes", "memory_bytes", "stored"}
 IS_ROOT = os.geteuid() == 0
 
 
@@ -44,6 +45,29 @@ def test_a_home_directory_that_is_missing_is_measured_above(tmp_path: Path) -> N
     target.home = tmp_path / "gone/and/never/made"
     assert target.call("preflight", commands=[])["probe"]["free_bytes"] > 0
     assert local_probe([], tmp_path / "not/yet")["free_bytes"] > 0
+
+
+def test_of_the_bundles_asked_for_those_with_a_marker_are_stored(tmp_path: Path) -> None:
+    target = Target(tmp_path)
+    whole = target.stage()["path"]
+    half, absent = "a" * 64, "b" * 64
+    (tmp_path / ".rackbench/bundles" / half).mkdir()
+    asked = [absent, target.sha256, half, "../../etc"]
+    assert target.call("preflight", bundles=asked)["probe"]["stored"] == [target.sha256]
+    assert local_probe([], tmp_path / ".rackbench", bundles=asked[:3])["stored"] == [target.sha256]
+    assert whole.endswith(target.sha256)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="mounting a file system needs root")
+def test_free_space_is_that_of_the_disk_that_our_directory_links_to(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", str(disk)], check=True)
+    try:
+        (tmp_path / ".rackbench").symlink_to(disk / "not/made/yet")
+        assert 0 < Target(tmp_path).call("preflight")["probe"]["free_bytes"] <= 1024 * 1024
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 @pytest.mark.parametrize(("program", "works"), [("exit 0", True), ("exit 1", False), (None, False)])
