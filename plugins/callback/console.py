@@ -63,6 +63,8 @@ if t.TYPE_CHECKING:
 OURS = "rackbench.lab."
 PLAN, VALIDATE = f"{OURS}plan", f"{OURS}validate"
 OUR_PLAYS = "Rackbench"
+# The readiness of an adapter whose configured bundle is not used.
+REPLACED = "bundle_invalid_fallback_available"
 # Seconds between two looks at the live beats, and between two lines about one execution.
 LOOK_S = 1.0
 PROGRESS_S = 5.0
@@ -245,6 +247,9 @@ class CallbackModule(DefaultCallback):
             self._began[host, record["step"]] = time.monotonic()
             if self._short and record["step"].endswith(".execute"):
                 self._line(host, record["step"], "running")
+        elif kind == "readiness" and self._short and record["status"] == REPLACED:
+            # Whoever named a bundle thinks that it is the one that is measured.
+            self._say(f"{host}: {record['adapter']}: {record['message']}", constants.COLOR_WARN)
         elif kind == "step.ended" and self._short:
             began = self._began.pop((host, record["step"]), None)
             seconds = "" if began is None else f"{time.monotonic() - began:.1f} s"

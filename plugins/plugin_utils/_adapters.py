@@ -109,6 +109,7 @@ class Bundles:
         from rackbench.bundles.cache import open_cache
         from rackbench.bundles.digests import Digests
         from rackbench.bundles.signing import SignaturePolicy
+        from rackbench.errors import RackbenchError
 
         self._options = options
         self._project = project
@@ -116,6 +117,12 @@ class Bundles:
         self._digests = Digests(own / "digests.json")
         self._captured = own / "captured"
         signers = options["allowed_signers"]
+        if signers and not (project / signers).is_file():
+            raise RackbenchError(
+                "unknown_option",
+                f"lab_allowed_signers names {project / signers}, which is no file.",
+                where=str(project / signers),
+            )
         self._signatures = SignaturePolicy(
             project / signers if signers else None, options["require_signature"]
         )

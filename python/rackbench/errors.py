@@ -145,12 +145,12 @@ FAILURES: dict[str, Failure] = {
     "packaging_blocked": Failure(
         CHECK_SAYS_NO,
         "No bundle fits this host.",
-        "Build one with `rackbench bundle build`, or configure one.",
+        "See why each is not taken with `rackbench bundle select --host HOST`, and put right what it names.",
     ),
     "platform_unknown": Failure(
         CHECK_SAYS_NO,
         "Nobody has looked yet what this host is, so no bundle can be chosen for it.",
-        "Look at the host with `rackbench validate --host HOST --scope all`.",
+        "Look at the host with `rackbench run --host HOST --benchmarks preflight`.",
     ),
     "host_too_small": Failure(
         CHECK_SAYS_NO,

@@ -40,8 +40,11 @@ def run_playbook(
     check: bool,
     say: Callable[[str], None],
     inventories: Sequence[str] = (),
+    given_vars: Sequence[str] = (),
 ) -> Answers:
     """Run `playbook`, such as `rackbench.lab.clean`, quietly on `hosts`; return what the tasks of `action` returned.
+
+    `given_vars` are extra variables as a user writes them; those of `extra_vars` come after them.
 
     Raises `RackbenchError("ansible_failed")` when no host gave an answer.
     """
@@ -55,6 +58,7 @@ def run_playbook(
     arguments = [
         "--limit",
         hosts,
+        *(part for text in given_vars for part in ("--extra-vars", text)),
         "--extra-vars",
         json.dumps(dict(extra_vars)),
         *(["--check"] if check else []),

@@ -22,9 +22,11 @@ def staging(preflight: Mapping[str, Any], evidence: str | None) -> dict[str, Any
 
     `evidence` is the path of the report for which the host was asked.
     """
+    failure = preflight.get("failure")
     return {
         "ok": not any(item["failure_code"] for item in preflight["readiness"]),
-        "failure": None,
+        # A host that could not be used: what was in the way, beside what is known of it.
+        "failure": {**failure, "next_step": FAILURES[failure["code"]].next_step} if failure else None,
         "evidence": evidence,
         "platform": dict(preflight["platform"]) or None,
         "benchmarks": [

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import argparse
 
 HOST = Platform("linux", "x86_64", "gnu", "2.36")
+CASES = ("older versions", "other machines", "C library too new", "one odd file name", "all file names odd")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,17 +38,11 @@ def measure(args: argparse.Namespace) -> None:
     """Print the times in milliseconds; every selection happens in a process of its own, that knows nothing yet."""
     print(f"{args.bundles} sidecars, ms {'median':>26} {'most':>8}")
     with tempfile.TemporaryDirectory() as scratch:
-        cases = {
-            "older versions": lambda at: (f"1.{at // 100}.{at % 100}", "x86_64"),
-            "other machines": lambda at: (f"1.{at // 100}.{at % 100}", "s390x" if at else "x86_64"),
-            "C library too new": lambda at: (f"1.{at // 100}.{at % 100}", "x86_64"),
-        }
-        for name, case in cases.items():
+        for name in CASES:
             folder = Path(scratch, name.replace(" ", "-"))
             folder.mkdir()
             for at in range(args.bundles):
-                version, machine = case(at)
-                _bundle(folder, version, machine, "2.99" if name == "C library too new" and at else "2.31")
+                _case(name, folder, at)
             variants = {f"choose: {name}": "--choose", "read and parse all": "--parse"}
             times: dict[str, list[float]] = {variant: [] for variant in variants}
             for _round in range(args.rounds):
@@ -59,8 +54,26 @@ def measure(args: argparse.Namespace) -> None:
                 print(f"  {variant:<32} {statistics.median(samples):8.1f} {max(samples):8.1f}")
 
 
-def _bundle(folder: Path, version: str, machine: str, libc_version: str) -> None:
-    tarball = folder / f"probe-{version}-linux-{machine}-gnu.tar.gz"
+def _case(name: str, folder: Path, at: int) -> None:
+    """Write one bundle of a case; the first one is the only one that fits where others do not."""
+    version = f"1.{at // 100}.{at % 100}"
+    if name == "other machines":
+        _bundle(folder, version, machine="s390x" if at else "x86_64")
+    elif name == "C library too new":
+        _bundle(folder, version, libc_version="2.99" if at else "2.31")
+    elif name == "one odd file name":
+        _bundle(folder, version, mark="" if at else "_copy")
+    elif name == "all file names odd":
+        # Nothing is known before all sidecars are read.
+        _bundle(folder, version, mark="_copy")
+    else:
+        _bundle(folder, version)
+
+
+def _bundle(
+    folder: Path, version: str, *, machine: str = "x86_64", libc_version: str = "2.31", mark: str = ""
+) -> None:
+    tarball = folder / f"probe-{version}{mark}-linux-{machine}-gnu.tar.gz"
     tarball.write_bytes(version.encode())
     needs = {"os": "linux", "machine": machine, "libc": "gnu", "libc_version": libc_version}
     document = {

@@ -11,20 +11,59 @@ import signal
 import subprocess
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible.plugins.connection import local
 from rackbench.models.store import StoreReport
 
 from tests.integration import made_up
 from tests.integration.harness import LIMIT_S, Done, LabProject, make_project
 from tests.integration.test_faults import needs_root, small_file_system
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 ONLY = ("-e", "lab_benchmarks=made-up", "-e", "lab_phases=stage")
 LARGE_BYTES = 4_000_000
+# What is appended to Ansible's own connection to this machine: an upload of a bundle goes by `upload`, whose
+# `wait(condition)` ends with its condition, and with the play when that is killed.
+HELD = """
+
+import os
+import pathlib
+import time
+
+
+def put_file(self, in_path, out_path, plainly=Connection.put_file):
+    play = os.getppid()
+
+    def wait(condition):
+        while not condition():
+            if os.getppid() != play:
+                os._exit(1)
+            time.sleep(0.05)
+
+    if out_path.endswith(".part"):
+        upload(lambda: plainly(self, in_path, out_path), pathlib.Path(in_path), pathlib.Path(out_path), wait)
+    else:
+        plainly(self, in_path, out_path)
+
+
+Connection.put_file = put_file
+"""
+# Uploads that are not over before the uploads of two runs have arrived.
+TOGETHER = """
+def upload(plainly, source, part, wait):
+    plainly()
+    (MEETING / part.name).touch()
+    wait(lambda: len(list(MEETING.iterdir())) == 2)
+"""
+# Uploads that end in the middle, and stay there.
+HALFWAY = """
+def upload(plainly, source, part, wait):
+    whole = source.read_bytes()
+    part.write_bytes(whole[: len(whole) // 2])
+    wait(lambda: False)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +96,18 @@ def large(target: LabProject, folder: Path, table: bytes) -> LabProject:
     built = project.rackbench("bundle", "build", "benchmarks/made-up")
     assert built.rc == 0, built.said
     return project
+
+
+def held(target: LabProject, folder: Path, upload: str) -> LabProject:
+    """Return the checkout with a connection to this machine that uploads bundles by `upload`."""
+    plugins, meeting = folder / "plugins", folder / "meeting"
+    plugins.mkdir()
+    meeting.mkdir()
+    text = (
+        Path(local.__file__).read_text() + HELD + f"\n\nMEETING = pathlib.Path({str(meeting)!r})\n" + upload
+    )
+    (plugins / "held.py").write_text(text)
+    return replace(target, environment={**target.environment, "ANSIBLE_CONNECTION_PLUGINS": str(plugins)})
 
 
 def store(target: LabProject) -> list[str]:
@@ -106,13 +157,18 @@ def test_a_second_run_of_the_same_plan_moves_no_bytes(target: LabProject) -> Non
     assert len(store(target)) == 1
 
 
-def test_two_runs_that_stage_one_bundle_at_once_both_end_well(target: LabProject) -> None:
+def test_two_runs_that_upload_one_bundle_at_once_both_end_well(target: LabProject, tmp_path: Path) -> None:
     before = len(target.runs())
-    plays = [target.start("ansible-playbook", "run.yml", "-l", "local", *ONLY) for _ in range(2)]
-    for play in plays:
-        stdout, stderr = play.communicate(timeout=LIMIT_S)
-        assert play.returncode == 0, stdout + stderr
+    project = held(target, tmp_path, TOGETHER)
+    play = ("ansible-playbook", "run.yml", "-l", "local", *ONLY, "-e", "ansible_connection=held")
+    plays = [project.start(*play) for _ in range(2)]
+    for each in plays:
+        stdout, stderr = each.communicate(timeout=LIMIT_S)
+        assert each.returncode == 0, stdout + stderr
     assert len(target.runs()) == before + 2
+    for run in target.runs()[-2:]:
+        (upload,) = run.lines("transfer_ledger.jsonl")
+        assert (upload["bytes"] > 0, upload["reused"]) == (True, False)
     assert len(store(target)) == 1
 
 
@@ -147,12 +203,32 @@ def test_a_quota_makes_room_and_a_small_one_names_the_command_that_does(target: 
     assert store(target) == [first]
 
     shutil.rmtree(place / first)
-    done = target.rackbench("run", "--host", "local", *ONLY, "-e", "lab_store_quota_bytes=100")
+    # Another bundle that a run has staged just now keeps its room.
+    shutil.copytree(target.root / "benchmarks/made-up", place / ("1" * 64))
+    (place / ("1" * 64) / ".complete").write_text("{}")
+    done = target.rackbench(
+        "run", "--host", "local", *ONLY, "-e", f"lab_store_quota_bytes={sidecar['unpacked_size'] + 1}"
+    )
     assert done.rc == 3, done.said
     assert "[store_full]" in done.said
-    assert "quota is 100 bytes" in done.said
+    assert "less than 600 s ago" in done.said
     assert "rackbench bundle prune --host local" in done.said
-    assert store(target) == []
+
+
+def test_a_quota_smaller_than_the_bundle_blocks_in_preflight_until_the_bundle_is_there(
+    target: LabProject,
+) -> None:
+    small = ("-e", "lab_benchmarks=made-up", "-e", "lab_store_quota_bytes=100")
+    done = target.rackbench("run", "--host", "local", *small)
+    assert done.rc == 3, done.said
+    assert "lab_store_quota_bytes allows all bundles only 100: raise it." in done.said
+    assert not list(target.home.glob(".rackbench/bundles/*"))
+    stage(target)
+    done = target.rackbench("run", "--host", "local", *small)
+    assert done.rc == 0, done.said
+    report = target.runs()[-1].document("preflight/report.json")
+    assert report["probe"]["stored"] == store(target)
+    assert report["readiness"][0]["requirements"]["disk_bytes"] == 0
 
 
 @needs_root
@@ -199,16 +275,24 @@ def test_a_read_only_store_serves_what_it_has_and_refuses_what_it_has_not(target
 def test_a_controller_killed_while_it_uploads_leaves_nothing_after_the_next_run(
     target: LabProject, tmp_path: Path
 ) -> None:
-    project = large(target, tmp_path, random.Random(2).randbytes(20 * LARGE_BYTES))
-    process = project.start("ansible-playbook", "run.yml", "-l", "local", *ONLY)
+    (whole,) = (path.stat().st_size for path in target.root.glob("dist/made-up-*.tar.gz"))
+    halfway = held(target, tmp_path, HALFWAY)
+    process = halfway.start(
+        "ansible-playbook", "run.yml", "-l", "local", *ONLY, "-e", "ansible_connection=held"
+    )
     deadline = time.monotonic() + LIMIT_S
-    while not list(target.home.glob(".rackbench/uploads/*.part")):
+
+    def sizes() -> list[int]:
+        return [path.stat().st_size for path in target.home.glob(".rackbench/uploads/*.part")]
+
+    while sizes() != [whole // 2]:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
+        time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=LIMIT_S)
-    # What it had begun on the target may go on for a moment.
-    done = project.playbook(*ONLY)
+    assert sizes() == [whole // 2]
+    done = target.playbook(*ONLY)
     assert done.rc == 0, done.said
     assert len(store(target)) == 1
 
@@ -217,6 +301,11 @@ def test_pruning_removes_unused_bundles_and_goes_on_without_a_host_that_cannot_b
     target: LabProject,
 ) -> None:
     stage(target)
+    (name,) = store(target)
+    fresh = target.rackbench("bundle", "prune", "--host", "local", "--json")
+    assert fresh.rc == 0, fresh.said
+    assert ["asked for less than" in item["reason"] for item in report(fresh)["kept"]] == [True]
+    os.utime(target.home / ".rackbench/bundles" / name / ".complete", (0, 0))
     planned = target.rackbench("bundle", "prune", "--host", "local", "--check", "--json")
     assert planned.rc == 0, planned.said
     assert len(store(target)) == 1

@@ -81,7 +81,7 @@ def test_a_host_is_judged_by_what_its_last_preflight_saw_and_is_not_asked(projec
         "wanting": ("ready_with_local_bundle", "dist", "none"),
     }
     local_one = before["benchmarks"][1]["readiness"]
-    assert local_one["next_command"] == "rackbench validate --host local --scope all"
+    assert local_one["next_command"] == "rackbench run --host local --benchmarks preflight"
     assert [family["family"] for family in before["benchmarks"][0]["families"]] == ["only"]
     assert not list(project.root.glob("automation-runs/**/events.jsonl"))
 

@@ -121,6 +121,8 @@ def test_pruning_names_the_hop_of_a_host_that_cannot_be_reached_and_prunes_the_o
     broken_lab: LabControl, target: LabProject
 ) -> None:
     assert target.playbook(*STAGE, host=HOST).rc == 0
+    # A bundle that was staged just now is in use.
+    broken_lab("exec", HOST, "sh", "-c", f"touch -d @0 {ROOT}/bundles/*/.complete")
     broken_lab("cut", "loki")
     done = target.rackbench("bundle", "prune", "--host", f"skadi,{HOST}", "--json")
     assert done.rc == 3, done.said

@@ -24,6 +24,7 @@ from rackbench.bundles.catalog import (
 )
 from rackbench.bundles.elf import program_needs
 from rackbench.bundles.platforms import ANY, Platform, local_platform, mismatch
+from rackbench.bundles.process_group import ended_whole
 from rackbench.bundles.snapshot import commit_of
 from rackbench.bundles.source import (
     TOML_NAME,
@@ -244,17 +245,15 @@ def _follow(
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
+            start_new_session=True,
         ) as process,
+        ended_whole(process.pid),
     ):
-        try:
-            while True:
-                follower.goes_on("building", round(time.monotonic() - began, 3))
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    status = process.wait(timeout=_LOOK_S)
-                    break
-        except BaseException:
-            process.kill()
-            raise
+        while True:
+            follower.goes_on("building", round(time.monotonic() - began, 3))
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                status = process.wait(timeout=_LOOK_S)
+                break
     follower.ended(command, status, round(time.monotonic() - began, 3), log)
     return status
 

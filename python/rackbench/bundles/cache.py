@@ -71,8 +71,9 @@ def open_cache(
 ) -> Cache:
     """Return the cache at a directory or URL; nothing is asked of it yet.
 
-    A directory is relative to `base`. What is fetched is kept in `downloads`; `digest` tells the SHA-256 of what is there already. Raises
-    `RackbenchError` (unknown_option) for a location that nobody can read, or that holds a password.
+    A directory is relative to `base`. What is fetched is kept in `downloads`; `digest` tells the SHA-256 of what is
+    there already. Raises `RackbenchError` (unknown_option) for a location that nobody can read, or that holds a
+    password.
     """
     if "://" not in location:
         return DirectoryCache(str((base or Path()) / Path(location).expanduser()))

@@ -15,6 +15,7 @@ from rackbench.bundles import _build_on_target
 from rackbench.bundles.build import EPOCH, Built, contents, provenance_of, write_bundle
 from rackbench.bundles.elf import program_needs
 from rackbench.bundles.platforms import Platform
+from rackbench.bundles.scratch import remove_stale
 from rackbench.bundles.snapshot import snapshot, snapshot_digest
 from rackbench.bundles.source import digest_of, read_source
 from rackbench.errors import RackbenchError
@@ -49,6 +50,7 @@ def prepare(repo: Path, made: Path) -> SourceBuild:
     try:
         digest = snapshot_digest(repo)
         made.mkdir(parents=True, exist_ok=True)
+        remove_stale(made)
         with tempfile.TemporaryDirectory(prefix=".source-", dir=made) as scratch:
             program = Path(scratch, "run")
             shutil.copyfile(_build_on_target.__file__, program)

@@ -137,16 +137,15 @@ def find(directory: Path, name: str) -> list[Named]:
     """
     return newest_first(
         named
-        for file in _tarball_names(directory)
+        for file in sorted(_tarball_names(directory))
         if file.startswith(f"{name}-") and (named := _named(directory, file, name))
     )
 
 
 def newest_first(found: Iterable[Named]) -> list[Named]:
-    """Return bundles by newest version, native before `any`, then by path; what names no version comes last."""
-    by_path = sorted(found, key=lambda named: str(named.tarball))
+    """Return bundles by newest version, native before `any`, then as they come; what names no version comes last."""
     return sorted(
-        by_path,
+        found,
         key=lambda named: (named.version is not None, named.numbers, named.tag != ANY),
         reverse=True,
     )

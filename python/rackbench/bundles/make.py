@@ -18,6 +18,7 @@ from rackbench.bundles.elf import program_needs
 from rackbench.bundles.index import write_index
 from rackbench.bundles.platforms import Platform, mismatch
 from rackbench.bundles.recipe import ENTRY_POINT
+from rackbench.bundles.scratch import remove_stale
 from rackbench.bundles.snapshot import snapshot
 from rackbench.bundles.source import digest_of, read_source
 from rackbench.errors import RackbenchError
@@ -120,6 +121,7 @@ def only_one(directory: Path, name: str, follower: Follower) -> Iterator[None]:
             except BlockingIOError:
                 follower.goes_on("waiting for another build of it", round(time.monotonic() - began, 3))
                 time.sleep(_LOOK_S)
+        remove_stale(directory)
         yield
     finally:
         os.close(handle)

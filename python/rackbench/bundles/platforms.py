@@ -151,4 +151,4 @@ def version_key(version: str) -> tuple[int, ...]:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d{1,9}", text))
+    return tuple(map(int, re.findall(r"\d{1,9}", text)))

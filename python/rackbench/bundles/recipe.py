@@ -76,8 +76,8 @@ def _builder(platform: Platform | None, source: Source, wrong: tuple[str, str] |
     # The programs may need less than this machine's C library; nobody knows before they are built.
     reason, detail = (
         wrong
-        or (_not_included(source) if source.toml.build is None else _lacking_tool(source))
         or mismatch(needs, platform)
+        or (_not_included(source) if source.toml.build is None else _lacking_tool(source))
         or (None, None)
     )
     return Candidate(

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rackbench.bundles import recipe
@@ -28,6 +27,7 @@ from rackbench.errors import RackbenchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from rackbench.adapters.catalog import Adapter
     from rackbench.bundles.cache import Cache
@@ -127,8 +127,7 @@ class _Resolver:
             return
         mine = [listed for listed in found if listed.tarball.name.startswith(f"{self.name}-")]
         mine = [listed for listed in mine if listed.sidecar is None or listed.sidecar.name == self.name]
-        named = newest_first(_named_by_sidecar(listed)[0] for listed in mine)
-        yield from self._newest_of(CACHE, named, {listed.tarball: listed for listed in mine})
+        yield from self._newest_of(CACHE, newest_first(map(_named_by_sidecar, mine)), mine)
 
     def _shared_directory(self, location: str) -> Iterator[Candidate]:
         try:
@@ -140,32 +139,29 @@ class _Resolver:
 
     def _directory(self, source: str, found: list[Named]) -> Iterator[Candidate]:
         """Yield the bundles of a directory. What a file name already rules out is not read."""
-        odd = [_named_by_sidecar(read_listed(named.tarball)) for named in found if named.version is None]
+        odd = [read_listed(named.tarball) for named in found if named.version is None]
         known = [named for named in found if named.version is not None]
+        named_now = newest_first([*known, *map(_named_by_sidecar, odd)]) if odd else known
         # A file that is named in another way, or by another name of the machine, may be a second bundle of a version.
-        counts = Counter((named.version, named.tag) for named in (*known, *(named for named, _listed in odd)))
-        read = {listed.tarball: listed for _named, listed in odd}
-        read |= {
-            named.tarball: read_listed(named.tarball)
-            for named in known
-            if counts[named.version, named.tag] > 1
-        }
-        named_now = newest_first([*known, *(named for named, _listed in odd)]) if odd else known
+        counts = Counter((named.version, named.tag) for named in named_now)
+        double = [named for named in known if counts[named.version, named.tag] > 1]
+        read = [*odd, *(read_listed(named.tarball) for named in double)]
         yield from self._newest_of(source, named_now, read)
 
-    def _newest_of(self, source: str, found: list[Named], read: dict[Path, Listed]) -> Iterator[Candidate]:
-        """Yield bundles, the newest first; `read` are those whose sidecars are read already."""
-        doubles = _conflicts(read.values())
+    def _newest_of(self, source: str, found: list[Named], read: list[Listed]) -> Iterator[Candidate]:
+        """Yield bundles, which come the newest first; `read` are those whose sidecars are read already."""
+        doubles = _conflicts(read)
+        by_path = {listed.tarball: listed for listed in read}
         newest: Named | None = None
         for named in found:
-            listed = read.get(named.tarball)
+            listed = by_path.get(named.tarball) if by_path else None
             if rejection := self._by_name(named, newest):
-                told = (
-                    _candidate(source, listed)
-                    if listed
-                    else Candidate(named.tarball, source, version=named.version, platform=named.tag)
-                )
-                yield self._rejected(told, rejection)
+                if listed:
+                    yield self._rejected(_candidate(source, listed), rejection)
+                else:
+                    yield Candidate(
+                        named.tarball, source, *rejection, version=named.version, platform=named.tag
+                    )
                 continue
             candidate = self._as_named(source, named, listed or read_listed(named.tarball), doubles)
             yield candidate
@@ -286,12 +282,12 @@ def _after(newest: Named, numbers: tuple[int, ...]) -> tuple[str, str]:
     return _behind(newest.tarball)
 
 
-def _named_by_sidecar(listed: Listed) -> tuple[Named, Listed]:
-    """Return a bundle, which was read, with the name that its sidecar would give it."""
+def _named_by_sidecar(listed: Listed) -> Named:
+    """Return a bundle, which was read, with the version and platform that its sidecar tells."""
     if listed.sidecar is None:
-        return Named(listed.tarball, None, (), None), listed
+        return Named(listed.tarball, None, (), None)
     _name, version, tag = _identity(listed.sidecar)
-    return Named(listed.tarball, version, version_key(version), tag), listed
+    return Named(listed.tarball, version, version_key(version), tag)
 
 
 def _identity(head: Sidecar) -> tuple[str, str, str]:

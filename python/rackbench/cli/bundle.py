@@ -53,7 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     selecting.add_options(select)
     listing.add_argument(
-        "--cache", metavar="PLACE", help="a shared cache to list too; the inventory's lab_bundle_cache is not read"
+        "--cache",
+        metavar="PLACE",
+        help="a shared cache to list too; the inventory's lab_bundle_cache is not read",
     )
     for action in (build, listing):
         action.add_argument(

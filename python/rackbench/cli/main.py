@@ -29,7 +29,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "run": ("run benchmarks on hosts", "rackbench.cli.run"),
     "status": ("show where a run stands and what to do next", "rackbench.cli.status"),
     "adapters": ("list the benchmarks this checkout knows, or explain one", "rackbench.cli.adapters"),
-    "bundle": ("build, list, show, verify and prune benchmark bundles", "rackbench.cli.bundle"),
+    "bundle": ("build, list, select, show, verify, sign and prune benchmark bundles", "rackbench.cli.bundle"),
     "campaign": ("roll up the runs that belong together", "rackbench.cli.campaign"),
     "validate": ("probe the way to hosts and say what is in it", "rackbench.cli.validate"),
     "hosts": ("record the host keys of machines, and clean hosts of what we left", "rackbench.cli.hosts"),

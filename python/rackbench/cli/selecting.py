@@ -20,6 +20,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--host", action="append", metavar="HOST[,HOST…]", help="hosts of the inventory")
     validating.add_benchmarks_option(parser)
+    validating.add_extra_vars_option(parser)
     parser.add_argument(
         "-i",
         "--inventory",
@@ -40,7 +41,7 @@ def select(args: argparse.Namespace, output: Output) -> int:
             next_command="rackbench bundle select --host local",
         )
     hosts = validating.Hosts.asked_for(args.host, args.inventory, only_labs=False)
-    report = validating.by_playbook("staging", hosts, args.benchmarks, output)
+    report = validating.by_playbook("staging", hosts, args.benchmarks, output, args.extra_vars)
     selections = [_of_host(item) for item in report["hosts"]]
     if output.as_json:
         ok = all(item["ok"] for item in selections)

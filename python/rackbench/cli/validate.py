@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rackbench.cli import validating
 from rackbench.cli.inputs import add_lab_option
 from rackbench.cli.output import Output, add_json_option
+from rackbench.errors import RackbenchError
 from rackbench.validation import SCOPES, exit_status, text
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "all: both, asking the hosts (default: connectivity)",
     )
     validating.add_benchmarks_option(parser)
+    validating.add_extra_vars_option(parser)
     add_lab_option(parser)
     add_json_option(parser)
 
@@ -38,10 +40,16 @@ def run(args: argparse.Namespace, output: Output) -> int:
     """Look, print the report, and return 0 if all hosts are good, else the gravest of 1, 2, 3 and 4."""
     only_labs = args.scope == "connectivity"
     hosts = validating.Hosts.asked_for(args.host, args.inventory, only_labs=only_labs)
+    if only_labs and (args.benchmarks or args.extra_vars):
+        raise RackbenchError(
+            "wrong_usage",
+            "rackbench validate: --benchmarks and --extra-vars are for the scopes staging and all.",
+            next_command="rackbench validate --help",
+        )
     if only_labs:
         report = validating.connectivity(hosts)
     else:
-        report = validating.by_playbook(args.scope, hosts, args.benchmarks, output)
+        report = validating.by_playbook(args.scope, hosts, args.benchmarks, output, args.extra_vars)
     if args.json:
         output.document(report)
     for line in text(report):

@@ -32,6 +32,18 @@ def add_benchmarks_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_extra_vars_option(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--extra-vars`` as `rackbench run` has it."""
+    parser.add_argument(
+        "-e",
+        "--extra-vars",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="as ansible-playbook -e: the settings of a run that are not in the inventory",
+    )
+
+
 @dataclass(frozen=True)
 class Hosts:
     """The hosts that were asked for, the lab files that describe them, and the inventories that were named."""
@@ -76,7 +88,13 @@ def connectivity(hosts: Hosts) -> dict[str, Any]:
     return validation.report("connectivity", [validation.finding(item, None) for item in found])
 
 
-def by_playbook(scope: str, hosts: Hosts, benchmarks: Sequence[str] | None, output: Output) -> dict[str, Any]:
+def by_playbook(
+    scope: str,
+    hosts: Hosts,
+    benchmarks: Sequence[str] | None,
+    output: Output,
+    given_vars: Sequence[str] = (),
+) -> dict[str, Any]:
     """Run the playbook, which has the settings of the inventory, and return its report.
 
     Raises `RackbenchError("ansible_failed")` when there is none, and KeyboardInterrupt when the user ended it before.
@@ -96,6 +114,7 @@ def by_playbook(scope: str, hosts: Hosts, benchmarks: Sequence[str] | None, outp
         check=False,
         say=output.note,
         inventories=hosts.inventories,
+        given_vars=given_vars,
     )
     for answer in answers.results.values():
         if "report" in answer:

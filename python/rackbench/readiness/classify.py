@@ -173,5 +173,8 @@ def _next_command(host: str, basis: str, install: str | None) -> str:
     """Return the command that puts a blocked adapter right, else the one that looks at it again."""
     if basis == states.COMMANDS and install:
         return install
+    if basis == states.PLATFORM:
+        # Only a run keeps what it sees of a host.
+        return shlex.join(["rackbench", "run", "--host", host, "--benchmarks", "preflight"])
     scope = _SCOPES.get(basis, "all")
     return shlex.join(["rackbench", "validate", "--host", host, "--scope", scope])

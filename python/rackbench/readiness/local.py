@@ -25,7 +25,8 @@ def local_probe(
 ) -> dict[str, Any]:
     """Return what this machine has; `folder`, whether or not it exists yet, is where it keeps what a target has.
 
-    The free space is measured there, and those of the `bundles` that it holds are named. With `root` it is also tried whether sudo works without a password: otherwise, who is not root is not asked.
+    The free space is measured there, and those of the `bundles` that it holds are named. With `root` it is also tried
+    whether sudo works without a password: otherwise, who is not root is not asked.
     """
     return {
         "commands": {name: shutil.which(name) for name in sorted(commands)},

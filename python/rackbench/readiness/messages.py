@@ -44,8 +44,8 @@ def message_of(case: Case, state: State, basis: str) -> str:
     }
     if basis == states.DISK and case.over_quota:
         return (
-            f"The bundle has {chosen.unpacked_size} bytes unpacked, and lab_store_quota_bytes allows all bundles "
-            f"{case.evidence.quota_bytes} bytes there."
+            f"The bundle has {chosen.unpacked_size} bytes unpacked, and lab_store_quota_bytes allows all bundles only "
+            f"{case.evidence.quota_bytes}: raise it."
         )
     if basis in words:
         return words[basis]

@@ -87,7 +87,12 @@ class Case:
     def over_quota(self) -> bool:
         """Whether the chosen bundle alone is larger than all bundles may be."""
         chosen, quota = self.decision.chosen, self.evidence.quota_bytes
-        return not self.stored and chosen is not None and quota is not None and (chosen.unpacked_size or 0) > quota
+        return (
+            not self.stored
+            and chosen is not None
+            and quota is not None
+            and (chosen.unpacked_size or 0) > quota
+        )
 
     @property
     def disk_needed(self) -> int:

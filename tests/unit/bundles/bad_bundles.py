@@ -30,10 +30,11 @@ def member(
     return info, data
 
 
-def elf(machine: int, *, order: str = "<") -> bytes:
+def elf(machine: int, *, order: str = "<", bits: int = 64) -> bytes:
     """Return the beginning of a program for a machine."""
     return (
-        b"\x7fELF\x02"
+        b"\x7fELF"
+        + (b"\x02" if bits == 64 else b"\x01")
         + (b"\x01" if order == "<" else b"\x02")
         + bytes(12)
         + struct.pack(f"{order}H", machine)
@@ -255,5 +256,5 @@ GOOD_ONES: dict[str, Callable[[Path], Path]] = {
     "programs for two machines, one of them the declared": _of(
         RUN, member("x", elf(62)), member("a", elf(183)), platform=X86
     ),
-    "32-bit ARM": _of(member("bin/run", elf(40)), platform={**ARM, "machine": "armv6l"}),
+    "32-bit ARM": _of(member("bin/run", elf(40, bits=32)), platform={**ARM, "machine": "armv6l"}),
 }

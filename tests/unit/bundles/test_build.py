@@ -6,14 +6,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rackbench.bundles.build import build, build_all
+from rackbench.bundles.build import Follower, build, build_all, build_source
 from rackbench.bundles.catalog import read_sidecar
 from rackbench.bundles.platforms import local_platform
+from rackbench.bundles.source import read_source
 from rackbench.bundles.verify import verify
 from rackbench.errors import RackbenchError
 
@@ -209,3 +214,90 @@ def test_nothing_is_left_in_dist_but_bundles(make_source: MakeSource, tmp_path: 
         "probe-1.0.0-any.tar.gz",
         "probe-1.0.0-any.tar.gz.json",
     ]
+
+
+# A command with a child of its own, whose process id is then in the file `child`.
+WITH_CHILD = """\
+[build]
+command = ["sh", "-c", "sleep 3600 & echo $! >new; mv new child; {then}"]
+"""
+LIMIT_S = 120
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def wait_for_end_of_child(source: Path) -> None:
+    """Wait until the command's child is gone, or is only waiting to be reaped."""
+    stat = Path("/proc", (source / "child").read_text().strip(), "stat")
+
+    def is_gone() -> bool:
+        try:
+            return stat.read_text().rpartition(") ")[2].startswith("Z")
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+
+    wait_for(is_gone)
+
+
+def test_a_child_of_a_build_that_failed_is_ended(make_source: MakeSource, tmp_path: Path) -> None:
+    source = make_source(build=WITH_CHILD.format(then="exit 3"))
+    _fails("build_failed", source, tmp_path / "dist")
+    wait_for_end_of_child(source)
+
+
+def test_a_child_of_a_build_whose_follower_fails_is_ended(make_source: MakeSource, tmp_path: Path) -> None:
+    source = make_source(build=WITH_CHILD.format(then="wait"))
+
+    class Breaks(Follower):
+        def goes_on(self, label: str, elapsed_s: float) -> None:
+            assert elapsed_s >= 0
+            if label and (source / "child").exists():
+                raise RuntimeError("the journal is gone")
+
+    with pytest.raises(RuntimeError, match="the journal is gone"):
+        build_source(read_source(source), tmp_path / "dist", follower=Breaks())
+    wait_for_end_of_child(source)
+
+
+@pytest.mark.parametrize(
+    ("number", "handler", "rc"),
+    [
+        pytest.param(signal.SIGTERM, "signal.SIG_DFL", -signal.SIGTERM, id="SIGTERM"),
+        pytest.param(signal.SIGTERM, "lambda *_: os._exit(9)", 9, id="SIGTERM of a worker of Ansible"),
+        pytest.param(signal.SIGINT, "signal.default_int_handler", -signal.SIGINT, id="SIGINT"),
+        pytest.param(signal.SIGHUP, "signal.SIG_DFL", -signal.SIGHUP, id="SIGHUP"),
+    ],
+)
+def test_a_child_of_a_build_that_a_signal_ends_is_ended(
+    make_source: MakeSource, tmp_path: Path, number: signal.Signals, handler: str, rc: int
+) -> None:
+    source = make_source(build=WITH_CHILD.format(then="wait"))
+    program = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from rackbench.bundles.build import Follower, build_source\n"
+        "from rackbench.bundles.source import read_source\n"
+        "class Tells(Follower):\n"
+        "    def goes_on(self, label, elapsed_s):\n"
+        "        Path(sys.argv[2], 'followed').touch()\n"
+        f"signal.signal({int(number)}, {handler})\n"
+        "build_source(read_source(Path(sys.argv[1])), Path(sys.argv[2]), follower=Tells())\n"
+    )
+    dist = tmp_path / "dist"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, source, dist],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(lambda: (source / "child").exists() and (dist / "followed").exists())
+        process.send_signal(number)
+        assert process.wait(LIMIT_S) == rc
+    finally:
+        process.kill()
+        process.wait()
+    wait_for_end_of_child(source)

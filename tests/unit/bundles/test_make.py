@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,6 +158,30 @@ def test_who_comes_second_waits_for_the_first_and_says_so(tmp_path: Path) -> Non
     assert set(heard.labels) == {"waiting for another build of it"}
 
 
+def leave(directory: Path, name: str, age_s: float) -> Path:
+    """Make what a killed build leaves, of that age."""
+    left = directory / name
+    (left / "out/deep").mkdir(parents=True)
+    (left / "out/deep/result").write_text("large")
+    then = time.time() - age_s
+    os.utime(left, (then, then))
+    return left
+
+
+def test_what_a_killed_build_left_days_ago_is_removed_and_a_younger_one_is_not(tmp_path: Path) -> None:
+    old = leave(tmp_path, ".build-old", 2 * 86_400)
+    young = leave(tmp_path, ".build-young", 3600)
+    bundle = leave(tmp_path, "bundle", 2 * 86_400)
+    with only_one(tmp_path, "probe", Heard()):
+        assert [path.exists() for path in (old, young, bundle)] == [False, True, True]
+
+
+def test_what_a_killed_packing_left_days_ago_is_removed(source: Path, tmp_path: Path) -> None:
+    old = leave(tmp_path / "made", ".source-old", 2 * 86_400)
+    prepare(source, tmp_path / "made")
+    assert not old.exists()
+
+
 def test_a_snapshot_is_packed_as_it_is_and_named_by_its_bytes(
     make_source: MakeSource, places: Places
 ) -> None:
@@ -193,10 +218,11 @@ def test_a_single_program_becomes_the_entry_point(tmp_path: Path, places: Places
 def test_a_program_that_git_does_not_track_is_no_entry_point(make_source: MakeSource, places: Places) -> None:
     repo = make_source()
     (repo / ".gitignore").write_text("bin\n")
+    before = offered(repo, "repo")
     for arguments in (["init", "--quiet"], ["add", "."]):
         subprocess.run(["git", *arguments], cwd=repo, check=True)
     with pytest.raises(RackbenchError) as caught:
-        make(offered(repo, "repo"), ADAPTER, places, Heard(), nobody_else)
+        make(before, ADAPTER, places, Heard(), nobody_else)
     assert caught.value.code == "snapshot_failed"
     assert "git does not track it" in caught.value.message
 

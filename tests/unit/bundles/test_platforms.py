@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import platform
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rackbench.bundles.catalog import Listed, Named, newest_first, order
 from rackbench.bundles.platforms import (
     Platform,
     local_platform,
@@ -16,6 +18,7 @@ from rackbench.bundles.platforms import (
     platform_of,
     version_key,
 )
+from rackbench.models.bundle import Provenance, Sidecar
 
 # Who names machines, and how each calls ours. From: Linux' UTS_MACHINE, platform.machine() on Linux, macOS and Windows,
 # `dpkg-architecture -L`, rpm's rpmrc, Docker's platforms (GOOS/GOARCH/variant), and `rustc --print target-list`.
@@ -198,3 +201,51 @@ def test_only_the_same_system_and_machine_ever_match(needs: Platform, host: Plat
 
 def test_versions_are_ordered_as_numbers() -> None:
     assert version_key("2.9") < version_key("2.36") < version_key("10.0.1")
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("1.0.0-rc.1", "1.0.0"),
+        ("1.0.0-rc", "1.0.0"),
+        ("1.0.0-rc.9", "1.0.0-rc.10"),
+        ("1.0.0-rc", "1.0.0-rc.1"),
+        ("0.9.9", "1.0.0-rc.1"),
+        ("1.0.0", "1.0.0.1"),
+        ("0.0.0-012345abcdef", "0.0.1"),
+    ],
+)
+def test_a_pre_release_is_older_than_its_release(older: str, newer: str) -> None:
+    assert version_key(older) < version_key(newer)
+
+
+VERSIONS = st.from_regex(r"[0-2]\.[0-2]\.[0-2]([.-][0-2a-b.]{1,4})?", fullmatch=True)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(VERSIONS, max_size=6, unique_by=version_key))
+def test_lists_of_bundles_and_comparisons_agree_which_version_is_newest(versions: list[str]) -> None:
+    newest = sorted(versions, key=version_key, reverse=True)
+    names = [Named(Path(version), version, version_key(version), "any") for version in versions]
+    read = [Listed(Path(version), sidecar(version), None) for version in versions]
+    assert [named.version for named in newest_first(names)] == newest
+    assert [str(listed.tarball) for listed in sorted(read, key=order)] == newest
+
+
+def sidecar(version: str) -> Sidecar:
+    return Sidecar(
+        schema="rackbench.bundle/1.0",
+        name="probe",
+        version=version,
+        platform="any",
+        entry_point="bin/run",
+        sha256="0" * 64,
+        size=1,
+        unpacked_size=1,
+        file_count=1,
+        provenance=Provenance(source_digest="0" * 64, built_by="test"),
+    )
+
+
+def test_the_package_number_of_a_c_library_makes_it_no_older() -> None:
+    assert mismatch(X86, Platform("linux", "x86_64", "gnu", "2.36-9+deb12u4")) is None

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
+import subprocess
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +21,14 @@ from rackbench.bundles import catalog, decision, platforms, recipe
 from rackbench.bundles import resolve as resolver
 from rackbench.bundles.cache import open_cache
 from rackbench.bundles.catalog import sidecar_path
-from rackbench.bundles.decision import BundleRequirements, Decision, Sources
+from rackbench.bundles.decision import BundleRequirements, Candidate, Decision, Sources
 from rackbench.bundles.digests import Digests
 from rackbench.bundles.platforms import Platform, local_platform
 from rackbench.bundles.signing import SignaturePolicy
 from rackbench.bundles.snapshot import snapshot_digest
 from rackbench.files import sha256_of
+
+from .programs import AARCH64, elf
 
 if TYPE_CHECKING:
     from tests.unit.bundles.conftest import MakeSource
@@ -479,3 +483,160 @@ def test_a_sidecar_that_is_swapped_while_its_signature_is_checked_is_refused(
     answer = resolver.resolve(HOST, adapter(), requirements, sources(dist=tmp_path))
     assert reasons(answer) == ["checksum"]
     assert "replaced" in str(answer.candidates[0].detail)
+
+
+def git(repo: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=repo, check=True, capture_output=True)
+
+
+def offered(repo: Path, source: str, host: Platform | None = HOST) -> Candidate:
+    candidates = resolve(host, adapter(), sources(repo=repo)).candidates
+    (found,) = [candidate for candidate in candidates if candidate.source == source]
+    return found
+
+
+@pytest.mark.parametrize("recipe_too", [True, False], ids=["with_recipe", "without_recipe"])
+def test_a_repository_whose_entry_point_is_for_another_machine_is_not_packed(
+    make_source: MakeSource, recipe_too: bool
+) -> None:
+    repo = make_source()
+    (repo / "bin" / "run").write_bytes(elf(AARCH64))
+    if not recipe_too:
+        (repo / "bundle.toml").unlink()
+    found = offered(repo, "repo")
+    assert (found.reason, found.platform) == ("platform", "linux-aarch64")
+    assert offered(repo, "repo", None).reason == "platform_unknown"
+    assert offered(repo, "repo", Platform("linux", "aarch64", "gnu", "2.36")).reason in {
+        None,
+        "lower_precedence",
+    }
+
+
+def test_an_entry_point_that_git_does_not_track_rejects_the_repository(make_source: MakeSource) -> None:
+    repo = make_source()
+    (repo / ".gitignore").write_text("bin\n")
+    git(repo, "init", "--quiet")
+    git(repo, "add", ".")
+    found = offered(repo, "repo")
+    assert found.reason == "no_entry_point"
+    assert "git does not track it" in (found.detail or "")
+
+
+def test_a_tracked_file_that_is_missing_makes_a_repository_unpackable(make_source: MakeSource) -> None:
+    repo = make_source()
+    git(repo, "init", "--quiet")
+    git(repo, "add", ".")
+    (repo / "data" / "table").unlink()
+    found = offered(repo, "repo")
+    assert found.reason == "unpackable"
+    assert "data/table" in (found.detail or "")
+
+
+@pytest.mark.parametrize("command", ["no-such-compiler", "./no-such-script"])
+def test_a_build_command_that_is_missing_rejects_the_builder(make_source: MakeSource, command: str) -> None:
+    found = offered(make_source(build=f'[build]\ncommand = ["{command}"]\n'), "builder")
+    assert found.reason == "build_tool"
+    assert command in (found.detail or "")
+
+
+def test_a_build_command_in_the_source_directory_is_found(make_source: MakeSource) -> None:
+    assert offered(make_source(build='[build]\ncommand = ["bin/run"]\n'), "builder").accepted
+
+
+def test_a_recipe_that_builds_nothing_and_lacks_its_entry_point_is_rejected(make_source: MakeSource) -> None:
+    repo = make_source()
+    toml = repo / "bundle.toml"
+    toml.write_text(toml.read_text().replace('"bin/run", ', ""))
+    assert offered(repo, "builder").reason == "no_entry_point"
+    toml.write_text(toml.read_text().replace('"data/*"', '"nothing/*"'))
+    assert offered(repo, "builder").reason == "unreadable"
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, module: object, function: str) -> None:
+    """Let a function fail as for a file that may not be read; root, as which CI runs, may read all."""
+
+    def fail(*_arguments: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "secret")
+
+    monkeypatch.setattr(module, function, fail)
+
+
+def test_a_program_that_cannot_be_read_is_a_rejected_candidate(
+    make_source: MakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = make_source()
+    refuse(monkeypatch, recipe, "program_needs")
+    assert reasons(resolve(HOST, adapter(), sources(repo=repo / "bin" / "run"))) == ["unreadable"]
+    assert offered(repo, "repo").reason == "unreadable"
+
+
+def test_a_source_that_cannot_be_read_rejects_what_was_captured_of_it(
+    tmp_path: Path, make_source: MakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(monkeypatch, resolver, "snapshot_digest")
+    bundle(tmp_path / "captured")
+    decision = resolve(HOST, adapter(), sources(captured=tmp_path / "captured", repo=make_source()))
+    assert reasons(decision)[0] == "unreadable"
+
+
+def test_a_repository_whose_name_is_too_long_for_the_system_is_a_rejected_candidate(tmp_path: Path) -> None:
+    bundle(tmp_path / "captured")
+    places = sources(captured=tmp_path / "captured", repo=tmp_path / ("x" * 300))
+    assert reasons(resolve(HOST, adapter(), places)) == ["unreadable", "unreadable"]
+
+
+def test_other_names_of_a_machine_in_file_name_and_sidecar_are_understood(tmp_path: Path) -> None:
+    theirs = NATIVE | {"os": "Linux", "machine": "amd64", "libc": "glibc"}
+    native = bundle(tmp_path / "a", platform=theirs | {"os": "linux", "libc": "gnu"})
+    assert native.name == "probe-1.0.0-linux-amd64-gnu.tar.gz"
+    assert reasons(resolve(HOST, adapter(), sources(dist=tmp_path / "a"))) == [None]
+    canonical = bundle(tmp_path / "b", platform=NATIVE)
+    document = json.loads(sidecar_path(canonical).read_text()) | {"platform": theirs}
+    sidecar_path(canonical).write_text(json.dumps(document))
+    assert reasons(resolve(HOST, adapter(), sources(dist=tmp_path / "b"))) == [None]
+    assert reasons(resolve(HOST, adapter(), sources(configured=canonical))) == [None]
+
+
+def test_two_names_of_one_machine_do_not_hide_a_conflict(tmp_path: Path) -> None:
+    bundle(tmp_path, platform=NATIVE)
+    bundle(tmp_path, platform=NATIVE | {"machine": "amd64"}, content=" other")
+    assert reasons(resolve(HOST, adapter(), sources(dist=tmp_path))) == ["conflict", "conflict"]
+
+
+def test_a_release_comes_before_its_pre_release(tmp_path: Path) -> None:
+    for version in ("1.0.0-rc.1", "1.0.0", "0.9.0"):
+        bundle(tmp_path, version=version)
+    decision = resolve(HOST, adapter(), sources(dist=tmp_path))
+    assert [each.version for each in decision.candidates] == ["1.0.0", "1.0.0-rc.1", "0.9.0"]
+    assert reasons(decision) == [None, "newer_available", "newer_available"]
+
+
+def test_an_oddly_named_file_does_not_make_all_others_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for minor in range(50):
+        bundle(tmp_path, version=f"1.{minor}.0", platform=NATIVE)
+    odd = bundle(tmp_path, version="1.20.0", platform=NATIVE, content=" built again")
+    for path in (odd, sidecar_path(odd)):
+        path.rename(path.with_name(path.name.replace("1.20.0", "1.20.0_copy")))
+    bundle(tmp_path, version="1.20.0", platform=NATIVE)
+    read = []
+    monkeypatch.setattr(
+        resolver, "read_listed", lambda tarball: (read.append(tarball.name), catalog.read_listed(tarball))[1]
+    )
+    decision = resolve(HOST, adapter(), sources(dist=tmp_path))
+    assert decision.chosen
+    assert decision.chosen.version == "1.49.0"
+    assert len(decision.candidates) == 51
+    assert sorted(read) == [
+        "probe-1.20.0-linux-x86_64-gnu.tar.gz",
+        "probe-1.20.0_copy-linux-x86_64-gnu.tar.gz",
+        "probe-1.49.0-linux-x86_64-gnu.tar.gz",
+    ]
+
+
+def test_a_shared_directory_that_is_not_mounted_is_a_rejected_candidate(tmp_path: Path) -> None:
+    bundle(tmp_path / "dist")
+    decision = resolve(HOST, adapter(), sources(cache=tmp_path / "none", dist=tmp_path / "dist"))
+    assert reasons(decision) == ["cache", None]
+    assert str(tmp_path / "none") in (decision.candidates[0].detail or "")

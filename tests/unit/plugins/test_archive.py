@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rackbench.bundles import elf
+from rackbench.bundles.platforms import normalise_machine
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -187,6 +189,52 @@ def test_noise_is_refused_or_holds_nothing(archive: ModuleType, noise: bytes, sq
         except archive.ArchiveRefusedError:
             return
         assert files == []
+
+
+def test_the_controller_and_the_target_know_the_same_machines(archive: ModuleType) -> None:
+    assert archive.ELF_MACHINES.keys() == elf._MACHINES.keys()
+    for key, name in elf._MACHINES.items():
+        assert name in archive.ELF_MACHINES[key]
+    # Different machines have no name in common; ARM's generations are one machine for ELF.
+    arm = {"armv5tel", "armv6l", "armv7l"}
+    for key, names in archive.ELF_MACHINES.items():
+        assert {normalise_machine(name) for name in names} == (arm if key[0] == 40 else {elf._MACHINES[key]})
+
+
+@pytest.mark.parametrize(
+    ("machine", "number", "bits", "order", "fits"),
+    [
+        ("ppc64le", 21, 64, "little", True),
+        ("ppc64le", 21, 64, "big", False),
+        ("ppc64", 21, 64, "big", True),
+        ("aarch64", 183, 64, "big", False),
+        ("x86_64", 62, 32, "little", False),
+        # What no table knows is not held against a bundle.
+        ("x86_64", 9999, 64, "little", True),
+        ("strange", 62, 64, "little", True),
+    ],
+)
+def test_a_program_of_another_byte_order_or_of_other_bits_is_for_another_machine(
+    archive: ModuleType, tmp_path: Path, machine: str, number: int, bits: int, order: Any, fits: bool
+) -> None:
+    head = bytes([0x7F, *b"ELF", bits // 32, 1 if order == "little" else 2])
+    program = head + bytes(12) + number.to_bytes(2, order) + bytes(44)
+    info = tarfile.TarInfo("bin/run")
+    info.size, info.mode = len(program), 0o755
+    path = written(tmp_path / "p.tar.gz", (info, program))
+    sidecar = {
+        "size": path.stat().st_size,
+        "unpacked_size": len(program),
+        "file_count": 1,
+        "entry_point": "bin/run",
+        "platform": {"os": "linux", "machine": machine},
+    }
+    with (
+        contextlib.nullcontext()
+        if fits
+        else pytest.raises(archive.ArchiveRefusedError, match="another machine")
+    ):
+        archive.unpack_bundle(path, tmp_path / "to", sidecar, archive.sha256_file(path))
 
 
 PARTS = st.lists(st.sampled_from(["a", "b", "c", "..", ".", "", "link"]), min_size=1, max_size=5)

@@ -183,7 +183,9 @@ def test_what_another_run_installed_meanwhile_is_no_change(host: Host) -> None:
     cargo = rust / "cargo/bin/cargo"
     cargo.parent.mkdir(parents=True)
     # Works from the second time on, as if another run had installed it while this one waited for the lock.
-    cargo.write_text('#!/bin/sh\nif [ -e "$HOME/asked" ]; then echo cargo 1.95.0; else : >"$HOME/asked"; exit 1; fi\n')
+    cargo.write_text(
+        '#!/bin/sh\nif [ -e "$HOME/asked" ]; then echo cargo 1.95.0; else : >"$HOME/asked"; exit 1; fi\n'
+    )
     cargo.chmod(0o755)
     name = f"1.95.0-{TRIPLE}"
     record = {"rustup": ["1.29.0", INIT_SHA256], "toolchains": {name: ["", "minimal"]}, "default": name}

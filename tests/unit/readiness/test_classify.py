@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rackbench.errors import FAILURES
-from rackbench.readiness.classify import classify, commands_needed
+from rackbench.readiness.classify import chosen_digests, classify, commands_needed
 from rackbench.readiness.states import STATES, Evidence
 
 from tests.unit.readiness.samples import (
@@ -58,6 +58,19 @@ CASES: list[tuple[Adapter, Evidence, str, str]] = [
     (ADAPTER, evidence(GOOD, seen=probe(free_bytes=2999)), "packaging_blocked", "disk"),
     (HUNGRY, evidence(GOOD, seen=probe(free_bytes=3499)), "packaging_blocked", "disk"),
     (HUNGRY, evidence(candidate("repo"), seen=probe(free_bytes=499)), "packaging_blocked", "disk"),
+    # A bundle that is there already needs no room, and no quota keeps it out; another one does.
+    (
+        HUNGRY,
+        replace(evidence(GOOD, seen=probe(free_bytes=500, stored=["0" * 64])), quota_bytes=1),
+        "ready_with_local_bundle",
+        "dist",
+    ),
+    (HUNGRY, evidence(GOOD, seen=probe(free_bytes=499, stored=["0" * 64])), "packaging_blocked", "disk"),
+    (ADAPTER, evidence(GOOD, seen=probe(free_bytes=2999, stored=["1" * 64])), "packaging_blocked", "disk"),
+    (ADAPTER, replace(evidence(GOOD), quota_bytes=1999), "packaging_blocked", "disk"),
+    (ADAPTER, Evidence(decision(GOOD), quota_bytes=1999), "packaging_blocked", "disk"),
+    (ADAPTER, replace(evidence(GOOD), quota_bytes=2000), "ready_with_local_bundle", "dist"),
+    (ADAPTER, replace(evidence(candidate("repo")), quota_bytes=1), "ready_with_fallback", "repo"),
     (ADAPTER, evidence(GOOD, seen=probe("lstopo")), "runtime_missing", "commands"),
     (ADAPTER, evidence(candidate("source"), seen=probe("cargo", "cc")), "runtime_missing", "commands"),
     (HUNGRY, evidence(GOOD, seen=probe(memory_bytes=3999)), "runtime_missing", "memory"),
@@ -163,6 +176,25 @@ def test_the_message_names_the_bundle_that_is_used(source: str, words: str) -> N
 def test_the_message_about_a_full_disk_is_the_same_however_full_it_is() -> None:
     told = {classify(ADAPTER, HOST, evidence(GOOD, seen=probe(free_bytes=free))).message for free in (0, 9)}
     assert told == {"The host has less disk free than the 3000 bytes that are needed."}
+
+
+def test_the_message_about_a_quota_names_it_and_the_bundle() -> None:
+    verdict = classify(ADAPTER, HOST, replace(evidence(GOOD), quota_bytes=1999))
+    assert verdict.message == (
+        "The bundle has 2000 bytes unpacked, and lab_store_quota_bytes allows all bundles only 1999: raise it."
+    )
+    assert verdict.failure_code == "target_disk_full"
+
+
+def test_the_disk_needed_for_a_bundle_that_is_there_is_only_the_benchmarks() -> None:
+    seen = probe(stored=["0" * 64])
+    assert classify(HUNGRY, HOST, evidence(GOOD, seen=seen)).requirements["disk_bytes"] == 500
+    assert classify(HUNGRY, HOST, evidence(GOOD)).requirements["disk_bytes"] == 3500
+
+
+def test_the_bundles_to_look_for_are_those_chosen_that_are_made() -> None:
+    decisions = [decision(GOOD), decision(candidate("repo")), decision(BAD)]
+    assert chosen_digests(decisions) == ["0" * 64]
 
 
 def test_what_a_role_installs_is_told_apart_from_what_the_package_manager_must_install() -> None:
