@@ -26,7 +26,7 @@ def comparable(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]
 
 def comparable_report(run: Run) -> dict[str, Any]:
     """Return the report of a preflight, without the fields that may differ, free space among them."""
-    report: dict[str, Any] = run.document("preflight/report.json")
+    report: dict[str, Any] = run.document("preflight/summary.json")
     for probe in (report["probe"], report["controller_probe"]):
         if probe:
             del probe["free_bytes"]

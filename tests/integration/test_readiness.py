@@ -252,7 +252,7 @@ def test_status_prints_state_and_basis_of_the_report(looks: Looks) -> None:
         ), name
     status = json.loads(looks.project.rackbench("status", "--run-dir", looks.live.path, "--json").stdout)
     jsonschema.validate(status, schema_of("status"))
-    report = looks.live.document("preflight/report.json")
+    report = looks.live.document("preflight/summary.json")
     for entry in report["readiness"]:
         row = status["readiness"][entry["adapter"]]
         assert row == {name: entry[name] for name in row}
@@ -268,8 +268,8 @@ def test_status_prints_state_and_basis_of_the_report(looks: Looks) -> None:
 
 def test_the_report_is_whole_for_machines_and_for_people(looks: Looks) -> None:
     for run in (looks.live, looks.dry):
-        jsonschema.validate(run.document("preflight/report.json"), schema_of("preflight"))
-    report = looks.live.document("preflight/report.json")
+        jsonschema.validate(run.document("preflight/summary.json"), schema_of("preflight"))
+    report = looks.live.document("preflight/summary.json")
     assert report["checked"] is True
     assert report["planned_families"]["configured"] == [
         {
@@ -287,7 +287,7 @@ def test_the_report_is_whole_for_machines_and_for_people(looks: Looks) -> None:
             assert candidate["path"] in text
             assert candidate["accepted"] or candidate["reason"] in text
     artifacts = {record["path"] for record in looks.live.records("artifact")}
-    assert {"preflight/report.json", "preflight/summary.md"} <= artifacts
+    assert {"preflight/summary.json", "preflight/summary.md"} <= artifacts
 
 
 def test_what_a_role_installs_is_told_apart_from_what_a_person_must_install(looks: Looks) -> None:
@@ -296,7 +296,7 @@ def test_what_a_role_installs_is_told_apart_from_what_a_person_must_install(look
     assert entries["bootstrapped"]["install_command"] is None
     assert entries["bootstrapped"]["failure_code"] is None
     assert entries["no-compiler"]["missing"] == ["no-such-compiler (no-such-package)"]
-    manager = looks.live.document("preflight/report.json")["probe"]["package_manager"]
+    manager = looks.live.document("preflight/summary.json")["probe"]["package_manager"]
     for name in ("no-command", "no-compiler"):
         command = entries[name]["install_command"]
         assert (command or "no-such-package").endswith("no-such-package")
@@ -304,7 +304,7 @@ def test_what_a_role_installs_is_told_apart_from_what_a_person_must_install(look
 
 
 def test_a_benchmark_that_runs_on_the_controller_is_checked_there(looks: Looks) -> None:
-    report = looks.live.document("preflight/report.json")
+    report = looks.live.document("preflight/summary.json")
     assert report["controller_probe"]["commands"] == {"no-such-client": None}
     assert "no-such-client" not in report["probe"]["commands"]
     (entry,) = [each for each in report["readiness"] if each["adapter"] == "here"]
@@ -333,7 +333,7 @@ def test_a_host_that_does_not_answer_has_a_whole_report_of_what_was_expected(loo
         each["adapter"]: f"{each['predicted_status']} ({each['predicted_status_basis']})" for each in told
     }
     assert expected == EXPECTED
-    report = run.document("preflight/report.json")
+    report = run.document("preflight/summary.json")
     assert (report["checked"], report["probe"], report["failure"]["code"]) == (
         False,
         None,

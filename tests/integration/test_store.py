@@ -226,7 +226,7 @@ def test_a_quota_smaller_than_the_bundle_blocks_in_preflight_until_the_bundle_is
     stage(target)
     done = target.rackbench("run", "--host", "local", *small)
     assert done.rc == 0, done.said
-    report = target.runs()[-1].document("preflight/report.json")
+    report = target.runs()[-1].document("preflight/summary.json")
     assert report["probe"]["stored"] == store(target)
     assert report["readiness"][0]["requirements"]["disk_bytes"] == 0
 

@@ -88,7 +88,7 @@ def test_a_host_is_judged_by_what_its_last_preflight_saw_and_is_not_asked(projec
     project.playbook("-e", "lab_benchmarks=made-up", "-e", "lab_phases=preflight")
     run = project.run()
     after = staged(project, "staging", "made-up,local-one", 0)
-    assert after["evidence"] == f"{run.path.relative_to(project.root)}/preflight/report.json"
+    assert after["evidence"] == f"{run.path.relative_to(project.root)}/preflight/summary.json"
     assert readiness(after) == {
         "made-up": ("ready_with_local_bundle", "dist", "cached_preflight"),
         "local-one": ("ready_with_local_bundle", "dist", "cached_preflight"),

@@ -33,7 +33,7 @@ FOLDERS: dict[str, Any] = {
     "state/steps/*.json": run_documents.StepDocument,
     "state/live/*.json": run_documents.LiveBeat,
     "exports/results.json": export.Export,
-    "preflight/report.json": preflight.Preflight,
+    "preflight/summary.json": preflight.Preflight,
 }
 OVER = {"completed", "failed", "skipped"}
 

@@ -208,7 +208,7 @@ def test_the_state_is_the_one_that_the_host_and_the_bundles_are_in(said: Said, s
         assert record["readiness_basis"] == "live_probe"
         shown = run.status["readiness"][state.benchmark]
         assert (shown["status"], shown["status_basis"]) == (state.status, state.basis)
-        report = run.document("preflight/report.json")
+        report = run.document("preflight/summary.json")
         entry = next(each for each in report["readiness"] if each["adapter"] == state.benchmark)
         assert (entry["status"], entry["status_basis"]) == (state.status, state.basis)
 
@@ -280,7 +280,7 @@ def test_a_cut_cable_is_unreachable_everywhere_and_the_report_is_complete(
         assert (record["status"], record["status_basis"]) == ("unreachable", "connectivity")
         assert full.status["readiness"][name]["status"] == "unreachable"
     assert by_adapter(full, "readiness")["topology"]["commands"][0]["package"] == "hwloc-nox"
-    report = full.document("preflight/report.json")
+    report = full.document("preflight/summary.json")
     assert {entry["status"] for entry in report["readiness"]} == {"unreachable"}
 
 

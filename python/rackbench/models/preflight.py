@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`preflight/report.json`: what the host was asked, what it answered, and what follows for each adapter."""
+"""`preflight/summary.json`: what the host was asked, what it answered, and what follows for each adapter."""
 
 from __future__ import annotations
 

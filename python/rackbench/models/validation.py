@@ -27,7 +27,7 @@ class ConnectivityCheck(Model):
 
 
 class StagedBenchmark(Model):
-    """What one benchmark would get on the host. `readiness` and `packaging` are as in `preflight/report.json`."""
+    """What one benchmark would get on the host. `readiness` and `packaging` are as in `preflight/summary.json`."""
 
     benchmark: str
     families: list[PlannedFamily]
@@ -72,7 +72,7 @@ class Validation(Document):
 
 
 class HostSelection(Model):
-    """The decisions about bundles for one host; each is as in `preflight/report.json`."""
+    """The decisions about bundles for one host; each is as in `preflight/summary.json`."""
 
     host: str
     ok: bool = Field(description="whether every benchmark gets a bundle")

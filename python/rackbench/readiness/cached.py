@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rackbench.adapters.catalog import Adapter
 
 # Dry runs and campaigns have other names.
+# What the report was called up to version 1.0 of it.
+_OLD_NAME = f"{rundir.PREFLIGHT}/report.json"
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -40,8 +42,11 @@ def last_preflight(runs_dir: Path, host: str, exclude: Path | None = None) -> Ca
     A report that cannot be read is passed over: there is an older one, or none.
     """
     for run_dir in _newest_first(runs_dir, host):
-        if run_dir != exclude and (found := _read(run_dir / rundir.PREFLIGHT_REPORT)):
-            return found
+        if run_dir == exclude:
+            continue
+        for name in (rundir.PREFLIGHT_REPORT, _OLD_NAME):
+            if found := _read(run_dir / name):
+                return found
     return None
 
 

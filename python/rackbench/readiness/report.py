@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report of a preflight: `report.json` for machines, and the same as `summary.md` for people."""
+"""The report of a preflight: `summary.json` for machines, and the same as `summary.md` for people."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def report(
     planned: Mapping[str, list[dict[str, Any]]],
     failure: RackbenchError | None = None,
 ) -> dict[str, Any]:
-    """Return `preflight/report.json`. It says nothing of the run that made it, so that reports can be compared."""
+    """Return `preflight/summary.json`. It says nothing of the run that made it, so that reports can be compared."""
     return {
         "schema": Preflight.schema_name(),
         "host": host,

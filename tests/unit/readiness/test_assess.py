@@ -65,7 +65,7 @@ def test_what_the_host_shows_overrules_what_was_expected_of_it(
 
 
 def write(runs: Path, name: str, content: Any) -> Path:
-    path = runs / name / "preflight/report.json"
+    path = runs / name / "preflight/summary.json"
     path.parent.mkdir(parents=True)
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     return path
@@ -102,3 +102,11 @@ def test_the_newest_preflight_with_a_probe_is_found(tmp_path: Path) -> None:
 def test_a_host_without_any_run_has_no_preflight(tmp_path: Path) -> None:
     assert last_preflight(tmp_path, HOST) is None
     assert last_preflight(tmp_path / "missing", HOST) is None
+
+
+def test_a_preflight_of_an_older_version_is_found_under_its_older_name(tmp_path: Path) -> None:
+    path = write(tmp_path, "2026-11-20/thor/20261120T235959Z", {"platform": PLATFORM, "probe": probe()})
+    older = path.rename(path.with_name("report.json"))
+    found = last_preflight(tmp_path, HOST)
+    assert found is not None
+    assert found.path == older
