@@ -135,7 +135,7 @@ def test_a_read_only_directory_for_runs_is_said_before_the_host_is_touched(proje
 
 
 @needs_root
-def test_a_target_whose_disk_is_full_fails_the_stage_step_and_says_so(project: LabProject) -> None:
+def test_a_target_whose_disk_is_full_is_known_before_anything_is_brought_there(project: LabProject) -> None:
     made_up.add(project, families=[made_up.family()])
     store = project.home / ".rackbench"
     with small_file_system(store, "-o", "size=8k"):
@@ -143,7 +143,12 @@ def test_a_target_whose_disk_is_full_fails_the_stage_step_and_says_so(project: L
         done = project.rackbench("run", "--host", "local", "--benchmarks", "made-up")
         assert done.rc == 3, done.said
         assert "target_disk_full" in done.said
-        assert project.run().states["made-up.stage"] == "failed"
+        run = project.run()
+        (readiness,) = run.records("readiness")
+        assert (readiness["status"], readiness["status_basis"]) == ("packaging_blocked", "disk")
+        assert run.states["host.preflight"] == "failed"
+        assert run.states["made-up.stage"] == "skipped"
+        assert [path.name for path in store.iterdir()] == ["filler"]
 
 
 def test_a_bundle_that_needs_a_compiler_says_which_package_when_there_is_none(project: LabProject) -> None:
