@@ -50,7 +50,7 @@ def still_good(state: RunState, project: Path, adapter: Adapter, told: t.Mapping
     from rackbench.errors import RackbenchError
 
     tarball = Path(told["path"])
-    now = Bundles(state.options, project).look_at(platform_for(state, adapter), adapter, tarball)
+    now = Bundles(state.options, project).look_at(_platform(state), adapter, tarball)
     if now.accepted and now.sha256 == told["sha256"]:
         return tarball
     raise RackbenchError(
@@ -87,10 +87,14 @@ def not_to_be_built(adapter: Adapter, told: t.Mapping[str, t.Any]) -> RackbenchE
 
 def platform_for(state: RunState, adapter: Adapter) -> Platform | None:
     """Return the platform that the adapter's bundle runs on, or None when nobody knows it."""
+    return _where_it_runs(_platform(state), adapter)
+
+
+def _where_it_runs(host: Platform | None, adapter: Adapter) -> Platform | None:
     from rackbench.bundles.platforms import local_platform
 
     # A benchmark that reaches the host by itself must fit the machine that it runs on.
-    return local_platform() if adapter.on_controller else _platform(state)
+    return local_platform() if adapter.on_controller else host
 
 
 def _platform(state: RunState) -> Platform | None:
@@ -133,11 +137,7 @@ class Bundles:
 
     def decide(self, platform: Platform | None, adapter: Adapter) -> Decision:
         """Return the decision about an adapter's bundle for a host of this platform."""
-        from rackbench.bundles.platforms import local_platform
-
-        # A benchmark that reaches the host by itself must fit the machine that it runs on.
-        where = local_platform() if adapter.on_controller else platform
-        return self._resolve(where, adapter, self._sources(adapter))
+        return self._resolve(platform, adapter, self._sources(adapter))
 
     def look_at(self, platform: Platform | None, adapter: Adapter, tarball: Path) -> Candidate:
         """Return one bundle with what speaks against it, whatever else there is."""
@@ -150,7 +150,8 @@ class Bundles:
         from rackbench.bundles.decision import BundleRequirements
         from rackbench.bundles.resolve import resolve
 
-        return resolve(platform, adapter, BundleRequirements(adapter.capabilities, self._signatures), sources)
+        requirements = BundleRequirements(adapter.capabilities, self._signatures)
+        return resolve(_where_it_runs(platform, adapter), adapter, requirements, sources)
 
     def _sources(self, adapter: Adapter) -> Sources:
         from rackbench.bundles.decision import Sources
