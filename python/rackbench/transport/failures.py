@@ -60,6 +60,7 @@ PATTERNS: tuple[tuple[str, str, str], ...] = (
 )
 NOISE = re.compile(
     r"^(@+|@ .* @|Warning: |Pseudo-terminal|kex_exchange_identification|Connection closed by|Control socket connect"
+    r"|banner exchange: "
     r"|stdio forwarding failed|ssh_askpass:|channel \d+: |mux_client|debug\d:|$)"
 )
 MARKED = re.compile(r"rackbench: \[(?P<code>\w+)\] (?P<at>\S+): (?P<cause>[a-z ]+): (?P<message>[^\r\n]*)")
