@@ -10,7 +10,7 @@ from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSI
 if MISSING is None:
     from rackbench.errors import RackbenchError
     from rackbench.ledger import gate
-    from rackbench.ledger.steps import COMPLETED, FAILED, RUNNING, SKIPPED
+    from rackbench.ledger.steps import CANCELLED, COMPLETED, FAILED, RUNNING
 
 
 class ActionModule(LabAction):
@@ -30,17 +30,21 @@ class ActionModule(LabAction):
             return self._begin(step)
         if args["state"] == COMPLETED:
             self.record("step.ended", step=step, state=COMPLETED)
+        elif args["failure"].get("code") == "run_cancelled":
+            self.record("step.ended", step=step, state=CANCELLED, reason=args["failure"]["message"])
         else:
             failure = args["failure"] or self._failure_of_another_task(args["message"])
             self.record("step.ended", step=step, state=FAILED, failure=failure)
         return {}
 
     def _begin(self, step: str) -> dict[str, t.Any]:
-        obstacle = gate.obstacle(self.state(), step)
+        obstacle = gate.obstacle(self.state(), step, self.stop_request())
         if obstacle is None:
             self.record("step.began", step=step)
             return {"proceed": True}
-        self.record("step.ended", step=step, state=SKIPPED, reason=obstacle.reason, failure=obstacle.failure)
+        self.record(
+            "step.ended", step=step, state=obstacle.state, reason=obstacle.reason, failure=obstacle.failure
+        )
         return {"proceed": False, "msg": obstacle.reason}
 
     def _failure_of_another_task(self, message: str) -> dict[str, t.Any]:

@@ -29,6 +29,38 @@ options:
     description: How many times each family is executed.
     type: int
     default: 1
+  repeats_until:
+    description:
+      - Repeat each family until the half-width of the 95 % confidence interval of its first headline number is at most
+        this many percent of its mean. Without it O(repeats) holds.
+    type: float
+  repeats_max:
+    description: The most executions of a family with O(repeats_until).
+    type: int
+    default: 20
+  warmups:
+    description: How many executions of each family go before the others and do not count.
+    type: int
+    default: 0
+  lease_dir:
+    description: The directory on the target that holds its lease, for all users of the target.
+    type: str
+    default: /var/tmp/rackbench
+  wait:
+    description: Wait until the host's lease is free, instead of failing.
+    type: bool
+    default: false
+  steal:
+    description: Take the host's lease from a run that holds it.
+    type: bool
+    default: false
+  steal_reason:
+    description: Why the lease is taken from its holder. Needed with O(steal=true).
+    type: str
+  noise:
+    description: The noise settings to apply to the host while benchmarks run. Without any, they are only looked at.
+    type: dict
+    default: {}
   limit:
     description: The limit that the play was called with. Without one the plan is refused.
     type: str

@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
 try:
     from rackbench.errors import FAILURES, RackbenchError
     from rackbench.files import json_text, sha256_of, write_atomic
-    from rackbench.ledger import documents, rundir
+    from rackbench.ledger import control, documents, rundir
     from rackbench.transport.failures import MARKED, connection_error
 except ImportError as error:
     MISSING: ImportError | None = error
@@ -123,6 +123,13 @@ class LabAction(ActionBase):
     def state(self) -> RunState:
         """Return the run's state: a fold of the journal as it stands."""
         return documents.load(self.run_dir).state
+
+    def stop_request(self) -> dict[str, t.Any] | None:
+        """Return who asked that this run stops, or None."""
+        state = self.state()
+        # The ledger may not have taken it up yet. A resumed run has answered the requests of its earlier part.
+        open_ones = control.open_requests(self.run_dir, state.controls)
+        return state.stop or next(iter(open_ones), None)
 
     def go_where_it_runs(self, adapter: Adapter) -> None:
         """Let modules and copies from now on go to the machine that the adapter's program runs on.

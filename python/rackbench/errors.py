@@ -136,7 +136,52 @@ FAILURES: dict[str, Failure] = {
         "Correct its owner or permissions on the target.",
     ),
     "become_failed": Failure(BLOCKED, "sudo on the target refused.", "Check the become secret of this host."),
+    "lease_held": Failure(
+        BLOCKED,
+        "Another run holds the host.",
+        "Wait for it with `rackbench run --wait`, or ask its owner, whom the message names.",
+    ),
+    "lease_lost": Failure(
+        BLOCKED,
+        "The lease of the host went to another run while this one did not renew it.",
+        "Resume this run when the host is free.",
+    ),
+    "run_busy": Failure(
+        BLOCKED,
+        "A controller is at work on this run.",
+        "Follow it with `rackbench status`, or end it with `rackbench stop`.",
+    ),
+    "stop_unanswered": Failure(
+        BLOCKED,
+        "The run was asked to stop, and its controller has not answered.",
+        "Look at the controller's machine; if that process is gone, recover the run.",
+    ),
+    "noise_failed": Failure(
+        BLOCKED,
+        "A noise setting of the host could not be applied or put back.",
+        "Read which one; the originals are kept on the host, and `rackbench recover` puts them back.",
+    ),
+    "left_behind": Failure(
+        BLOCKED,
+        "The run could not give back all that it holds on the host.",
+        "Recover the run when the host answers again.",
+    ),
     # The check says no.
+    "resume_refused": Failure(
+        CHECK_SAYS_NO,
+        "This run cannot be resumed.",
+        "Read why; a new run is always possible.",
+    ),
+    "ledger_damaged": Failure(
+        CHECK_SAYS_NO,
+        "Parts of the run directory are lost and cannot be rebuilt.",
+        "Read which ones; bring them back from a copy if there is one.",
+    ),
+    "noise_disturbed": Failure(
+        CHECK_SAYS_NO,
+        "A noise setting changed while the benchmark ran.",
+        "Find out what changed it, then resume the run.",
+    ),
     "runtime_missing": Failure(
         CHECK_SAYS_NO,
         "The target lacks commands that the benchmark needs.",
@@ -294,7 +339,12 @@ FAILURES: dict[str, Failure] = {
     "interrupted": Failure(
         INTERRUPTED,
         "The controller process ended before the run was closed.",
-        "Read how far it came, then start it again.",
+        "Resume the run: what runs on the host is found again. Or give it up with `rackbench recover`.",
+    ),
+    "run_cancelled": Failure(
+        INTERRUPTED,
+        "The run was stopped on request.",
+        "Resume it when it shall go on.",
     ),
     "stalled": Failure(
         BLOCKED, "A running step gives no sign of life.", "Find out whether the host still answers."

@@ -142,4 +142,7 @@ def make_project(folder: Path) -> LabProject:
     root, home = folder / "checkout", folder / "home"
     shutil.copytree(ROOT, root, symlinks=True, ignore=left_out)
     home.mkdir()
+    # The lease of this machine is shared by all who use it, and each test is a lab of its own.
+    (root / "group_vars").mkdir()
+    (root / "group_vars/all.yml").write_text(f"lab_lease_dir: {home}/lease\n")
     return LabProject(root, home)

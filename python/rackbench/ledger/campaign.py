@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rackbench import clock
 from rackbench.errors import RackbenchError
 from rackbench.files import json_text, write_atomic
-from rackbench.ledger import documents
+from rackbench.ledger import documents, monitoring
 from rackbench.ledger.outcome import outcome_of
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def rollup(runs_dir: Path, campaign_id: str, now: datetime) -> dict[str, Any]:
         "schema": SCHEMA,
         "campaign_id": campaign_id,
         "computed_at": clock.utc_text(now),
-        "state": "running" if "running" in states else "ended",
+        "state": "ended" if monitoring.AT_WORK.isdisjoint(states) else "running",
         "counts": {state: states.count(state) for state in sorted(set(states))},
         "exit_status": max((run["exit_status"] or 0 for run in runs), default=0),
         "runs": runs,

@@ -105,7 +105,7 @@ def current_status(run_dir: Path, now: datetime | None = None) -> dict[str, Any]
 
 def status_of(loaded: Loaded, now: datetime) -> dict[str, Any]:
     """Return the status document of a run directory that was loaded."""
-    alive = liveness.is_alive(loaded.state.opened.get("controller"))
+    alive = liveness.is_alive(loaded.state.controller)
     document = projections.status_document(
         loaded.state, now, loaded.live, alive=alive, exists=loaded.exists, health=loaded.health
     )
@@ -162,7 +162,7 @@ def write_all(run_dir: Path, state: RunState | None = None) -> Loaded:
             sync=True,
         )
     _write_ledgers(run_dir)
-    alive = liveness.is_alive(loaded.state.opened.get("controller"))
+    alive = liveness.is_alive(loaded.state.controller)
     summary = projections.recovery_summary(loaded.state, now, loaded.live, alive=alive, exists=loaded.exists)
     write_text(run_dir, rundir.RECOVERY_SUMMARY, summary, sync=True)
     write_json(run_dir, rundir.STATUS, status_of(loaded, now), sync=True)

@@ -10,6 +10,8 @@ from rackbench.errors import FAILURES, RackbenchError
 from rackbench.ledger import rundir, steps
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rackbench.ledger.state import RunState
 
 _CHANGE_THE_TARGET = frozenset({"execute", "collect", "publish"})
@@ -17,20 +19,24 @@ _CHANGE_THE_TARGET = frozenset({"execute", "collect", "publish"})
 
 @dataclass(frozen=True)
 class Obstacle:
-    """Why a step is skipped; `failure` is set when this very step could have run and something is wrong."""
+    """Why a step is left out, and its state then; `failure` is set when something is wrong with this very step."""
 
     reason: str
     failure: dict[str, Any] | None = None
+    state: str = steps.SKIPPED
 
 
-def obstacle(state: RunState, step_id: str) -> Obstacle | None:
-    """Return what keeps a step from running, or None.
+def obstacle(state: RunState, step_id: str, stop: Mapping[str, Any] | None) -> Obstacle | None:
+    """Return what keeps a step from running, or None. `stop` is a request to stop the run, if there is one.
 
     Raises `RackbenchError("illegal_transition")` when the run has no such step.
     """
     if step_id not in state.steps:
         raise RackbenchError("illegal_transition", f"The run has no step {step_id}.", where=step_id)
     step = state.steps[step_id].step
+    # A run that is stopped still gives back what it holds.
+    if stop is not None and step.phase != "finalize":
+        return Obstacle(stop_reason(stop), state=steps.CANCELLED)
     if state.check and step.phase in _CHANGE_THE_TARGET:
         return Obstacle("a dry run starts nothing on the target")
     if reason := steps.blocked_reason(
@@ -40,6 +46,12 @@ def obstacle(state: RunState, step_id: str) -> Obstacle | None:
     if step.phase == "stage" and step.adapter is not None:
         return _not_ready(state, step.adapter)
     return None
+
+
+def stop_reason(stop: Mapping[str, Any]) -> str:
+    """Return in words who stopped the run and why."""
+    reason = f": {stop['reason']}" if stop.get("reason") else ""
+    return f"{stop.get('by') or 'somebody'} stopped the run{reason}"
 
 
 def _not_ready(state: RunState, adapter: str) -> Obstacle | None:

@@ -40,8 +40,36 @@ KINDS: dict[str, frozenset[str]] = {
             "parent",
             "worker",
             "inventory",
+            "identity",
+            "lease_id",
+            "rerun_of",
         }
     ),
+    "run.resumed": frozenset(
+        {
+            "by",
+            "controller",
+            "versions",
+            "project",
+            "inventory",
+            "identity",
+            "phases",
+            "steps",
+            "again",
+            "executions",
+            "reused",
+            "reattached",
+            "superseded",
+            "differences",
+        }
+    ),
+    "run.recovered": frozenset({"by", "controller", "lease", "noise", "jobs", "rebuilt", "not_rebuilt"}),
+    "control": frozenset({"id", "action", "by", "reason", "requested_at"}),
+    "lease": frozenset({"state", "holder", "expires_in_s", "reason"}),
+    "noise": frozenset({"state", "settings", "reason"}),
+    "verdict": frozenset({"execution", "verdict", "reasons", "unknown", "inputs"}),
+    "repeats": frozenset({"adapter", "family", "count", "metric", "half_width_percent", "stopped_by"}),
+    "notified": frozenset({"event", "delivered", "reason"}),
     "play.began": frozenset({"play"}),
     "task.began": frozenset({"task", "action", "uuid", "step"}),
     "task.ended": frozenset({"task", "uuid", "step", "status", "duration_s", "item", "failure", "remote"}),
@@ -91,13 +119,15 @@ KINDS: dict[str, frozenset[str]] = {
         {"direction", "source", "destination", "bytes", "sha256", "duration_s", "reused", "step"}
     ),
     "command": frozenset({"argv", "rc", "signal", "where", "duration_s", "step", "execution", "log"}),
-    "execution.began": frozenset({"execution", "adapter", "family", "repeat", "job_dir"}),
+    "execution.began": frozenset(
+        {"execution", "adapter", "family", "repeat", "warmup", "job_dir", "reattached"}
+    ),
     "execution.beat": frozenset(
         {"execution", "at_target", "done", "total", "unit", "label", "elapsed_s", "interval_s"}
     ),
-    "execution.ended": frozenset({"execution", "outcome", "rc", "signal", "duration_s", "failure"}),
+    "execution.ended": frozenset({"execution", "outcome", "rc", "signal", "duration_s", "failure", "metric"}),
     "result": frozenset(
-        {"adapter", "execution", "family", "repeat", "status", "metrics", "headline", "path"}
+        {"adapter", "execution", "family", "repeat", "warmup", "status", "metrics", "headline", "path"}
     ),
     "artifact": frozenset({"path", "bytes", "sha256", "artifact_kind", "step", "execution", "publishable"}),
     "publish": frozenset({"adapter", "state", "target", "reason"}),

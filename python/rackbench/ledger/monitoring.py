@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Live = dict[str, dict[str, Any]]
 
+# States of a run whose controller is at work on it.
+AT_WORK = frozenset({"running", "cancelling"})
+
 # A heartbeat is stale after this many of its own intervals, but never sooner than the floor.
 STALE_INTERVALS = 3
 STALE_FLOOR_S = 15.0
@@ -44,7 +47,7 @@ def seconds_since(text: str | None, now: datetime) -> float | None:
 
 
 def run_state(state: RunState, alive: bool | None) -> str:  # noqa: FBT001 - three values, named at each call
-    """Return completed, failed, cancelled, running, interrupted, or unknown when the journal tells of no run.
+    """Return completed, failed, cancelled, running, cancelling, interrupted, or unknown: the journal tells of no run.
 
     `alive` says whether the controller lives; None (not known) counts as alive.
     """
@@ -52,7 +55,9 @@ def run_state(state: RunState, alive: bool | None) -> str:  # noqa: FBT001 - thr
         return str(state.closed.get("outcome") or "failed")
     if not state.opened and not state.steps:
         return "unknown"
-    return "interrupted" if alive is False else "running"
+    if alive is False:
+        return "interrupted"
+    return "cancelling" if state.stop else "running"
 
 
 def latest_beat(execution: ExecutionState, live: Live) -> dict[str, Any] | None:
@@ -137,7 +142,7 @@ def monitoring_block(
 ) -> dict[str, Any]:
     """Return the `monitoring` block of the status document; it is a pure function of its arguments."""
     name = run_state(state, alive)
-    beats = heartbeats(state, live or {}, now) if name == "running" else []
+    beats = heartbeats(state, live or {}, now) if name in AT_WORK else []
     stalled = [
         {
             "step": beat["step"],
@@ -149,8 +154,8 @@ def monitoring_block(
         for beat in beats
         if beat["state"] == "stale"
     ]
-    active = state.active_step if name == "running" else None
-    activity = "stalled" if stalled else ("running" if name == "running" else "idle")
+    active = state.active_step if name in AT_WORK else None
+    activity = "stalled" if stalled else ("running" if name in AT_WORK else "idle")
     return {
         "state": activity,
         "attention": "stalled" if stalled else ("interrupted" if name == "interrupted" else None),
@@ -172,6 +177,9 @@ def _summary(
         return f"{first['step']} has given no sign of life for {age}."
     if name == "running":
         return f"{active.step.step_id} is running." if active else "The run is between two steps."
+    if name == "cancelling":
+        what = f"{active.step.step_id} is coming to its end" if active else "it comes to its end"
+        return f"The run was asked to stop, and {what}."
     if name == "interrupted":
         last = f" The last step begun was {state.last_began}." if state.last_began else ""
         return f"The controller process is gone and the run is not closed.{last}"

@@ -31,6 +31,8 @@ class Outcome:
 def outcome_of(state: RunState) -> Outcome:
     """Return how the run comes out if it is closed now."""
     failed = state.failed_steps
+    if state.stop is not None:
+        return Outcome("cancelled", tuple(entry.step.step_id for entry in failed), INTERRUPTED)
     if failed:
         codes = [str((entry.failure or {}).get("code")) for entry in failed]
         return Outcome("failed", tuple(entry.step.step_id for entry in failed), failed_exit_status(codes))

@@ -70,7 +70,7 @@ def status_document(
         "exit_status": exit_status(state, alive=alive),
         "check": state.check,
         "benchmarks": state.benchmarks,
-        "phases": list(state.opened.get("phases") or ()),
+        "phases": state.phases,
         "parent": state.opened.get("parent"),
         "worker": state.opened.get("worker"),
         "opened_at": state.opened_at,
@@ -213,16 +213,16 @@ def run_manifest(state: RunState) -> dict[str, Any]:
         "outcome": state.closed.get("outcome") if state.closed else None,
         "exit_status": exit_status(state),
         "benchmarks": state.benchmarks,
-        "phases": list(opened.get("phases") or ()),
+        "phases": state.phases,
         "options": state.options,
         "parent": opened.get("parent"),
         "worker": opened.get("worker"),
-        "controller": opened.get("controller") or {},
+        "controller": state.controller,
         "versions": opened.get("versions") or {},
         "project": opened.get("project") or {},
         "inventory": opened.get("inventory") or {},
         "steps": [entry.step.as_dict() for entry in state.steps.values()],
-        "executions": opened.get("executions") or {},
+        "executions": state.planned_executions,
         "platform": dict(state.platform),
         "packaging": {adapter: dict(entry) for adapter, entry in state.packaging.items()},
         "documents": {
@@ -429,7 +429,7 @@ def _execution_seconds(entry: ExecutionState, now: datetime, live: monitoring.Li
 
 def _position(state: RunState, *, alive: bool | None) -> dict[str, Any] | None:
     active = state.active_step
-    if active is None or monitoring.run_state(state, alive) not in {"running", "interrupted"}:
+    if active is None or monitoring.run_state(state, alive) not in monitoring.AT_WORK | {"interrupted"}:
         return None
     order = list(state.steps)
     task = next(reversed(state.open_tasks.values()), None)

@@ -27,6 +27,7 @@ BEAT_INTERVAL_S = 5.0
 # Which document a record changes. Those named here are written at the next step border.
 _CHANGES: dict[str, tuple[str, ...]] = {
     "run.opened": tuple(documents.STATIC),
+    "run.resumed": tuple(documents.STATIC),
     "platform": (rundir.RUN_MANIFEST, rundir.INVENTORY_SNAPSHOT),
     "packaging": (rundir.RUN_MANIFEST,),
     "artifact": (rundir.ARTIFACT_MANIFEST,),
@@ -34,7 +35,9 @@ _CHANGES: dict[str, tuple[str, ...]] = {
     "run.closed": (rundir.RUN_MANIFEST,),
     "ledger.incomplete": (rundir.RUN_MANIFEST,),
 }
-_BORDERS = frozenset({"run.opened", "step.began", "step.ended", "run.closed", "ledger.incomplete"})
+_BORDERS = frozenset(
+    {"run.opened", "run.resumed", "step.began", "step.ended", "run.closed", "ledger.incomplete"}
+)
 
 
 def status_interval(open_runs: int) -> float:
@@ -171,8 +174,11 @@ class Recorder:
             documents.write_json(
                 self.run_dir, rundir.step_document(step_id), document, sync=kind == "step.ended"
             )
+        for step_id in record.get("again") or ():
+            document = projections.step_document(self.state, step_id)
+            documents.write_json(self.run_dir, rundir.step_document(step_id), document, sync=False)
         closes = kind in {"run.closed", "ledger.incomplete"}
-        if kind in {"step.ended", "run.closed", "run.opened", "ledger.incomplete"}:
+        if kind != "step.began":
             for name in sorted(self._dirty):
                 document = documents.STATIC[name](self.state)
                 documents.write_json(self.run_dir, name, document, sync=kind != "run.opened")

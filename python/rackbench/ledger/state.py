@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rackbench.ledger import steps
@@ -42,7 +42,8 @@ class TaskCounts:
 class StepState:
     """A step and how far it is. Times are those of the journal: `*_at` UTC text, `*_mono` seconds.
 
-    `beat` is the last recorded heartbeat of long work that one of its tasks does.
+    `beat` is the last recorded heartbeat of long work that one of its tasks does; `attempt` counts from 1, and a
+    resumed run raises it.
     """
 
     step: steps.Step
@@ -57,11 +58,15 @@ class StepState:
     last_at: str | None = None
     artifacts: list[str] = field(default_factory=list)
     beat: dict[str, Any] | None = None
+    attempt: int = 1
 
 
 @dataclass
 class ExecutionState:
-    """One execution of a benchmark: planned, running or ended; `beat` is its last recorded heartbeat."""
+    """One execution of a benchmark: planned, running or ended; `beat` is its last recorded heartbeat.
+
+    A superseded one was begun anew under another name after the run was resumed: its results do not count.
+    """
 
     execution: str
     adapter: str
@@ -78,6 +83,10 @@ class ExecutionState:
     duration_s: float | None = None
     failure: dict[str, Any] | None = None
     beat: dict[str, Any] | None = None
+    warmup: bool = False
+    metric: dict[str, Any] | None = None
+    verdict: dict[str, Any] | None = None
+    superseded: bool = False
 
 
 @dataclass
@@ -137,6 +146,13 @@ class RunState:
     closed: dict[str, Any] | None = None
     closed_mono: float | None = None
     incomplete: dict[str, Any] | None = None
+    resumed: list[dict[str, Any]] = field(default_factory=list)
+    recovered: dict[str, Any] | None = None
+    stop: dict[str, Any] | None = None
+    controls: set[str] = field(default_factory=set)
+    lease: dict[str, Any] | None = None
+    noise: dict[str, Any] | None = None
+    repeats: dict[str, dict[str, Any]] = field(default_factory=dict)
     last: dict[str, Any] | None = None
     illegal_transitions: int = 0
     missing_records: int = 0
@@ -173,6 +189,24 @@ class RunState:
         return dict(self.opened.get("options") or {})
 
     @property
+    def controller(self) -> dict[str, Any]:
+        """Return the controller process that owns the run: the one that opened it, or resumed it last."""
+        last = self.resumed[-1] if self.resumed else self.opened
+        return dict(last.get("controller") or {})
+
+    @property
+    def phases(self) -> list[str]:
+        """Return the phases that are planned."""
+        last = self.resumed[-1] if self.resumed else self.opened
+        return [str(name) for name in last.get("phases") or ()]
+
+    @property
+    def planned_executions(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the executions of each adapter as the plan gives them to its role: those that still count."""
+        last = self.resumed[-1] if self.resumed else self.opened
+        return {str(name): list(entries) for name, entries in (last.get("executions") or {}).items()}
+
+    @property
     def active_step(self) -> StepState | None:
         """Return the step that is running: the one that began last, or None."""
         if self.last_began is not None and self.steps[self.last_began].state == steps.RUNNING:
@@ -182,7 +216,9 @@ class RunState:
     @property
     def active_executions(self) -> list[ExecutionState]:
         """Return the executions that began and have not ended."""
-        return [entry for entry in self.executions.values() if entry.state == RUNNING]
+        return [
+            entry for entry in self.executions.values() if entry.state == RUNNING and not entry.superseded
+        ]
 
     @property
     def awaited_executions(self) -> list[ExecutionState]:
@@ -192,7 +228,9 @@ class RunState:
             return self.active_executions
         adapter = active.step.adapter
         return [
-            entry for entry in self.executions.values() if entry.adapter == adapter and entry.state != ENDED
+            entry
+            for entry in self.executions.values()
+            if entry.adapter == adapter and entry.state != ENDED and not entry.superseded
         ]
 
     @property
@@ -270,16 +308,71 @@ def _run_opened(state: RunState, record: Mapping[str, Any]) -> None:
     for fields in opened["steps"]:
         step = steps.Step.from_dict(fields)
         state.steps[step.step_id] = StepState(step)
-    for adapter, executions in opened["executions"].items():
+    _plan_executions(state, opened["executions"])
+
+
+def _plan_executions(state: RunState, planned: Mapping[str, Any]) -> None:
+    for adapter, executions in planned.items():
         for fields in executions:
             name = str(fields["execution_id"])
-            state.executions[name] = ExecutionState(
-                execution=name,
-                adapter=str(adapter),
-                family=fields.get("family"),
-                repeat=fields.get("repeat"),
-                time_limit_s=fields.get("time_limit_s"),
-            )
+            if name not in state.executions:
+                state.executions[name] = ExecutionState(
+                    execution=name,
+                    adapter=str(adapter),
+                    family=fields.get("family"),
+                    repeat=fields.get("repeat"),
+                    time_limit_s=fields.get("time_limit_s"),
+                    warmup=bool(fields.get("warmup")),
+                )
+
+
+def _run_resumed(state: RunState, record: Mapping[str, Any]) -> None:
+    body = _body(record)
+    planned = [steps.Step.from_dict(fields) for fields in _list(body.get("steps"))]
+    again = {str(name) for name in _list(body.get("again"))}
+    known = state.steps
+    state.steps = OrderedDict((step.step_id, known.get(step.step_id) or StepState(step)) for step in planned)
+    # A step that the plan no longer has stays: what happened is not forgotten.
+    state.steps.update((name, entry) for name, entry in known.items() if name not in state.steps)
+    for name in again & known.keys():
+        earlier = known[name]
+        fresh = StepState(earlier.step, attempt=earlier.attempt + 1, tasks=earlier.tasks)
+        state.steps[name] = replace(fresh, artifacts=earlier.artifacts)
+    _plan_executions(state, _dict(body.get("executions")))
+    for name in map(str, _list(body.get("superseded"))):
+        if name in state.executions:
+            state.executions[name].superseded = True
+        state.results.pop(name, None)
+    state.resumed.append({"at": record.get("at"), **body})
+    state.closed, state.closed_mono, state.stop, state.recovered = None, None, None, None
+    state.last_began = None
+    state.open_tasks.clear()
+
+
+def _run_recovered(state: RunState, record: Mapping[str, Any]) -> None:
+    state.recovered = {"at": record.get("at"), **_body(record)}
+
+
+def _control(state: RunState, record: Mapping[str, Any]) -> None:
+    state.controls.add(str(record["id"]))
+    if record.get("action") == "stop" and state.stop is None:
+        state.stop = {"at": record.get("at"), **_body(record)}
+
+
+def _lease(state: RunState, record: Mapping[str, Any]) -> None:
+    state.lease = {"at": record.get("at"), **_body(record), "state": str(record["state"])}
+
+
+def _noise(state: RunState, record: Mapping[str, Any]) -> None:
+    state.noise = {"at": record.get("at"), **_body(record), "state": str(record["state"])}
+
+
+def _verdict(state: RunState, record: Mapping[str, Any]) -> None:
+    _execution_of(state, record).verdict = {**_body(record), "verdict": str(record["verdict"])}
+
+
+def _repeats(state: RunState, record: Mapping[str, Any]) -> None:
+    state.repeats[f"{record['adapter']}.{record['family']}"] = _body(record)
 
 
 def _task_began(state: RunState, record: Mapping[str, Any]) -> None:
@@ -432,9 +525,13 @@ def _execution_ended(state: RunState, record: Mapping[str, Any]) -> None:
     entry.rc = record.get("rc")
     entry.signal = record.get("signal")
     entry.failure = record.get("failure")
+    entry.metric = _dict(record.get("metric")) or None
 
 
 def _result(state: RunState, record: Mapping[str, Any]) -> None:
+    execution = state.executions.get(str(record["execution"]))
+    if execution is not None and execution.superseded:
+        return
     headline = [_dict(line) for line in _list(record.get("headline"))]
     state.results[str(record["execution"])] = {**_body(record), "headline": headline}
 
@@ -493,6 +590,13 @@ def _text_or_none(value: Any) -> str | None:
 
 _HANDLERS: dict[str, Callable[[RunState, Mapping[str, Any]], None]] = {
     "run.opened": _run_opened,
+    "run.resumed": _run_resumed,
+    "run.recovered": _run_recovered,
+    "control": _control,
+    "lease": _lease,
+    "noise": _noise,
+    "verdict": _verdict,
+    "repeats": _repeats,
     "task.began": _task_began,
     "task.ended": _task_ended,
     "step.began": _step_began,

@@ -12,7 +12,7 @@ from rackbench.models.common import Model
 TaskStatus = Literal["ok", "changed", "failed", "skipped", "unreachable", "ignored"]
 StepEnd = Literal["completed", "failed", "skipped", "cancelled"]
 Outcome = Literal["completed", "failed", "cancelled"]
-ExecutionOutcome = Literal["passed", "partial", "failed", "timeout", "killed", "lost"]
+ExecutionOutcome = Literal["passed", "partial", "failed", "timeout", "killed", "cancelled", "lost"]
 Utc = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")]
 Seconds = Annotated[float, Field(ge=0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -54,6 +54,7 @@ class ExecutionPlan(Model):
     execution_id: str
     family: str
     repeat: int = Field(ge=1)
+    warmup: bool = False
     time_limit_s: float | None = None
 
 
@@ -65,6 +66,13 @@ class Controller(Model):
     boot_id: str | None
     hostname: str
     user: str
+
+
+class Identity(Model):
+    """What a resumed run is compared by, beside versions, project and platform: digests."""
+
+    adapters: dict[str, str] = Field(description="SHA-256 over each adapter's role.")
+    inventory: str | None = Field(description="SHA-256 over the inventory's files; None: it is no file.")
 
 
 class RunOpened(Record):
@@ -87,6 +95,127 @@ class RunOpened(Record):
     parent: str | None = None
     worker: dict[str, int] | None = None
     inventory: dict[str, Any]
+    identity: Identity = Field(default_factory=lambda: Identity(adapters={}, inventory=None))
+    lease_id: str | None = None
+    rerun_of: str | None = Field(
+        default=None, description="The id of the run whose families this one repeats."
+    )
+
+
+class Difference(Model):
+    """Something that is not as it was when the run was opened, and what that means for resuming it."""
+
+    what: str = Field(description="bundle, adapter, host key, boot, inventory, ansible-core, commit, ...")
+    adapter: str | None = None
+    before: str | None
+    now: str | None
+    effect: Literal["starts_again", "lost", "said"]
+
+
+class RunResumed(Record):
+    """The run goes on under another controller; the plan of this record replaces the earlier one."""
+
+    kind: Literal["run.resumed"]
+    by: str
+    controller: Controller
+    versions: dict[str, str]
+    project: dict[str, Any]
+    inventory: dict[str, Any]
+    identity: Identity
+    phases: list[str]
+    steps: list[StepPlan] = Field(description="The whole plan, with the steps that are reused.")
+    again: list[str] = Field(description="Steps of the earlier plan that are pending again.")
+    executions: dict[str, list[ExecutionPlan]]
+    reused: list[str] = Field(description="Steps that stay completed.")
+    reattached: list[str] = Field(description="Executions that were begun before and are waited for.")
+    superseded: list[str] = Field(description="Executions that do not count any more.")
+    differences: list[Difference]
+
+
+class RunRecovered(Record):
+    """The run was given up in order: what was left on the host is put back, as far as it could be reached."""
+
+    kind: Literal["run.recovered"]
+    by: str
+    controller: Controller | None = None
+    lease: str | None = Field(
+        description="released, absent, another_holder or unreachable; None: not looked at."
+    )
+    noise: str | None = Field(description="restored, absent or unreachable; None: not looked at.")
+    jobs: dict[str, str] = Field(description="Execution: how it was ended.")
+    rebuilt: list[str] = Field(description="Documents that were missing or damaged.")
+    not_rebuilt: list[str] = Field(description="What cannot be rebuilt, in words.")
+
+
+class ControlRecord(Record):
+    """Somebody asked something of the run by a file in control/."""
+
+    kind: Literal["control"]
+    id: str
+    action: Literal["stop"]
+    by: str
+    reason: str | None = None
+    requested_at: Utc | None = None
+
+
+class LeaseHolder(Model):
+    """Who holds a host."""
+
+    run_id: str
+    owner: str
+    purpose: str | None = None
+    taken_at: Utc | None = None
+
+
+class LeaseRecord(Record):
+    """What became of the host's lease."""
+
+    kind: Literal["lease"]
+    state: Literal["taken", "waiting", "refused", "stolen", "released", "lost"]
+    holder: LeaseHolder | None = Field(default=None, description="Another one that holds or held it.")
+    expires_in_s: Seconds | None = None
+    reason: str | None = None
+
+
+class NoiseRecord(Record):
+    """The noise settings of the host: looked at, applied, verified, or put back."""
+
+    kind: Literal["noise"]
+    state: Literal["observed", "applied", "verified", "disturbed", "restored"]
+    settings: dict[str, Any]
+    reason: str | None = None
+
+
+class VerdictRecord(Record):
+    """Whether something disturbed an execution."""
+
+    kind: Literal["verdict"]
+    execution: str
+    verdict: Literal["valid", "suspect", "void"]
+    reasons: list[str]
+    unknown: list[str] = Field(description="Inputs that the machine does not tell.")
+    inputs: dict[str, Any]
+
+
+class RepeatsRecord(Record):
+    """Why a family's repeats ended."""
+
+    kind: Literal["repeats"]
+    adapter: str
+    family: str
+    count: int
+    metric: str | None = None
+    half_width_percent: float | None = None
+    stopped_by: Literal["count", "precise_enough", "maximum"]
+
+
+class Notified(Record):
+    """Somebody was told of the run by the webhook."""
+
+    kind: Literal["notified"]
+    event: Literal["finished", "failed", "stalled"]
+    delivered: bool
+    reason: str | None = None
 
 
 class PlayBegan(Record):
@@ -224,7 +353,11 @@ class ExecutionBegan(Record):
     adapter: str
     family: str
     repeat: int
+    warmup: bool = False
     job_dir: str | None = None
+    reattached: bool = Field(
+        default=False, description="It had been begun before this controller came to it."
+    )
 
 
 class ExecutionBeat(Record):
@@ -251,6 +384,9 @@ class ExecutionEnded(Record):
     signal: int | str | None = None
     duration_s: Seconds | None = None
     failure: FailureText | str | None = None
+    metric: dict[str, Any] | None = Field(
+        default=None, description="The number by which repeats are judged: id, value, unit."
+    )
 
 
 class Result(Record):
@@ -261,6 +397,7 @@ class Result(Record):
     execution: str
     family: str
     repeat: int
+    warmup: bool = False
     status: Literal["passed", "partial", "failed"]
     metrics: list[dict[str, Any]]
     headline: list[dict[str, Any]]
@@ -291,7 +428,7 @@ class Publish(Record):
 
 
 class RunClosed(Record):
-    """The end of the run; nothing follows but `ledger.incomplete`."""
+    """The end of the run; only `ledger.incomplete`, `notified`, `run.recovered` and `run.resumed` may follow."""
 
     kind: Literal["run.closed"]
     outcome: Outcome
@@ -309,6 +446,14 @@ class LedgerIncomplete(Record):
 
 AnyRecord = (
     RunOpened
+    | RunResumed
+    | RunRecovered
+    | ControlRecord
+    | LeaseRecord
+    | NoiseRecord
+    | VerdictRecord
+    | RepeatsRecord
+    | Notified
     | PlayBegan
     | TaskBegan
     | TaskEnded

@@ -11,7 +11,7 @@ from rackbench.models.common import Document, Model
 from rackbench.models.journal import Controller, ExecutionPlan, FailureText, Seconds, Sha256, StepPlan, Utc
 
 StepStateName = Literal["pending", "running", "completed", "failed", "skipped", "cancelled"]
-RunStateName = Literal["unknown", "running", "interrupted", "completed", "failed", "cancelled"]
+RunStateName = Literal["unknown", "running", "cancelling", "interrupted", "completed", "failed", "cancelled"]
 
 
 class TaskCounts(Model):

@@ -133,15 +133,15 @@ def test_a_failed_execute_step_still_lets_what_was_measured_be_collected() -> No
     for name in ("host.discover", "host.preflight", "latency.stage"):
         script.step(name)
     without = fold(script.step("latency.execute", "failed", failure=FAILURE).records)
-    assert gate.obstacle(without, "latency.collect") is not None
+    assert gate.obstacle(without, "latency.collect", None) is not None
     script.records.insert(-1, {"seq": 0, "kind": "filler"})
     began = {"kind": "execution.began", "execution": "latency.smoke.1", "adapter": "latency"}
     apply(without, {"seq": len(script.records) + 5, "at": None, "mono": None, **began})
-    assert gate.obstacle(without, "latency.collect") is None
-    obstacle = gate.obstacle(without, "latency.publish")
+    assert gate.obstacle(without, "latency.collect", None) is None
+    obstacle = gate.obstacle(without, "latency.publish", None)
     assert obstacle is not None
     assert obstacle.failure is None
-    assert gate.obstacle(without, "host.finalize") is None
+    assert gate.obstacle(without, "host.finalize", None) is None
 
 
 def test_an_adapter_that_is_not_ready_is_skipped_with_its_own_failure() -> None:
@@ -150,7 +150,7 @@ def test_an_adapter_that_is_not_ready_is_skipped_with_its_own_failure() -> None:
         "readiness", adapter="latency", status="runtime_missing", failure_code="runtime_missing", missing=["lstopo"],
         install_command="apt-get install hwloc", message="lstopo is missing.",
     )  # fmt: skip
-    obstacle = gate.obstacle(fold(script.records), "latency.stage")
+    obstacle = gate.obstacle(fold(script.records), "latency.stage", None)
     assert obstacle is not None
     assert obstacle.failure is not None
     assert obstacle.failure["code"] == "runtime_missing"
@@ -170,7 +170,7 @@ def test_a_dry_run_starts_nothing_on_the_target() -> None:
     script = Script().add("run.opened", **opened(check=True))
     for name in ("host.discover", "host.preflight", "latency.stage"):
         script.step(name)
-    obstacle = gate.obstacle(fold(script.records), "latency.execute")
+    obstacle = gate.obstacle(fold(script.records), "latency.execute", None)
     assert obstacle is not None
     assert "dry run" in obstacle.reason
 

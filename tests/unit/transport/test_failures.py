@@ -51,7 +51,12 @@ CLOSED = "kex_exchange_identification: Connection closed by remote host\r\nConne
             False,
         ),
         ("the lab is not running: make lab-up\n" + CLOSED, "unreachable", "network", True),
-        ("banner exchange: Connection to 10.0.0.1 port 22: Connection timed out", "unreachable", "timeout", True),
+        (
+            "banner exchange: Connection to 10.0.0.1 port 22: Connection timed out",
+            "unreachable",
+            "timeout",
+            True,
+        ),
         ("", "unreachable", "network", True),
     ],
 )
