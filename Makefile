@@ -29,14 +29,20 @@ bundles: setup ## build the bundles of the benchmarks in this checkout
 .PHONY: test
 test: packages setup-dev lint bundles ## install what the tests need, check the code, run the tests
 	$(PYTEST) --numprocesses 2 --dist loadfile tests/unit tests/integration
+	$(PYTEST) -m "not full" tests/faults
 	tools/test-lab
+
+.PHONY: faults
+faults: packages setup-dev bundles ## kill controllers, cut cables, cut power: every fault (root; an hour)
+	tests/lab/lab.py up
+	$(PYTEST) tests/faults
 
 .PHONY: test-matrix
 test-matrix: setup-dev bundles ## check the plugins on every supported ansible-core (a quarter of an hour)
 	tools/test_matrix.py
 
 .PHONY: test-full
-test-full: test test-matrix ## everything: test and test-matrix
+test-full: test test-matrix faults ## everything: test, test-matrix and faults
 
 .PHONY: lab-up
 lab-up: packages ## start the lab of real hosts that the inventory inventories/lab describes (root)

@@ -9,7 +9,9 @@ from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSI
 
 if MISSING is None:
     from rackbench.errors import RackbenchError
+    from rackbench.ledger import gate
     from rackbench.ledger.outcome import outcome_of
+    from rackbench.ledger.steps import CANCELLED
 
 
 class ActionModule(LabAction):
@@ -18,7 +20,8 @@ class ActionModule(LabAction):
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {**RUN_DIR}
 
     def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        outcome = outcome_of(self.state())
+        state = self.state()
+        outcome = outcome_of(state)
         self.record("run.closed", **outcome.as_dict())
         if outcome.failed_steps:
             raise RackbenchError(
@@ -27,5 +30,12 @@ class ActionModule(LabAction):
                 f"{', '.join(outcome.failed_steps)}.",
                 where=self.host,
                 next_command=f"rackbench status --run-dir {self.run_dir}",
+            )
+        if outcome.outcome == CANCELLED:
+            raise RackbenchError(
+                "run_cancelled",
+                gate.stop_reason(state.stop or {}),
+                where=self.host,
+                next_command=f"rackbench resume --run-dir {self.run_dir}",
             )
         return {"outcome": outcome.outcome}

@@ -25,6 +25,8 @@ JOB_KINDS = {
     "job.json": "job",
     "spec.json": "job",
     "state.json": "job",
+    "conditions.json": "job",
+    "stop.json": "job",
     "stdout": "log",
     "stderr": "log",
     "supervisor.log": "log",
@@ -43,7 +45,8 @@ class ActionModule(JobAction):
 
     def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         adapter = _adapters.catalog(self.project)[args["adapter"]]
-        executions = args["executions"]
+        left_out = {name for name, each in self.state().executions.items() if each.not_needed}
+        executions = [each for each in args["executions"] if each["execution_id"] not in left_out]
         names = [str(execution["execution_id"]) for execution in executions]
         self.go_where_it_runs(adapter)
         if self.check_mode:
@@ -114,6 +117,7 @@ class ActionModule(JobAction):
                 execution=name,
                 family=execution["family"],
                 repeat=execution["repeat"],
+                warmup=bool(execution.get("warmup")),
                 status=result.status,
                 metrics=metrics,
                 headline=headline,

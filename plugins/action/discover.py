@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reach the host and read what it is."""
+"""Reach the host, read what it is, and take its lease."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _readiness
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _lease, _readiness
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR, LabAction
 
 if MISSING is None:
@@ -24,4 +24,12 @@ class ActionModule(LabAction):
             _readiness.not_reached(self, error)
             raise
         self.record("platform", **found)
+        if not self.check_mode:
+            options = self.state().options
+            _lease.take(
+                self,
+                steal=bool(options.get("steal")),
+                reason=options.get("steal_reason"),
+                wait=bool(options.get("wait")),
+            )
         return {"platform": found}

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Enrich the run's results once and export them in the configured formats."""
+"""Give back what the run has on its host, enrich its results once, and export them in the configured formats."""
 
 from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _lease
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR, LabAction
 
 if MISSING is None:
     from rackbench.adapters.export import export
     from rackbench.errors import RackbenchError
+
+if t.TYPE_CHECKING:
+    from rackbench.ledger.state import RunState
 
 
 class ActionModule(LabAction):
@@ -19,6 +23,7 @@ class ActionModule(LabAction):
 
     def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         state = self.state()
+        left = self._give_back(state)
         try:
             paths = export(self.run_dir, state, state.options["export_formats"])
         except OSError as error:
@@ -27,4 +32,24 @@ class ActionModule(LabAction):
             ) from error
         for path in paths:
             self.register(path, kind="export", publishable=True)
+        if left is not None:
+            raise left
         return {"exports": [str(path) for path in paths]}
+
+    def _give_back(self, state: RunState) -> RackbenchError | None:
+        """Give the host back; return the failure if it cannot be, which is no reason to export nothing."""
+        if (state.lease or {}).get("state") not in _lease.HELD:
+            return None
+        try:
+            _lease.give_back(self)
+        except RackbenchError as error:
+            message = f"The lease of {self.host} could not be given back: {error.message}"
+            self.record("lease", state="taken", holder=None, expires_in_s=None, reason=message)
+            return RackbenchError(
+                "left_behind",
+                f"{message} It expires by itself.",
+                where=self.host,
+                next_command=f"rackbench recover --run-dir {self.run_dir}",
+                detail=error.detail,
+            )
+        return None

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _controller
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _controller, _lease, _repeats
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR
 from ansible_collections.rackbench.lab.plugins.plugin_utils._jobs import ENDINGS, JobAction
 
@@ -14,11 +14,13 @@ if MISSING is None:
     from rackbench.errors import RackbenchError
     from rackbench.ledger import rundir
     from rackbench.ledger.state import used_bundle
+    from rackbench.ledger.verdict import judge
 
 if t.TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from rackbench.adapters.catalog import Adapter
+    from rackbench.adapters.repeats import Family
 
 JOB_SCHEMA = "rackbench.job/1.0"
 INTERVAL_S = 1.0
@@ -28,6 +30,7 @@ CODES = {
     "killed": "execution_failed",
     "timeout": "execution_timed_out",
     "lost": "execution_lost",
+    "cancelled": "run_cancelled",
 }
 
 
@@ -39,6 +42,10 @@ class ActionModule(JobAction):
         "adapter": {"type": "str", "required": True},
         "execution": {"type": "dict", "required": True},
     }
+    # None for a warm-up.
+    _family: Family | None
+    # Of a benchmark that runs on the controller.
+    _keeper: _lease.Keeper | None = None
 
     def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         execution = args["execution"]
@@ -47,9 +54,22 @@ class ActionModule(JobAction):
             return {"changed": True, "msg": f"would run {name} for at most {execution['time_limit_s']} s"}
         self._name = {"run_id": rundir.run_id_of(self.run_dir), "execution_id": name}
         adapter = _adapters.catalog(self.project)[args["adapter"]]
+        self._family = _repeats.family_of(self, adapter.name, execution)
+        if self._family and not self._family.is_needed:
+            return self._leave_out(self._family, name)
         with self._way_to_host(adapter) as target:
+            if adapter.on_controller:
+                self._keeper = _lease.Keeper(self)
+                self._keeper.begin()
             self.go_where_it_runs(adapter)
-            return self._execute(adapter.name, execution, target)
+            return self._execute(adapter, execution, target)
+
+    def _leave_out(self, family: Family, name: str) -> dict[str, t.Any]:
+        """Start nothing; the first one that is left out records why its family's repeats ended."""
+        if not family.is_told:
+            self.record("repeats", **family.record(ended=False))
+        msg = f"{name} is not needed: its family is known within {family.percent:g} %."
+        return {"changed": False, "msg": msg}
 
     def _way_to_host(self, adapter: Adapter) -> AbstractContextManager[dict[str, t.Any] | None]:
         """Give how a benchmark that runs on the controller reaches the host; None for one that runs on the host."""
@@ -61,18 +81,20 @@ class ActionModule(JobAction):
         )
 
     def _execute(
-        self, adapter: str, execution: dict[str, t.Any], target: dict[str, t.Any] | None
+        self, adapter: Adapter, execution: dict[str, t.Any], target: dict[str, t.Any] | None
     ) -> dict[str, t.Any]:
         """Start the execution, follow it to its end and record it."""
         name = execution["execution_id"]
-        answer = self.begin(**self._start_arguments(adapter, execution, target))
+        answer = self.begin(**self._start_arguments(adapter.name, execution, target))
         self.record(
             "execution.began",
             execution=name,
-            adapter=adapter,
+            adapter=adapter.name,
             family=execution["family"],
             repeat=execution["repeat"],
+            warmup=bool(execution.get("warmup")),
             job_dir=answer["job_dir"],
+            reattached=name in self.state().reattached,
         )
         answer = self.follow(answer, float(execution["time_limit_s"]))
         self._record_end(adapter, name, answer)
@@ -97,6 +119,7 @@ class ActionModule(JobAction):
         return {
             **self._staged(adapter),
             "job": job,
+            **({} if self.on_controller else _lease.arguments(self)),
             "inherited": _controller.INHERITED if self.on_controller else [],
             "time_limit_s": limit,
             "interval_s": float(execution.get("heartbeat_s") or INTERVAL_S),
@@ -112,17 +135,20 @@ class ActionModule(JobAction):
         return {"bundle": str(used["sha256"]), "entry_point": str(used["entry_point"])}
 
     def pass_on(self, beat: dict[str, t.Any]) -> None:
-        """Put the target's own heartbeat where the callback finds it."""
+        """Put the target's own heartbeat where the callback finds it, and keep the host's lease if nobody else does."""
+        if self._keeper is not None:
+            self._keeper.keep()
         live = {"execution": self._name["execution_id"], "at_target": beat.get("at")}
         for name in ("done", "total", "unit", "label", "elapsed_s", "interval_s"):
             live[name] = beat.get(name)
         self.write_live(self._name["execution_id"], live)
 
-    def _record_end(self, adapter: str, name: str, answer: dict[str, t.Any]) -> None:
+    def _record_end(self, adapter: Adapter, name: str, answer: dict[str, t.Any]) -> None:
         """Record how the execution ended; raise if it did not pass."""
         ended = answer["job_state"]
-        error = None if ended["outcome"] == "passed" else self._failure(adapter, name, answer)
-        logs = f"{rundir.BENCHMARKS}/{adapter}/{name}"
+        error = None if ended["outcome"] == "passed" else self._failure(adapter.name, name, answer)
+        metric = None if error else self._metric(adapter)
+        logs = f"{rundir.BENCHMARKS}/{adapter.name}/{name}"
         self.record(
             "command",
             argv=answer["argv"],
@@ -133,6 +159,10 @@ class ActionModule(JobAction):
             execution=name,
             log=f"{logs}/stdout",
         )
+        verdict = judge(
+            answer.get("conditions"), outcome=ended["outcome"], clock_offset_s=answer.get("clock_offset_s")
+        )
+        self.record("verdict", execution=name, **verdict.as_dict())
         self.record(
             "execution.ended",
             execution=name,
@@ -141,13 +171,29 @@ class ActionModule(JobAction):
             signal=ended["signal"],
             duration_s=ended["duration_s"],
             failure=error.as_dict() if error else None,
+            metric=metric,
         )
+        if self._family and self._family.is_last:
+            self.record("repeats", **self._family.record(ended=True, metric=metric))
         if error:
             raise error
+
+    def _metric(self, adapter: Adapter) -> dict[str, t.Any] | None:
+        """Return the number by which the family's repeats are judged, if they are."""
+        if self._family is None or self._family.percent is None:
+            return None
+        try:
+            answer = self._patiently(state="waited", wait_s=0.0, with_result=True, **self._name)
+        except RackbenchError:
+            # It passed, and what it measured is collected later; only the precision is known less well.
+            return None
+        return _repeats.metric_of_result(answer.get("result"), adapter)
 
     def _failure(self, adapter: str, name: str, answer: dict[str, t.Any]) -> RackbenchError:
         ended = answer["job_state"]
         outcome, reason = ended["outcome"], ended["reason"]
+        if outcome == "cancelled" and self.stop.asked():
+            return self.stop.cancelled()
         if outcome == "lost":
             code = "target_rebooted" if reason == "target_rebooted" else "execution_lost"
             why = "the target rebooted" if reason == "target_rebooted" else "its supervisor vanished"

@@ -4,24 +4,21 @@
 from __future__ import annotations
 
 import os
-import platform
+import secrets
 import typing as t
 
-from ansible.release import __version__ as ansible_version
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _ledger_link
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _lease, _ledger_link, _planning
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, LabAction
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
 if MISSING is None:
-    import rackbench
     from rackbench import clock
     from rackbench.adapters import export
     from rackbench.adapters.catalog import require
-    from rackbench.adapters.plan import plan
     from rackbench.errors import RackbenchError
-    from rackbench.ledger import identity, rundir
+    from rackbench.ledger import rundir
 
 
 class ActionModule(LabAction):
@@ -31,7 +28,7 @@ class ActionModule(LabAction):
         "benchmarks": {"type": "list", "elements": "str"},
         "families": {"type": "list", "elements": "str", "default": []},
         "phases": {"type": "list", "elements": "str"},
-        "repeats": {"type": "int", "default": 1},
+        "repeats": {"type": "int"},
         "repeats_until": {"type": "float"},
         "repeats_max": {"type": "int", "default": 20},
         "warmups": {"type": "int", "default": 0},
@@ -53,6 +50,7 @@ class ActionModule(LabAction):
         "export_formats": {"type": "list", "elements": "str", "default": ["json", "csv", "markdown"]},
         "publish_targets": {"type": "dict", "default": {}},
         "parent": {"type": "str"},
+        "rerun_of": {"type": "str"},
         "worker_group_id": {"type": "int", "default": 0},
         "worker_group_count": {"type": "int", "default": 1},
         "begin": {"type": "bool", "default": True},
@@ -63,14 +61,7 @@ class ActionModule(LabAction):
         self._check(args, len(hosts))
         catalog = _adapters.catalog(self.project)
         require(catalog, [*args["bundles"], *args["benchmark_repos"]])
-        planned = plan(
-            catalog,
-            benchmarks=args["benchmarks"],
-            families=args["families"],
-            phases=args["phases"],
-            repeats=args["repeats"],
-            role_of=_adapters.role_of,
-        )
+        planned = _planning.planned(catalog, args, args["phases"])
         runs_dir = self.in_project(args["runs_dir"])
         asked = {
             "benchmarks": planned.benchmarks,
@@ -92,28 +83,15 @@ class ActionModule(LabAction):
             "benchmarks": planned.benchmarks,
             "steps": [step.as_dict() for step in planned.steps],
             "executions": planned.executions,
-            "controller": identity.controller(pid=os.getppid()),
-            "versions": {
-                "rackbench": rackbench.__version__,
-                "ansible_core": ansible_version,
-                "python": platform.python_version(),
-            },
-            "project": identity.project(self.project),
             "options": asked["options"],
+            "lease_id": f"{rundir.run_id_of(run_dir)}-{secrets.token_hex(4)}",
             "parent": args["parent"] or (_ledger_link.session() if len(hosts) > 1 else None),
+            "rerun_of": args["rerun_of"],
             "worker": {"group_id": args["worker_group_id"], "group_count": args["worker_group_count"]},
-            "inventory": {"sources": list(task_vars.get("ansible_inventory_sources") or [])},
+            **_planning.opening(self.project, [catalog[name] for name in planned.benchmarks], task_vars),
         }
-        self._opened = {"run_dir": str(run_dir), "record": opened}
-        steps = [
-            {
-                **step.as_dict(),
-                # The host steps' roles and publishing do one thing; an adapter's role has a task file for each phase.
-                "tasks": step.phase if step.phase in {"stage", "execute", "collect"} else "main",
-                "executions": planned.executions.get(step.adapter or "", []),
-            }
-            for step in planned.steps
-        ]
+        self._opened = {"run_dir": str(run_dir), "kind": "run.opened", "record": opened}
+        steps = _planning.for_play(planned.steps, planned.executions, None)
         begun = {"run_dir": str(run_dir), "run_id": opened["run_id"], "steps": steps}
         return {"mine": True, "begun": True, **begun, **asked}
 
@@ -127,7 +105,7 @@ class ActionModule(LabAction):
     @staticmethod
     def _options(args: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the settings that later steps read; of publish targets only names, as addresses may hold tokens."""
-        not_kept = {"limit", "parent", "runs_dir", "begin"}
+        not_kept = {"limit", "parent", "rerun_of", "runs_dir", "begin"}
         kept = {name: value for name, value in args.items() if name not in not_kept}
         return {**kept, "publish_targets": sorted(args["publish_targets"])}
 
@@ -148,6 +126,7 @@ class ActionModule(LabAction):
                 f"({args['worker_group_count'] - 1}).",
             )
         export.check_formats(args["export_formats"])
+        _lease.require_reason(args["steal"], args["steal_reason"])
         # A shared cache that nobody can read is known before any host is called.
         _adapters.Bundles(args, self.project)
 

@@ -116,6 +116,8 @@ class ActionModule(StagingAction, JobAction):
             duration_s=ended["duration_s"],
             log=log,
         )
+        if ended["outcome"] == "cancelled" and self.stop.asked():
+            raise self.stop.cancelled()
         if ended["outcome"] != "passed":
             raise RackbenchError(
                 "source_build_failed",

@@ -48,6 +48,7 @@ try:
     from rackbench.cli import summary
     from rackbench.errors import RackbenchError
     from rackbench.ledger.documents import current_status
+    from rackbench.ledger.resume import Difference
 except ImportError:
     # The plan's action says how to install it; the output must not fail before that.
     HAVE_PACKAGE = False
@@ -61,7 +62,7 @@ if t.TYPE_CHECKING:
     from ansible.playbook.task import Task
 
 OURS = "rackbench.lab."
-PLAN, VALIDATE = f"{OURS}plan", f"{OURS}validate"
+PLAN, RESUME, VALIDATE = f"{OURS}plan", f"{OURS}resume", f"{OURS}validate"
 OUR_PLAYS = "Rackbench"
 # The readiness of an adapter whose configured bundle is not used.
 REPLACED = "bundle_invalid_fallback_available"
@@ -73,6 +74,7 @@ COLORS = {
     "passed": constants.COLOR_OK,
     "skipped": constants.COLOR_SKIP,
     "partial": constants.COLOR_WARN,
+    "cancelled": constants.COLOR_WARN,
     "running": constants.COLOR_VERBOSE,
 }
 
@@ -114,7 +116,7 @@ class CallbackModule(DefaultCallback):
             self._say("Dry run: nothing is changed.", constants.COLOR_VERBOSE)
 
     def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:  # noqa: FBT001 - Ansible's signature
-        if task.action != PLAN:
+        if task.action not in {PLAN, RESUME}:
             self._show_unplanned()
         if not self._short:
             super().v2_playbook_on_task_start(task, is_conditional)
@@ -235,11 +237,20 @@ class CallbackModule(DefaultCallback):
         self._run_dirs[host] = Path(opened["run_dir"])
         record = opened["record"]
         names = ", ".join(record.get("benchmarks") or ()) or "host steps only"
-        if self._short:
+        if self._short and opened["kind"] == "run.resumed":
+            self._show_resumed(host, record)
+        elif self._short:
             self._say(f"{host}: {names}, {len(record['steps'])} steps")
         if self._watcher is None and self._is_live():
             self._watcher = threading.Thread(target=self._watch, name="rackbench-console", daemon=True)
             self._watcher.start()
+
+    def _show_resumed(self, host: str, record: dict[str, t.Any]) -> None:
+        for one in record["differences"]:
+            self._say(f"{host}: {Difference(**one)}", constants.COLOR_WARN)
+        left = len(record["steps"]) - len(record["reused"])
+        again = "".join(f", found again: {name}" for name in record["reattached"])
+        self._say(f"{host}: resumed, {len(record['reused'])} steps reused, {left} to run{again}")
 
     def _show_record(self, host: str, record: dict[str, t.Any]) -> None:
         kind = record.get("kind")
@@ -284,12 +295,13 @@ class CallbackModule(DefaultCallback):
             "code": code,
             "message": str(result.result.get("msg") or "the task failed without a message").strip(),
         }
-        if result.task.action == PLAN and host not in self._run_dirs:
+        if result.task.action in {PLAN, RESUME} and host not in self._run_dirs:
             self._unplanned.setdefault(str(failure.get("message")), {})[host] = failure
             return
         key = (host, str(failure.get("message")))
-        # The end of a run repeats what the summary says better; several tasks may repeat one cause.
-        if failure["code"] == "steps_failed" or key in self._told:
+        # The end of a run repeats what the summary says better; several tasks may repeat one cause. Who stopped a run
+        # stands at each step that was cancelled.
+        if failure["code"] in {"steps_failed", "run_cancelled"} or key in self._told:
             return
         self._told.add(key)
         self._tell_failure(host, failure, task="" if ours else result.task.get_name().strip())

@@ -18,6 +18,18 @@ description:
     the playbook, before templating.
   - A ledger that cannot be written stops the play. The error is shown once, the next action of C(rackbench.lab) on each
     host fails, and C(ansible-playbook) ends with 1.
+options:
+  webhook:
+    description:
+      - An C(http) or C(https) address that is sent one C(POST) with a JSON document when the run of a host finishes,
+        fails or stalls, with the next command; once for each change.
+      - It may hold a token, and is written nowhere. The play does not wait for it; its end does for 10 seconds at most.
+    type: str
+    env:
+      - name: RACKBENCH_WEBHOOK
+    ini:
+      - section: rackbench
+        key: webhook
 requirements:
   - enable in configuration (C(callbacks_enabled = rackbench.lab.run_ledger))
   - the Python package C(rackbench) beside ansible-core
@@ -28,6 +40,7 @@ seealso:
   - module: rackbench.lab.close
 """
 
+import os
 import threading
 import typing as t
 from pathlib import Path
@@ -40,7 +53,7 @@ from ansible_collections.rackbench.lab.plugins.plugin_utils import _ledger_link
 try:
     from rackbench import clock
     from rackbench.errors import RackbenchError
-    from rackbench.ledger import campaign, journal, steps
+    from rackbench.ledger import campaign, claim, journal, steps
     from rackbench.ledger.recorder import Recorder, Recorders
 except ImportError as error:
     MISSING: ImportError | None = error
@@ -56,6 +69,7 @@ if t.TYPE_CHECKING:
     from ansible.playbook import Playbook
     from ansible.playbook.play import Play
     from ansible.playbook.task import Task
+    from rackbench.ledger.notify import Delivery, Notifier
 
 OURS = "rackbench.lab."
 TICK_S = 0.25
@@ -124,6 +138,7 @@ class CallbackModule(CallbackBase):
         self._failure: Exception | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._notifier: Notifier | None = None
         if MISSING is None:
             self._runs = Recorders()
 
@@ -136,6 +151,12 @@ class CallbackModule(CallbackBase):
                 "will refuse to start. Install it beside ansible-core: `pip install rackbench`."
             )
             return
+        if address := self.get_option("webhook"):
+            from rackbench.ledger.notify import Notifier
+
+            self._notifier = Notifier(address)
+            # What runs on this machine as a target inherits our environment.
+            os.environ.pop("RACKBENCH_WEBHOOK", None)
         _ledger_link.announce(clock.stamp(clock.utc_now()))
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
@@ -214,6 +235,8 @@ class CallbackModule(CallbackBase):
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
+        if self._notifier is not None and self._failure is None:
+            self._guard(self._notify_last, self._notifier)
         self._runs.close()
         failed = self._failure is not None
         _ledger_link.withdraw()
@@ -247,7 +270,8 @@ class CallbackModule(CallbackBase):
         seen = self._seen.setdefault(host, _HostSeen())
         seen.tasks += 1
         seen.items = 0
-        uuid, name = f"t{seen.tasks}", _written_name(task)
+        part = len(recorder.state.resumed)
+        uuid, name = f"{f'r{part}.' if part else ''}t{seen.tasks}", _written_name(task)
         record = recorder.record("task.began", task=name, action=task.action, uuid=uuid)
         seen.open = _OpenTask(uuid, name, record["step"], clock.monotonic())
 
@@ -319,14 +343,22 @@ class CallbackModule(CallbackBase):
 
     def _open_run(self, host: str, opening: Mapping[str, t.Any]) -> None:
         run_dir = Path(opening["run_dir"])
-        recorder = self._runs.open(host, run_dir)
-        recorder.record("run.opened", **{**opening["record"], "schema": journal.SCHEMA})
+        if opening["kind"] == "run.resumed":
+            # Between the look of the action and now another one may have been faster.
+            with claim.claim(run_dir):
+                recorder = self._runs.open(host, run_dir)
+                recorder.resume(opening["record"])
+        else:
+            recorder = self._runs.open(host, run_dir)
+            recorder.record("run.opened", **{**opening["record"], "schema": journal.SCHEMA})
         recorder.record("play.began", play=self._play)
         parent = recorder.state.opened.get("parent")
         if parent and not recorder.state.check:
             runs_dir = run_dir.parents[2]
             campaign.join(runs_dir, str(parent), str(recorder.state.run_id), run_dir)
             self._campaigns.add((runs_dir, str(parent)))
+        if self._notifier is not None:
+            self._notifier.watch(recorder)
         if self._thread is None:
             self._thread = threading.Thread(target=self._keep_current, name="rackbench-ledger", daemon=True)
             self._thread.start()
@@ -335,6 +367,18 @@ class CallbackModule(CallbackBase):
         while not self._stop.wait(TICK_S):
             if self._failure is None:
                 self._guard(self._runs.tick)
+            if self._notifier is not None and self._failure is None:
+                self._guard(self._notify, self._notifier)
+
+    def _notify(self, notifier: Notifier) -> None:
+        notifier.look(clock.monotonic())
+        for delivery in notifier.ended():
+            _record_delivery(delivery)
+
+    def _notify_last(self, notifier: Notifier) -> None:
+        notifier.look(clock.monotonic())
+        for delivery in notifier.wait():
+            _record_delivery(delivery)
 
     def _finish(self, stats: AggregateStats) -> None:
         for host, recorder in self._runs.by_host():
@@ -366,6 +410,14 @@ def _records(payload: Mapping[str, t.Any]) -> Iterator[tuple[str, dict[str, t.An
 
 def _failure(code: str, message: str, host: str, command: str | None) -> dict[str, t.Any]:
     return RackbenchError(code, message, where=host, next_command=command).as_dict()
+
+
+def _record_delivery(delivery: Delivery) -> None:
+    reason = delivery.reason
+    delivery.recorder.record("notified", event=delivery.event, delivered=reason is None, reason=reason)
+    if reason is not None:
+        run_id = delivery.recorder.state.run_id
+        Display().warning(f"The webhook was not told of {run_id}, {delivery.event}: {reason}")
 
 
 def _give_up(recorder: Recorder, failure: Mapping[str, t.Any]) -> None:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run one benchmark detached from whoever asked for it: `python3 _supervisor.py JOB_DIR`.
+"""Run one benchmark detached from whoever asked for it: `python3 _supervisor.py [--unit NAME] JOB_DIR`.
+
+With `--unit` it is started by systemd as that unit, and is detached already; else it leaves its session by itself.
 
 PRIVATE to rackbench.lab. The job module copies this file to the target as it is, so it needs nothing but the
 standard library of Python 3.9, and the module imports it for the files that both share. The job directory holds:
@@ -7,21 +9,28 @@ standard library of Python 3.9, and the module imports it for the files that bot
 - `spec.json` and `job.json`: what to run; written by `prepare` and never changed.
 - `state.json`: `starting`, `running`, `ended`; replaced atomically, always whole.
 - `heartbeat.json`: how far the benchmark says it is, about every `interval_s` seconds.
+- `conditions.json`: what may have disturbed the benchmark, as it was right before and right after.
+- `stop.json`: who asked that the execution stops; written before the supervisor gets SIGTERM.
 - `stdout`, `stderr`, `out/`: what the benchmark writes. `supervisor.log`: what could not be said elsewhere.
 - `.lock`: held as long as the supervisor lives.
 - `.reserve`: bytes that are given up at the end, so that a full disk cannot lose how the execution ended.
 
-The supervisor writes `state.json` while it lives. Only when its lock is free and its process is gone may another
-process declare the execution lost.
+The supervisor adopts what the benchmark's processes leave behind, so that all of them end with the benchmark, also
+those that left its process group. It writes `state.json` while it lives. Only when its lock is free and its process is
+gone may another process declare the execution lost.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
+import resource
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -34,9 +43,20 @@ if TYPE_CHECKING:
 
 STATE_SCHEMA = "rackbench.job-state/1.0"
 SPEC_SCHEMA = "rackbench.job-spec/1.0"
+CONDITIONS_SCHEMA = "rackbench.conditions/1.0"
+STOP_SCHEMA = "rackbench.job-stop/1.0"
 RESERVE_BYTES = 64 * 1024
 PROGRESS_TAIL_BYTES = 64 * 1024
 RESULT_LIMIT_BYTES = 64 * 1024 * 1024
+LEASE_LIMIT_BYTES = 64 * 1024
+# The lease of a target lasts much longer than this, so that some renewals may fail.
+LEASE_RENEWAL_S = 60.0
+# How long processes may take to die of SIGKILL: one that waits for a broken disk does not die at all.
+ORPHANS_S = 10.0
+PR_SET_CHILD_SUBREAPER = 36
+# The two layouts of utmp(5) records on Linux: 64-bit machines whose 32-bit programs share the file have the first.
+LOGIN_RECORD_BYTES = (384, 400)
+LOGIN_TYPES, USER_PROCESS = range(10), 7
 EVENTS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
 EXIT_MEANINGS = {
     2: "the benchmark says that its job.json or command line is unusable",
@@ -60,15 +80,35 @@ def boot_id() -> str:
 
 def start_ticks(pid: int) -> int | None:
     """Return when a process started, in clock ticks since boot; None if it is gone or waits to be reaped."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
+    fields = _stat_of(pid)
+    return int(fields[19]) if fields else None
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the living processes whose parent is this one, or one of these, parents first."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        if fields := _stat_of(int(path.name)):
+            children.setdefault(int(fields[1]), []).append(int(path.name))
+    found = [pid]
+    for parent in found:
+        found += children.get(parent, ())
+    return found[1:]
+
+
+def _stat_of(pid: int) -> list[str] | None:
+    """Return the fields of /proc/PID/stat from the state on; None if the process is gone or waits to be reaped."""
+    text = _text_of(f"/proc/{pid}/stat") or ""
     # The command's name, in parentheses, may hold anything: count the fields after it.
     fields = text.rpartition(")")[2].split()
-    if len(fields) < 20 or fields[0] in "ZX":
+    return fields if len(fields) >= 20 and fields[0] not in "ZX" else None
+
+
+def _text_of(path: str) -> str | None:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
         return None
-    return int(fields[19])
 
 
 def write_document(path: Path, document: Any, *, sync: bool) -> None:
@@ -176,6 +216,7 @@ def first_state(execution_id: str) -> dict[str, Any]:
         "pid": None,
         "start_ticks": None,
         "boot_id": boot_id(),
+        "unit": None,
         "benchmark_pid": None,
         "benchmark_start_ticks": None,
         "started_at": None,
@@ -234,17 +275,152 @@ def _plain(value: Any) -> Any:
     return None
 
 
+def snapshot(job_dir: Path) -> dict[str, Any]:
+    """Return what may disturb a benchmark, or tells of it, as it is now; None for what this machine does not tell."""
+    return {
+        "at": utc_text(),
+        "mono": time.monotonic(),
+        **_cpu_ticks(),
+        "pressure_cpu_us": _cpu_pressure(),
+        "own_cpu_s": None,
+        "boot_id": boot_id() or None,
+        "host_key": host_key(),
+        "ticks_per_s": os.sysconf("SC_CLK_TCK"),
+        "cpus": os.sysconf("SC_NPROCESSORS_ONLN"),
+        "load_1m": _load(),
+        "since_job_s": _since_job(job_dir),
+        "sessions": _sessions(),
+        "throttle_events": _throttle_events(),
+    }
+
+
+def _cpu_ticks() -> dict[str, int | None]:
+    """Return how many clock ticks all CPUs together were busy, were taken by the hypervisor, and lived through."""
+    line = (_text_of("/proc/stat") or "").partition("\n")[0].split()
+    if len(line) < 9 or line[0] != "cpu":
+        return {"cpu_busy_ticks": None, "cpu_steal_ticks": None, "cpu_total_ticks": None}
+    # What follows these are guests, which `user` and `nice` count already.
+    user, nice, system, idle, iowait, irq, softirq, steal = (int(field) for field in line[1:9])
+    busy = user + nice + system + irq + softirq
+    return {
+        "cpu_busy_ticks": busy,
+        "cpu_steal_ticks": steal,
+        "cpu_total_ticks": busy + idle + iowait + steal,
+    }
+
+
+def _cpu_pressure() -> int | None:
+    """Return for how many microseconds so far some process waited for a CPU."""
+    for line in (_text_of("/proc/pressure/cpu") or "").splitlines():
+        name, _, total = line.rpartition(" total=")
+        if name.startswith("some ") and total.isdigit():
+            return int(total)
+    return None
+
+
+def host_key() -> str | None:
+    """Return the fingerprint of the machine's own ssh key, as ssh-keygen(1) prints it."""
+    fields = (_text_of("/etc/ssh/ssh_host_ed25519_key.pub") or "").split()
+    if len(fields) < 2:
+        return None
+    try:
+        digest = hashlib.sha256(base64.b64decode(fields[1])).digest()
+    except ValueError:
+        return None
+    return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
+
+
+def _load() -> float | None:
+    try:
+        return os.getloadavg()[0]
+    except OSError:
+        return None
+
+
+def _since_job(job_dir: Path) -> float | None:
+    """Return how many seconds ago another job here began or ended: its load is in the load average for a while."""
+    times = []
+    for path in job_dir.parent.parent.glob("*/*/state.json"):
+        if path.parent != job_dir:
+            with contextlib.suppress(OSError):
+                times.append(path.stat().st_mtime)
+    return round(max(0.0, time.time() - max(times)), 3) if times else None
+
+
+def _sessions() -> int | None:
+    try:
+        return logins(Path("/run/utmp").read_bytes())
+    except OSError:
+        return None
+
+
+def logins(data: bytes) -> int | None:
+    """Return how many logins a utmp(5) file has; None if it is none."""
+    for size in LOGIN_RECORD_BYTES:
+        types = [
+            int.from_bytes(data[place : place + 2], sys.byteorder) for place in range(0, len(data), size)
+        ]
+        if len(data) % size == 0 and all(each in LOGIN_TYPES for each in types):
+            return types.count(USER_PROCESS)
+    return None
+
+
+def _throttle_events() -> int | None:
+    """Return how often CPUs were slowed down because they were hot; a package's count stands at each of its CPUs."""
+    counts = [
+        int(text)
+        for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/*_throttle_count")
+        if (text := (_text_of(str(path)) or "").strip()).isdigit()
+    ]
+    return sum(counts) if counts else None
+
+
+def write_conditions(job_dir: Path, before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:
+    """Write conditions.json; a full disk costs it and nothing else."""
+    document = {"schema": CONDITIONS_SCHEMA, "before": before, "after": after}
+    with contextlib.suppress(OSError):
+        write_document(job_dir / "conditions.json", document, sync=after is not None)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of processes below us whose own parent ends. Where that cannot be had, init is it as ever."""
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        # A Python without it still supervises.
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1))
+
+
+def renew_lease(path: str, lease_id: str) -> None:
+    """Renew the target's lease if it is still this one; whatever is in the way costs the renewal and nothing else.
+
+    Anybody may put anything there: no link is followed, and nothing waits for the other end of a pipe.
+    """
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            if stat.S_ISREG(os.fstat(handle).st_mode):
+                lease = json.loads(os.read(handle, LEASE_LIMIT_BYTES))
+                if lease["lease_id"] == lease_id:
+                    os.utime(handle)
+        finally:
+            os.close(handle)
+
+
 class Supervisor:
     """Starts one benchmark in its own process group, watches it, and writes down how it ended."""
 
-    def __init__(self, job_dir: Path) -> None:
+    def __init__(self, job_dir: Path, unit: str | None = None) -> None:
         self.job_dir = job_dir
+        self.unit = unit
         self.spec = read_document(job_dir / "spec.json") or {}
         self.state = read_document(job_dir / "state.json") or {}
         self.interval_s = float(self.spec["interval_s"])
         self.process: subprocess.Popen[bytes] | None = None
         self.began = 0.0
         self.progress: dict[str, Any] = {}
+        self.before: dict[str, Any] | None = None
+        self.asked = False
         self.ending: str | None = None
         self.reason: str | None = None
 
@@ -257,11 +433,19 @@ class Supervisor:
         own = os.getpid()
         self.began = time.monotonic()
         self.state.update(
-            state="running", pid=own, start_ticks=start_ticks(own), boot_id=boot_id(), started_at=utc_text()
+            state="running",
+            pid=own,
+            start_ticks=start_ticks(own),
+            boot_id=boot_id(),
+            unit=self.unit,
+            started_at=utc_text(),
         )
+        adopt_orphans()
         try:
             # Said before the benchmark exists: an execution found as `starting` was certainly never begun.
             write_document(self.job_dir / "state.json", self.state, sync=True)
+            self.before = snapshot(self.job_dir)
+            write_conditions(self.job_dir, self.before, None)
             self.start()
             self.watch()
         except Exception as error:  # noqa: BLE001 - the end is recorded whatever the cause was
@@ -307,12 +491,18 @@ class Supervisor:
         """Wait for the benchmark's end, beating, and end it at its time limit or when this process is asked to stop."""
         limit = self.began + float(self.spec["time_limit_s"])
         next_beat = self.began
+        lease = self.spec.get("lease")
+        next_renewal = self.began + LEASE_RENEWAL_S if lease else float("inf")
         kill_at: float | None = None
         while not self.has_ended():
+            self.reap_orphans()
             now = time.monotonic()
             if now >= next_beat:
                 self.beat(now)
                 next_beat = now + self.interval_s
+            if now >= next_renewal:
+                renew_lease(str(lease["path"]), str(lease["lease_id"]))
+                next_renewal = now + LEASE_RENEWAL_S
             if self.ending is None and now >= limit:
                 kill_at = self.ask_to_end(
                     "timeout", f"it passed its time limit of {self.spec['time_limit_s']} s", now
@@ -320,11 +510,17 @@ class Supervisor:
             if kill_at is not None and now >= kill_at:
                 self.signal_group(signal.SIGKILL)
                 kill_at = None
-            following = next_beat if self.ending else min(next_beat, limit)
+            following = min(next_beat, next_renewal)
+            following = following if self.ending else min(following, limit)
             following = following if kill_at is None else min(following, kill_at)
             event = signal.sigtimedwait(EVENTS, max(0.0, following - time.monotonic()))
-            if event is not None and event.si_signo != signal.SIGCHLD and self.ending is None:
-                kill_at = self.ask_to_end("killed", "its supervisor was asked to stop", time.monotonic())
+            # Python's sigtimedwait returns nonsense when this process was stopped and continued meanwhile.
+            if event is None or event.si_signo not in (signal.SIGTERM, signal.SIGINT):
+                continue
+            self.asked = True
+            # A benchmark that has ended by now has ended by itself, however soon the request came after that.
+            if self.ending is None and not self.has_ended():
+                kill_at = self.ask_to_end(*stopped_by(self.job_dir), time.monotonic())
 
     def ask_to_end(self, outcome: str, reason: str, now: float) -> float:
         """Send SIGTERM to the group; return when to send SIGKILL, on the monotonic clock."""
@@ -336,6 +532,31 @@ class Supervisor:
         """Say whether the benchmark's first process has ended, and leave it unreaped: its number stays its own."""
         pid = self.state["benchmark_pid"]
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def reap_orphans(self) -> None:
+        """Reap the processes that the benchmark left to us and that have ended; its first process stays as it is."""
+        while True:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is None or ended.si_pid == self.state["benchmark_pid"]:
+                return
+            os.waitpid(ended.si_pid, 0)
+
+    def end_orphans(self) -> None:
+        """Kill and reap all that is left below us, when the benchmark's first process is gone."""
+        deadline = time.monotonic() + ORPHANS_S
+        while True:
+            try:
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+            except ChildProcessError:
+                return
+            for pid in descendants(os.getpid()):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            if time.monotonic() > deadline:
+                sys.stderr.write(f"{utc_text()} some processes of the benchmark do not end\n")
+                return
+            signal.sigtimedwait((signal.SIGCHLD,), 0.1)
 
     def signal_group(self, number: signal.Signals) -> None:
         """Send a signal to all processes of the benchmark's group."""
@@ -359,13 +580,18 @@ class Supervisor:
             write_document(self.job_dir / "heartbeat.json", beat, sync=False)
 
     def end(self) -> None:
-        """End what is left of the group, reap the benchmark and record the end."""
+        """End what is left of the benchmark's processes, and record its end and the conditions then."""
         rc: int | None = None
         if self.process is not None:
             self.signal_group(signal.SIGKILL)
             rc = self.process.wait()
         now = time.monotonic()
-        outcome, reason = self.verdict(rc)
+        self.end_orphans()
+        after = snapshot(self.job_dir)
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        after["own_cpu_s"] = round(used.ru_utime + used.ru_stime, 6)
+        self.asked = self.asked or signal.SIGTERM in signal.sigpending()
+        outcome, reason = self.outcome(rc)
         self.state.update(
             state="ended",
             outcome=outcome,
@@ -380,6 +606,7 @@ class Supervisor:
             (self.job_dir / ".reserve").unlink()
         if full and outcome != "passed":
             self.state["reason"] = f"{reason}; the disk of the job directory is full"
+        write_conditions(self.job_dir, self.before, after)
         self.beat(now)
         for _attempt in range(30):
             try:
@@ -390,10 +617,13 @@ class Supervisor:
                     sys.stderr.write(f"{utc_text()} state.json cannot be written: {error}\n")
                 time.sleep(1)
 
-    def verdict(self, rc: int | None) -> tuple[str, str | None]:
+    def outcome(self, rc: int | None) -> tuple[str, str | None]:
         """Return the outcome and its reason from the exit code, what we did, and what result.json says of itself."""
         if self.ending is not None:
             return self.ending, self.reason
+        if self.asked and rc and not (self.job_dir / "stop.json").exists():
+            # A machine that shuts down asks the benchmark and us at once.
+            return stopped_by(self.job_dir)
         if rc is None or rc < 0:
             name = signal.Signals(abs(rc)).name if rc else "an unknown signal"
             return "killed", f"a process that is not ours ended it with {name}"
@@ -413,13 +643,22 @@ class Supervisor:
         return space.f_bavail * space.f_frsize < RESERVE_BYTES
 
 
+def stopped_by(job_dir: Path) -> tuple[str, str]:
+    """Return the outcome, and its reason, of an execution that is ended because its supervisor was asked to stop."""
+    request = read_document(job_dir / "stop.json")
+    if request is None:
+        return "killed", "its supervisor was asked to stop"
+    reason = request.get("reason")
+    return "cancelled", f"{request.get('by')} stopped it" + (f": {reason}" if reason else "")
+
+
 def _own_group() -> None:
     """In the new process: leave the supervisor's group, and take the signals that it keeps blocked."""
     os.setpgid(0, 0)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, EVENTS)
 
 
-def detach(log: Path) -> None:
+def detach() -> None:
     """Go on as a process of nobody's session; the process that was called exits with 0."""
     if os.fork():
         os._exit(0)
@@ -427,6 +666,10 @@ def detach(log: Path) -> None:
     if os.fork():
         os._exit(0)
     os.chdir("/")
+
+
+def log_to(log: Path) -> None:
+    """Read from nowhere, and let all that this process says go to a file."""
     null = os.open(os.devnull, os.O_RDONLY)
     try:
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -439,18 +682,21 @@ def detach(log: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Detach and supervise the job directory named; an execution that was begun before is left alone."""
-    if len(arguments) != 1:
-        sys.stderr.write("usage: supervisor JOB_DIR\n")
+    """Supervise the job directory named, detached; an execution that was begun before is left alone."""
+    unit = arguments[1] if len(arguments) == 3 and arguments[0] == "--unit" else None
+    if len(arguments) != 1 and unit is None:
+        sys.stderr.write("usage: supervisor [--unit NAME] JOB_DIR\n")
         return 2
-    job_dir = Path(arguments[0]).resolve()
+    job_dir = Path(arguments[-1]).resolve()
     if not (job_dir / "spec.json").is_file():
         sys.stderr.write(f"{job_dir} is no job directory\n")
         return 2
-    detach(job_dir / "supervisor.log")
+    if unit is None:
+        detach()
+    log_to(job_dir / "supervisor.log")
     with job_lock(job_dir, patience_s=5.0) as held:
         if held and (read_document(job_dir / "state.json") or {}).get("state") == "starting":
-            Supervisor(job_dir).run()
+            Supervisor(job_dir, unit).run()
     return 0
 
 

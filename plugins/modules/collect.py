@@ -124,7 +124,17 @@ from ansible_collections.rackbench.lab.plugins.module_utils._target import (
     root_of,
 )
 
-COLLECTED = ("job.json", "out", "spec.json", "state.json", "stderr", "stdout", "supervisor.log")
+COLLECTED = (
+    "job.json",
+    "out",
+    "spec.json",
+    "state.json",
+    "conditions.json",
+    "stop.json",
+    "stderr",
+    "stdout",
+    "supervisor.log",
+)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ module: discover
 short_description: Read what a host is
 version_added: "0.1.0"
 description:
-  - Read the host's operating system, machine, libc, kernel, boot id, processors and memory in one call.
+  - Read the host's operating system, machine, libc, kernel, boot id, own ssh key, processors and memory in one call.
   - As an action within a run it also records them in the run's ledger.
 options:
   run_dir:
@@ -46,7 +46,7 @@ import platform
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.rackbench.lab.plugins.module_utils import _host
+from ansible_collections.rackbench.lab.plugins.module_utils import _host, _supervisor
 
 
 def read(path: str) -> str:
@@ -88,6 +88,7 @@ def main() -> None:
             "kernel": platform.release(),
             "python": platform.python_version(),
             "boot_id": read("/proc/sys/kernel/random/boot_id") or None,
+            "host_key": _supervisor.host_key(),
             "machine_id_digest": machine_id_digest(),
             "cpus": os.cpu_count(),
             "memory_bytes": _host.memory_bytes(),

@@ -10,7 +10,7 @@ short_description: Export a run's results
 version_added: "0.1.0"
 description:
   - Enrich the run's results once with versions, host and bundle, and write them in the formats that the run asked for.
-  - It runs on the controller and touches no host.
+  - Before that it gives back the lease of the host, if the run has it. The exports are written on the controller.
 options:
   run_dir:
     description: The run directory, as M(rackbench.lab.plan) returned it.

@@ -6,10 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: job
-short_description: Run a benchmark detached on a target, and wait for it
+short_description: Run a benchmark detached on a target, wait for it, stop it
 version_added: 0.1.0
 description:
-  - Starts one execution of a benchmark under a small supervisor which outlives the connection, or waits for one.
+  - Starts one execution of a benchmark under a small supervisor which outlives the connection, waits for it, or stops
+    it.
+  - The supervisor is a transient unit of systemd where that runs and the user is root or has services that run without
+    a login, and has a session of its own otherwise. It has one too where O(inherited) variables are set, because
+    everybody may read the environment of a unit.
   - An execution that was begun is never begun a second time; O(state=started) finds it again.
   - An execution whose supervisor vanished is ended as lost, and what is left of its processes is killed.
   - The action plugin of the same name starts and then waits. Use the action in playbooks; its options are O(run_dir),
@@ -17,7 +21,7 @@ description:
 attributes:
   check_mode:
     support: full
-    description: Nothing is started, and a lost execution is reported but not written down.
+    description: Nothing is started, stopped or removed, and a lost execution is reported but not written down.
   diff_mode:
     support: none
     description: There is nothing to show a difference of.
@@ -42,8 +46,12 @@ options:
     description:
       - V(started) makes the job directory, starts the supervisor and waits up to O(wait_s) for the end.
       - V(waited) only waits.
+      - V(stopped) ends a running execution with all its processes, and waits for that. One that has ended by itself
+        before keeps its outcome.
+      - V(absent) removes the job directory of an execution that has ended.
+      - V(listed) tells of all executions of the run and of the bundles on the target, and needs O(run_id) only.
     type: str
-    choices: [started, waited]
+    choices: [started, waited, stopped, absent, listed]
     default: started
   run_id:
     description: The run that the execution belongs to. The action plugin gives it.
@@ -67,6 +75,18 @@ options:
     type: list
     elements: str
     default: []
+  lease:
+    description:
+      - The C(path) and the C(lease_id) of the target's lease, which the supervisor renews.
+      - An execution is begun only if the run has the target, or nobody has it; then the run takes it again, with
+        C(owner) and C(purpose).
+    type: dict
+  by:
+    description: Who stops the execution. Needed with O(state=stopped).
+    type: str
+  reason:
+    description: Why the execution is stopped.
+    type: str
   time_limit_s:
     description: Seconds after which the benchmark is ended. Needed with O(state=started).
     type: float
@@ -82,6 +102,10 @@ options:
     description: Seconds to wait for the end. It answers at once when the execution ends.
     type: float
     default: 0
+  with_result:
+    description: Whether to answer with what the benchmark measured.
+    type: bool
+    default: false
 author:
   - Rackbench contributors (!UNKNOWN)
 """
@@ -99,32 +123,60 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+now:
+  description: The time of the target, in UTC.
+  returned: success
+  type: str
+  sample: "2026-11-21T08:00:04.125Z"
+jobs:
+  description: The C(state.json) of each execution of the run. One that cannot be read has the state V(unknown).
+  returned: with O(state=listed)
+  type: dict
+  sample: {latency.smoke.1: {state: ended, outcome: passed, rc: 0}}
+bundles:
+  description: The digests of the bundles on the target.
+  returned: with O(state=listed)
+  type: list
+  elements: str
+  sample: [5f0c]
+conditions:
+  description: The execution's C(conditions.json), which says what may have disturbed it.
+  returned: when the execution has ended
+  type: dict
+  sample: {before: {load_1m: 0.1, sessions: 0}, after: {load_1m: 0.9, sessions: 0}}
 job_dir:
   description: The job directory on the target.
-  returned: success
+  returned: but with O(state=listed)
   type: str
   sample: /home/lab/.rackbench/jobs/20261121T080000Z-thor/latency.smoke.1
 started:
   description: Whether this call started the benchmark.
-  returned: success
+  returned: but with O(state=absent) and O(state=listed)
   type: bool
   sample: true
 argv:
   description: The command that the supervisor runs.
-  returned: success
+  returned: but with O(state=absent) and O(state=listed)
   type: list
   elements: str
   sample: [/home/lab/.rackbench/bundles/5f0c/bin/run, --config, job.json, --out, out]
 job_state:
   description: The execution's C(state.json).
-  returned: success
+  returned: but with O(state=absent) and O(state=listed)
   type: dict
   sample: {state: ended, outcome: passed, rc: 0, duration_s: 4.2}
 heartbeat:
   description: The execution's last C(heartbeat.json).
-  returned: success
+  returned: but with O(state=absent) and O(state=listed)
   type: dict
   sample: {done: 3, total: 10, unit: pairs, elapsed_s: 2.0}
+result:
+  description:
+    - What the execution left as C(result.json), unread.
+    - Null if it left none, or one of more than 32 MiB.
+  returned: with O(with_result=true), when the execution has ended and passed
+  type: str
+  sample: '{"schema": "rackbench.result/1.0"}'
 stderr_tail:
   description: The last lines that the benchmark wrote to standard error.
   returned: when the execution has ended and did not pass
@@ -132,18 +184,18 @@ stderr_tail:
   sample: "bin/run: no such option"
 """
 
+import calendar
 import contextlib
-import hashlib
 import os
+import secrets
+import select
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.rackbench.lab.plugins.module_utils import _store, _supervisor
+from ansible_collections.rackbench.lab.plugins.module_utils import _launch, _lease, _store, _supervisor
 from ansible_collections.rackbench.lab.plugins.module_utils._target import (
     DIGEST,
     INSIDE,
@@ -155,11 +207,20 @@ from ansible_collections.rackbench.lab.plugins.module_utils._target import (
     root_of,
 )
 
+STATES = ("started", "waited", "stopped", "absent", "listed")
 SETTLE_S = 60.0
+# How often to look where nothing tells of a change; each look costs the machine that measures.
 POLL_S = 0.1
-# What the supervisor gets of our environment. On the controller there may be secrets in the rest.
-ENVIRONMENT = ("PATH", "HOME", "USER", "LD_LIBRARY_PATH")
+WATCH_S = 0.5
+# Seconds beyond its grace that a supervisor has to end what it is asked to end, before it is killed itself.
+STOP_S = 10.0
+# A large server takes many minutes from the end of its services to its next boot.
+REBOOT_S = 3600.0
+# A supervisor lives on for a moment after it wrote down the end.
+LOCK_S = 5.0
 TAIL_BYTES = 4096
+# A result with the samples of every pair of a large machine's CPUs takes some ten MiB.
+RESULT_BYTES = 32 * 2**20
 
 
 def main() -> None:
@@ -170,21 +231,28 @@ def main() -> None:
             "run_dir": {"type": "path"},
             "adapter": {"type": "str"},
             "execution": {"type": "dict"},
-            "state": {"type": "str", "choices": ["started", "waited"], "default": "started"},
+            "state": {"type": "str", "choices": list(STATES), "default": "started"},
             "run_id": {"type": "str"},
             "execution_id": {"type": "str"},
             "bundle": {"type": "str"},
             "entry_point": {"type": "str"},
             "job": {"type": "dict"},
             "inherited": {"type": "list", "elements": "str", "default": []},
+            "lease": {"type": "dict"},
+            "by": {"type": "str"},
+            "reason": {"type": "str"},
             "time_limit_s": {"type": "float"},
             "grace_s": {"type": "float", "default": 10},
             "interval_s": {"type": "float", "default": 1},
             "wait_s": {"type": "float", "default": 0},
+            "with_result": {"type": "bool", "default": False},
         },
         required_if=[
             ("state", "started", ["run_id", "execution_id", "bundle", "entry_point", "job", "time_limit_s"]),
             ("state", "waited", ["run_id", "execution_id"]),
+            ("state", "stopped", ["run_id", "execution_id", "by"]),
+            ("state", "absent", ["run_id", "execution_id"]),
+            ("state", "listed", ["run_id"]),
         ],
         supports_check_mode=True,
     )
@@ -194,39 +262,60 @@ def main() -> None:
 def work(module: Any) -> dict[str, Any]:
     """Return the module's result."""
     root = root_of(module)
-    run_id = require(NAME, module.params["run_id"], "run id")
-    execution_id = require(NAME, module.params["execution_id"], "execution id")
-    job_dir = root / "jobs" / run_id / execution_id
-    started = False
-    if module.params["state"] == "started":
-        started = start(module, root, job_dir)
-        if module.check_mode and not job_dir.is_dir():
-            return {
-                "changed": True,
-                "job_dir": str(job_dir),
-                "started": True,
-                "argv": [],
-                "job_state": {},
-                "heartbeat": {},
-            }
-    elif not job_dir.is_dir():
+    jobs = root / "jobs" / require(NAME, module.params["run_id"], "run id")
+    if module.params["state"] == "listed":
+        result = listed(root, jobs, may_write=not module.check_mode)
+    else:
+        job_dir = jobs / require(NAME, module.params["execution_id"], "execution id")
+        result = {"job_dir": str(job_dir), **one_job(module, root, job_dir)}
+    # Last, so that the controller can compare it with the time at which it gets the answer.
+    return {**result, "now": _supervisor.utc_text()}
+
+
+def one_job(module: Any, root: Path, job_dir: Path) -> dict[str, Any]:
+    """Return the result for one execution: start it, wait for it, stop it or remove it."""
+    wanted, may_write = module.params["state"], not module.check_mode
+    if wanted == "absent":
+        return {"changed": remove(job_dir, may_write=may_write)}
+    changed = wanted == "started" and start(module, root, job_dir)
+    if not job_dir.is_dir():
+        if changed:
+            return {"changed": True, "started": True, "argv": [], "job_state": {}, "heartbeat": {}}
         raise TargetError("execution_lost", f"The job directory {job_dir} is gone.")
-    state = wait(job_dir, float(module.params["wait_s"]), may_write=not module.check_mode)
+    if wanted == "stopped":
+        changed = stop(job_dir, module.params["by"], module.params["reason"], may_write=may_write)
+    state = wait(job_dir, float(module.params["wait_s"]), may_write=may_write)
     spec = _supervisor.read_document(job_dir / "spec.json") or {}
-    if state["state"] == "ended" and spec and not module.check_mode:
-        # The next execution of this run may be about to begin with the same bundle.
-        _store.touch(Path(spec["bundle_dir"]))
     result = {
-        "changed": started,
-        "job_dir": str(job_dir),
-        "started": started,
+        "changed": changed,
+        "started": changed and wanted == "started",
         "argv": spec.get("argv", []),
         "job_state": state,
         "heartbeat": _supervisor.read_document(job_dir / "heartbeat.json") or {},
     }
-    if state["state"] == "ended" and state["outcome"] != "passed":
+    if state["state"] != "ended":
+        return result
+    if spec and may_write:
+        # The next execution of this run may be about to begin with the same bundle.
+        _store.touch(Path(spec["bundle_dir"]))
+    result["conditions"] = _supervisor.read_document(job_dir / "conditions.json") or {}
+    if state["outcome"] != "passed":
         result["stderr_tail"] = tail(job_dir / "stderr") or tail(job_dir / "supervisor.log")
+    elif module.params["with_result"]:
+        result["result"] = small_text(job_dir / "out/result.json")
     return result
+
+
+def listed(root: Path, jobs: Path, *, may_write: bool) -> dict[str, Any]:
+    """Return the result that tells of all executions of a run and of the bundles that are here."""
+    states = {}
+    for job_dir in sorted(path for path in jobs.glob("[!.]*") if path.is_dir() and not path.is_symlink()):
+        try:
+            states[job_dir.name] = wait(job_dir, 0.0, may_write=may_write)
+        except TargetError:
+            states[job_dir.name] = {"execution_id": job_dir.name, "state": "unknown", "outcome": None}
+    markers = sorted((root / "bundles").glob(f"[!.]*/{_store.MARKER}"))
+    return {"changed": False, "jobs": states, "bundles": [marker.parent.name for marker in markers]}
 
 
 def start(module: Any, root: Path, job_dir: Path) -> bool:
@@ -240,6 +329,8 @@ def start(module: Any, root: Path, job_dir: Path) -> bool:
     if module.check_mode:
         return known is None
     if known is None or state_of(job_dir)["state"] == "starting":
+        if module.params["lease"]:
+            _lease.hold(module.params["lease"])
         # Nobody removes the bundle while it is looked at, nor later: a job that was made holds it.
         with _store.locked(root, exclusive=False):
             if _store.verify(bundle) is None:
@@ -249,12 +340,13 @@ def start(module: Any, root: Path, job_dir: Path) -> bool:
                 _supervisor.prepare(job_dir, spec_of(module, bundle, job_dir), module.params["job"])
     if state_of(job_dir)["state"] != "starting":
         return False
-    launch(root, job_dir, [*ENVIRONMENT, *module.params["inherited"]])
+    launch(root, job_dir, module.params["inherited"], module.params["grace_s"])
     return True
 
 
 def spec_of(module: Any, bundle: Path, job_dir: Path) -> dict[str, Any]:
     """Return what the supervisor is told to run. Raises `TargetError` for a program that is not of the bundle."""
+    lease = module.params["lease"]
     return {
         "run_id": module.params["run_id"],
         "execution_id": module.params["execution_id"],
@@ -267,51 +359,23 @@ def spec_of(module: Any, bundle: Path, job_dir: Path) -> dict[str, Any]:
             str(job_dir / "out"),
         ],
         "inherited": module.params["inherited"],
+        "lease": {name: lease[name] for name in ("path", "lease_id")} if lease else None,
         "time_limit_s": module.params["time_limit_s"],
         "grace_s": module.params["grace_s"],
         "interval_s": max(0.1, module.params["interval_s"]),
     }
 
 
-def launch(root: Path, job_dir: Path, environment: list[str]) -> None:
+def launch(root: Path, job_dir: Path, inherited: list[str], grace_s: float) -> None:
     """Start the supervisor and wait until it has begun. Raises `TargetError` if it does not."""
-    program = install(root)
-    began = subprocess.run(  # pylint: disable=ansible-bad-function # a list of arguments, apart from AnsibleModule
-        [sys.executable, "-I", str(program), str(job_dir)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd="/",
-        env={name: os.environ[name] for name in environment if name in os.environ},
-        check=False,
-    )
+    said = _launch.launch(root, job_dir, inherited, grace_s)
     deadline = time.monotonic() + SETTLE_S
-    while began.returncode == 0 and time.monotonic() < deadline:
+    while not said and time.monotonic() < deadline:
         if state_of(job_dir)["state"] != "starting":
             return
         time.sleep(POLL_S)
-    said = began.stdout.decode("utf-8", "replace") or tail(job_dir / "supervisor.log")
-    raise TargetError("execution_lost", f"The supervisor did not start: {said.strip() or 'it said nothing'}.")
-
-
-def install(root: Path) -> Path:
-    """Return the supervisor's program on this target; it is named by its digest and written if it is missing."""
-    # The module runs from a zip file, where only the loader can read sources.
-    loader: Any = _supervisor.__loader__
-    source: bytes = loader.get_data(_supervisor.__file__)
-    program = root / "lib" / f"supervisor-{hashlib.sha256(source).hexdigest()[:16]}.py"
-    with contextlib.suppress(OSError):
-        if program.read_bytes() == source:
-            return program
-    program.parent.mkdir(parents=True, exist_ok=True)
-    temporary = program.with_name(f".{program.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(source)
-        temporary.replace(program)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-    return program
+    said = said or tail(job_dir / "supervisor.log") or "it said nothing"
+    raise TargetError("execution_lost", f"The supervisor did not start: {said}.")
 
 
 def wait(job_dir: Path, wait_s: float, *, may_write: bool) -> dict[str, Any]:
@@ -319,12 +383,135 @@ def wait(job_dir: Path, wait_s: float, *, may_write: bool) -> dict[str, Any]:
     deadline = time.monotonic() + wait_s
     while True:
         state = state_of(job_dir)
-        if state["state"] == "running" and is_gone(state):
+        if looks_lost(state):
             state = declare_lost(job_dir, may_write=may_write)
         left = deadline - time.monotonic()
         if state["state"] == "ended" or left <= 0:
             return state
-        time.sleep(min(POLL_S, left))
+        pause(state, left)
+
+
+def pause(state: dict[str, Any], left: float) -> None:
+    """Sleep until the supervisor is gone, at most `left` seconds; for a moment where the kernel does not tell."""
+    try:
+        handle = os.pidfd_open(int(state["pid"]))
+    except (AttributeError, OSError, TypeError):
+        time.sleep(min(WATCH_S, left))
+        return
+    try:
+        if is_gone(state):
+            # The number is another process's by now, or nobody has taken note of its end yet.
+            time.sleep(min(POLL_S, left))
+        else:
+            poller = select.poll()
+            poller.register(handle, select.POLLIN)
+            poller.poll(left * 1000)
+    finally:
+        os.close(handle)
+
+
+def stop(job_dir: Path, by: str, reason: str | None, *, may_write: bool) -> bool:
+    """End an execution; return whether that was needed. It has ended when this returns.
+
+    The supervisor asks the benchmark first, and kills what is left after its grace. One that does not get that done is
+    killed itself, and the execution is then lost.
+    """
+    state = wait(job_dir, 0.0, may_write=may_write)
+    if state["state"] == "ended" or not may_write:
+        return state["state"] != "ended"
+    ask_to_stop(job_dir, by, reason)
+    spec = _supervisor.read_document(job_dir / "spec.json") or {}
+    kill_at = time.monotonic() + float(spec.get("grace_s") or 0.0) + STOP_S
+    give_up_at = kill_at + STOP_S
+    asked = False
+    while state["state"] != "ended":
+        now = time.monotonic()
+        if now >= give_up_at:
+            raise TargetError(
+                "execution_conflict", f"The supervisor of {job_dir} cannot be ended: {state['pid']}."
+            )
+        if state["state"] == "starting":
+            cancel(job_dir)
+            time.sleep(POLL_S)
+        elif now >= kill_at:
+            send(state, signal.SIGKILL)
+            pause(state, POLL_S)
+        else:
+            asked = asked or send(state, signal.SIGTERM)
+            pause(state, kill_at - now)
+        state = wait(job_dir, 0.0, may_write=True)
+    return True
+
+
+def ask_to_stop(job_dir: Path, by: str, reason: str | None) -> None:
+    """Write down who wants the execution to stop, for its supervisor; the first request stays."""
+    path = job_dir / "stop.json"
+    if not path.exists():
+        request = {
+            "schema": _supervisor.STOP_SCHEMA,
+            "by": by,
+            "reason": reason,
+            "at": _supervisor.utc_text(),
+        }
+        _supervisor.write_document(path, request, sync=True)
+
+
+def cancel(job_dir: Path) -> None:
+    """End an execution that was never begun; its supervisor, if one is about to start, then leaves it alone."""
+    with _supervisor.job_lock(job_dir) as held:
+        state = state_of(job_dir)
+        if held and state["state"] == "starting":
+            outcome, reason = _supervisor.stopped_by(job_dir)
+            state.update(state="ended", outcome=outcome, ended_at=_supervisor.utc_text(), reason=reason)
+            write_end(job_dir, state)
+
+
+def send(state: dict[str, Any], number: signal.Signals) -> bool:
+    """Send a signal to the supervisor that wrote this state; return whether it was still there."""
+    if is_gone(state):
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(int(state["pid"]), number)
+    return True
+
+
+def remove(job_dir: Path, *, may_write: bool) -> bool:
+    """Remove the job directory of an execution that has ended; return whether there is one."""
+    if not job_dir.is_dir():
+        return False
+    with contextlib.suppress(TargetError):
+        # One whose supervisor vanished has left processes, perhaps; one whose state is damaged can be removed.
+        wait(job_dir, 0.0, may_write=may_write)
+    with _supervisor.job_lock(job_dir, patience_s=LOCK_S) as held:
+        state = (_supervisor.read_document(job_dir / "state.json") or {}).get("state")
+        if not held or state == "starting":
+            raise TargetError(
+                "execution_conflict", f"{job_dir} is of an execution that has not ended. Stop it first."
+            )
+        if may_write:
+            gone = job_dir.with_name(f".{job_dir.name}.{secrets.token_hex(8)}.gone")
+            job_dir.rename(gone)
+            _store.remove(gone)
+    return True
+
+
+def looks_lost(state: dict[str, Any]) -> bool:
+    """Say whether nobody saw this execution's end, or only that the machine was about to go down."""
+    if state["state"] == "running":
+        return is_gone(state)
+    return state["outcome"] == "killed" and state["boot_id"] != _supervisor.boot_id() and went_down(state)
+
+
+def went_down(state: dict[str, Any]) -> bool:
+    """Say whether this execution ended shortly before this machine was booted: its shutdown ended it."""
+    try:
+        ended = calendar.timegm(time.strptime(str(state.get("ended_at"))[:19], "%Y-%m-%dT%H:%M:%S"))
+    except ValueError:
+        return False
+    # A container is younger than its kernel.
+    first_process_s = (_supervisor.start_ticks(1) or 0) / os.sysconf("SC_CLK_TCK")
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + first_process_s
+    return 0 <= booted - ended <= REBOOT_S
 
 
 def is_gone(state: dict[str, Any]) -> bool:
@@ -341,7 +528,7 @@ def declare_lost(job_dir: Path, *, may_write: bool) -> dict[str, Any]:
     """
     with _supervisor.job_lock(job_dir) as held:
         state = state_of(job_dir)
-        if not held or state["state"] != "running":
+        if not held or not looks_lost(state):
             return state
         rebooted = state["boot_id"] != _supervisor.boot_id()
         state.update(
@@ -353,10 +540,19 @@ def declare_lost(job_dir: Path, *, may_write: bool) -> dict[str, Any]:
         if may_write:
             if not rebooted:
                 kill_leftovers(state)
-            with contextlib.suppress(OSError):
-                (job_dir / ".reserve").unlink()
-            _supervisor.write_document(job_dir / "state.json", state, sync=True)
+            known = _supervisor.read_document(job_dir / "conditions.json") or {}
+            if rebooted or not known.get("after"):
+                # Another boot or host key stands there then.
+                _supervisor.write_conditions(job_dir, known.get("before"), _supervisor.snapshot(job_dir))
+            write_end(job_dir, state)
         return state
+
+
+def write_end(job_dir: Path, state: dict[str, Any]) -> None:
+    """Write down how an execution ended that has no supervisor. Only for who holds the job directory's lock."""
+    with contextlib.suppress(OSError):
+        (job_dir / ".reserve").unlink()
+    _supervisor.write_document(job_dir / "state.json", state, sync=True)
 
 
 def kill_leftovers(state: dict[str, Any]) -> None:
@@ -373,6 +569,14 @@ def state_of(job_dir: Path) -> dict[str, Any]:
     if state is None or not {"state", "outcome", "boot_id", "pid", "start_ticks"} <= set(state):
         raise TargetError("execution_lost", f"{job_dir}/state.json is missing or not whole.")
     return state
+
+
+def small_text(path: Path) -> str | None:
+    """Return a text file; None if there is none, or one that is too large for an answer."""
+    with contextlib.suppress(OSError):
+        if path.is_file() and path.stat().st_size <= RESULT_BYTES:
+            return path.read_bytes().decode("utf-8", "replace")
+    return None
 
 
 def tail(path: Path) -> str:

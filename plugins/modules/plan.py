@@ -26,9 +26,8 @@ options:
     type: list
     elements: str
   repeats:
-    description: How many times each family is executed.
+    description: How many times each family is executed; once when left out. It excludes O(repeats_until).
     type: int
-    default: 1
   repeats_until:
     description:
       - Repeat each family until the half-width of the 95 % confidence interval of its first headline number is at most
@@ -108,6 +107,9 @@ options:
     default: {}
   parent:
     description: The campaign that this run belongs to. Runs of one call on several hosts get one by themselves.
+    type: str
+  rerun_of:
+    description: The id of the run whose families this one repeats.
     type: str
   worker_group_id:
     description: Which worker of the group this controller is, from 0.

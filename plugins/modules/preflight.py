@@ -37,6 +37,12 @@ options:
       - Otherwise sudo is left alone, since it reports users who may not use it.
     type: bool
     default: false
+  noise:
+    description:
+      - The noise settings to look at, as M(rackbench.lab.noise) takes them; all but C(irqbalance) if there are none.
+        The action fills them in from the run.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     description: Whether the module works in check mode.
@@ -68,6 +74,11 @@ probe:
     free_bytes: 1000
     memory_bytes: 4000
     stored: [5f0c6c5e29ee0d0b6a53f2d6d2f8f8d3d5a8f7c1e0b9a8f7c6d5e4f3a2b1c0d9]
+noise:
+  description: The noise settings of the host as they are, those that it does not have as V(absent).
+  returned: success
+  type: dict
+  sample: {governor: powersave, boost: absent}
 readiness:
   description: The readiness status of each adapter.
   returned: when used as an action
@@ -81,7 +92,7 @@ import shutil
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.rackbench.lab.plugins.module_utils import _host
+from ansible_collections.rackbench.lab.plugins.module_utils import _host, _noise
 from ansible_collections.rackbench.lab.plugins.module_utils._store import MARKER
 from ansible_collections.rackbench.lab.plugins.module_utils._target import DIGEST
 
@@ -128,6 +139,7 @@ def main() -> None:
             "bootstrapped": {"type": "list", "elements": "str", "default": []},
             "bundles": {"type": "list", "elements": "str", "default": []},
             "root": {"type": "bool", "default": False},
+            "noise": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
@@ -148,6 +160,7 @@ def main() -> None:
             "memory_bytes": _host.memory_bytes(),
             "stored": stored(root, module.params["bundles"]),
         },
+        noise=_noise.observe(module.params["noise"], _noise.Places()),
     )
 
 

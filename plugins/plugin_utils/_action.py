@@ -31,6 +31,8 @@ else:
 
 RUN_DIR = {"run_dir": {"type": "path", "required": True}}
 NO_SPACE = "No space left on device"
+# What Ansible says of a user who may not become root without a password, or with this one.
+NO_PASSWORD = re.compile(r"(Missing|Incorrect) \S+ password")
 # Of a file; a refused login says `Permission denied (publickey)`.
 REFUSED = re.compile(r"Permission denied(?! \()|Read-only file system")
 
@@ -143,6 +145,16 @@ class LabAction(ActionBase):
         self._connection = _controller.connection_to_here(self._play_context)
         self._task_vars = _controller.variables_of_here(self._task_vars)
 
+    @contextlib.contextmanager
+    def where_it_runs(self, adapter: Adapter) -> t.Iterator[None]:
+        """Let modules and copies go there in the block only."""
+        before = self._root, self._play_context, self._connection, self._task_vars
+        self.go_where_it_runs(adapter)
+        try:
+            yield
+        finally:
+            self._root, self._play_context, self._connection, self._task_vars = before
+
     def controller_store(self) -> Path:
         """Return the directory of what benchmarks that run on the controller have here."""
         return self.in_project(self.state().options["cache_dir"]) / "store"
@@ -176,6 +188,12 @@ class LabAction(ActionBase):
             )
         except AnsibleConnectionFailure as error:
             raise self._connection_failure(str(error)) from error
+        except AnsibleError as error:
+            if not NO_PASSWORD.search(str(error)):
+                raise
+            raise RackbenchError(
+                "become_failed", f"sudo on {self.host} refused: {error}", where=self.host
+            ) from error
         if result.get("unreachable"):
             raise self._connection_failure(str(result.get("msg", "")))
         if result.get("failed"):

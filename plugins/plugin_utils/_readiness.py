@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _planning
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, LabAction
 
 if t.TYPE_CHECKING:
@@ -17,12 +17,12 @@ if t.TYPE_CHECKING:
     from rackbench.readiness.classify import Readiness
 
 if MISSING is None:
-    from rackbench.adapters.plan import plan
     from rackbench.bundles.platforms import platform_of
     from rackbench.errors import RackbenchError
     from rackbench.files import json_text, write_atomic
     from rackbench.ledger import rundir
     from rackbench.ledger.alerts import CONNECTIVITY_CODES
+    from rackbench.ledger.steps import COMPLETED
     from rackbench.readiness.assess import assess
     from rackbench.readiness.cached import last_preflight
     from rackbench.readiness.classify import bootstrapped_commands, chosen_digests, commands_needed
@@ -39,17 +39,20 @@ def ask(action: LabAction, task_vars: t.Mapping[str, t.Any]) -> list[Readiness]:
     weighing = _Weighing(action)
     mine = [adapter for adapter in weighing.adapters if not adapter.on_controller]
     try:
-        probe = action.remote(
+        found = action.remote(
             "preflight",
             commands=sorted(commands_needed(mine, weighing.decisions)),
             bootstrapped=sorted(bootstrapped_commands(weighing.decisions[adapter.name] for adapter in mine)),
             bundles=chosen_digests(weighing.decisions[adapter.name] for adapter in mine),
             root=any(adapter.needs.root for adapter in mine),
-        )["probe"]
+            noise=weighing.state.options.get("noise") or {},
+        )
     except RackbenchError as error:
         if error.code in CONNECTIVITY_CODES:
             weighing.record(None, error)
         raise
+    action.record("noise", state="observed", settings=found["noise"], reason=None)
+    probe = found["probe"]
     if BECOME_SECRETS & task_vars.keys():
         probe = {**probe, "root": True}
     return weighing.record(probe)
@@ -65,12 +68,8 @@ def planned(
     catalog: t.Mapping[str, Adapter], adapters: t.Sequence[Adapter], options: t.Mapping[str, t.Any]
 ) -> dict[str, list[dict[str, t.Any]]]:
     """Return the families of a run; a run that ends before execute is told what it would have taken."""
-    whole = plan(
-        catalog,
-        benchmarks=[adapter.name for adapter in adapters],
-        families=options["families"],
-        repeats=options["repeats"],
-    )
+    asked = {**options, "benchmarks": [adapter.name for adapter in adapters]}
+    whole = _planning.planned(catalog, asked, None)
     return planned_families(adapters, whole.executions)
 
 
@@ -113,6 +112,10 @@ class _Weighing:
             for adapter in self.adapters
         ]
         for name, decision in self.decisions.items():
+            stage = self.state.steps.get(f"{name}.stage")
+            if stage is not None and stage.state == COMPLETED:
+                # A resumed run: what was measured was measured with the bundle that is on record.
+                continue
             self.action.record("packaging", adapter=name, decision=decision.as_dict(), made=None)
         for verdict in verdicts:
             self.action.record("readiness", **verdict.as_dict())

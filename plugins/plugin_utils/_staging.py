@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import typing as t
 
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, LabAction
+from ansible_collections.rackbench.lab.plugins.plugin_utils._forked import die_with_parent
+from ansible_collections.rackbench.lab.plugins.plugin_utils._stops import StopLook
 
 if MISSING is None:
     from rackbench.bundles.build import Follower
@@ -134,14 +137,20 @@ class StagingAction(LabAction):
 if MISSING is None:
 
     class BuildFollower(Follower):
-        """Lets the step beat as long as something is built, and records the build's command."""
+        """Lets the step beat as long as something is built, and records the build's command.
+
+        When the run is asked to stop, what is built ends by `RackbenchError("run_cancelled")`.
+        """
 
         def __init__(self, action: StagingAction, where: str) -> None:
             self._action = action
             self._where = where
             self._elapsed_s: float | None = None
+            self._stop = StopLook(action)
 
         def __enter__(self) -> t.Self:
+            # A build whose controller was killed is of no use to anybody.
+            die_with_parent(os.getppid())
             return self
 
         def __exit__(self, *_failure: object) -> None:
@@ -150,7 +159,9 @@ if MISSING is None:
                 self._action.beat("built", self._elapsed_s + 0.001, None)
 
         def goes_on(self, label: str, elapsed_s: float) -> None:
-            """Let the step beat."""
+            """Let the step beat, unless the run was asked to stop."""
+            if self._stop.asked():
+                raise self._stop.cancelled()
             self._elapsed_s = elapsed_s
             self._action.beat(label, elapsed_s)
 

@@ -118,7 +118,7 @@ FAILURES: dict[str, Failure] = {
         "Check lab_bundle_cache and the server that it names, and call again.",
     ),
     "target_disk_full": Failure(
-        BLOCKED, "The target's disk is full.", "Free space on the target and run again."
+        BLOCKED, "The target's disk is full.", "Free space on the target, then resume the run."
     ),
     "store_full": Failure(
         BLOCKED,
@@ -181,6 +181,11 @@ FAILURES: dict[str, Failure] = {
         CHECK_SAYS_NO,
         "A noise setting changed while the benchmark ran.",
         "Find out what changed it, then resume the run.",
+    ),
+    "execution_disturbed": Failure(
+        CHECK_SAYS_NO,
+        "Something disturbed an execution, so its numbers may not be those of the benchmark alone.",
+        "Read the reasons, and run the family again when the host is quiet.",
     ),
     "runtime_missing": Failure(
         CHECK_SAYS_NO,
@@ -271,7 +276,7 @@ FAILURES: dict[str, Failure] = {
     "target_rebooted": Failure(
         CHECK_SAYS_NO,
         "The target rebooted while the benchmark ran.",
-        "Find out why it rebooted, then run again.",
+        "Find out why it rebooted, then resume the run.",
     ),
     "results_too_large": Failure(
         CHECK_SAYS_NO,
@@ -287,10 +292,10 @@ FAILURES: dict[str, Failure] = {
         CHECK_SAYS_NO, "The benchmark left no result.json.", "Read its stderr in the run directory."
     ),
     "result_unreadable": Failure(
-        CHECK_SAYS_NO, "result.json is not whole JSON.", "Read the file that is named, then run again."
+        CHECK_SAYS_NO, "result.json is not whole JSON.", "Read the file that is named, then resume the run."
     ),
     "result_invalid": Failure(
-        CHECK_SAYS_NO, "result.json breaks its contract.", "Correct the benchmark, then run again."
+        CHECK_SAYS_NO, "result.json breaks its contract.", "Correct the benchmark, then resume the run."
     ),
     "publish_unsupported": Failure(
         CHECK_SAYS_NO,
@@ -311,7 +316,7 @@ FAILURES: dict[str, Failure] = {
     "ledger_write_failed": Failure(
         OUR_FAULT,
         "The run's ledger cannot be written.",
-        "Free space or correct the permissions, then run again.",
+        "Free space or correct the permissions, then resume the run.",
     ),
     "ledger_unreadable": Failure(
         OUR_FAULT,

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-PLAN = "rackbench.lab.plan"
+# The tasks that open a run or take one up again.
+OPENING = frozenset({"rackbench.lab.plan", "rackbench.lab.resume"})
+RESUME = "rackbench.lab.resume"
 # How long ansible-runner may wait before it looks at our wish to leave, in seconds.
 _POLL_S = 1
 # What Ansible exits with when its user interrupted it.
@@ -39,9 +41,14 @@ class Request:
     families: str = ""
     phases: str = ""
     repeats: int | None = None
+    repeats_until: float | None = None
+    repeats_max: int | None = None
+    warmups: int | None = None
     parent: str = ""
     worker_group_count: int | None = None
     worker_group_id: int | None = None
+    wait: bool = False
+    steal_reason: str = ""
     check: bool = False
     extra_vars: tuple[str, ...] = ()
     inventories: tuple[str, ...] = ()
@@ -57,9 +64,15 @@ class Request:
             "lab_families": self.families,
             "lab_phases": self.phases,
             "lab_repeats": self.repeats,
+            "lab_repeats_until": self.repeats_until,
+            "lab_repeats_max": self.repeats_max,
+            "lab_warmups": self.warmups,
             "lab_parent": self.parent,
             "lab_worker_group_count": self.worker_group_count,
             "lab_worker_group_id": self.worker_group_id,
+            "lab_wait": self.wait or None,
+            "lab_steal": bool(self.steal_reason) or None,
+            "lab_steal_reason": self.steal_reason,
         }
         chosen = {name: value for name, value in settings.items() if value is not None and value != ""}
         if chosen:
@@ -82,6 +95,18 @@ class Outcome:
     failures: dict[str, dict[str, Any]] = field(default_factory=dict)
     interrupted: bool = False
     last_output: list[str] = field(default_factory=list)
+
+    def as_dict(self, status: int) -> dict[str, Any]:
+        """Return what ``rackbench run --json`` prints."""
+        from rackbench.ledger.documents import current_status
+
+        return {
+            "schema": "rackbench.run-outcome/1.0",
+            "exit_status": status,
+            "interrupted": self.interrupted,
+            "runs": [current_status(run_dir) for run_dir in self.run_dirs.values()],
+            "failures": [{"host": host, **failure} for host, failure in self.failures.items()],
+        }
 
     def exit_status(self) -> int:
         """Return what ``rackbench run`` exits with: the worst of what the ledgers say, never Ansible's own code.
@@ -120,16 +145,33 @@ class Ended:
     last_output: list[str]
 
 
-def run_play(project: Path, request: Request, *, quiet: bool, say: Callable[[str], None]) -> Outcome:
-    """Run the project's ``run.yml`` and return how it ended; its console output is streamed unless `quiet`."""
+def run_play(
+    project: Path,
+    request: Request,
+    *,
+    quiet: bool,
+    say: Callable[[str], None],
+    playbook: str | None = None,
+) -> Outcome:
+    """Run the project's ``run.yml`` and return how it ended; its console output is streamed unless `quiet`.
+
+    `playbook` is another one that opens runs, as `RESUME` does.
+    """
     outcome = Outcome()
+    stopping = _Stopping(project, outcome, say)
+
+    def on_event(event: dict[str, Any]) -> None:
+        _read_event(event, outcome)
+        stopping.go_on()
+
     ended = start(
         project,
-        str(project / "run.yml"),
+        playbook or str(project / "run.yml"),
         request.arguments(),
         quiet=quiet,
         say=say,
-        on_event=lambda event: _read_event(event, outcome),
+        on_event=on_event,
+        stopping=stopping,
     )
     outcome.rc, outcome.interrupted, outcome.last_output = ended.rc, ended.interrupted, ended.last_output
     return outcome
@@ -143,16 +185,17 @@ def start(
     quiet: bool,
     say: Callable[[str], None],
     on_event: Callable[[dict[str, Any]], None],
+    stopping: _Stopping | None = None,
 ) -> Ended:
     """Run a playbook, which is a path or a name such as `rackbench.lab.clean`; `on_event` gets each event of it.
 
-    The first Ctrl-C is handed to Ansible, which ends in order (a job on a target runs on); the second kills the play.
-    `say` is told so, one sentence at a time.
+    The first Ctrl-C asks the open runs of `stopping` to stop. Without any it is handed to Ansible, which ends at once.
+    The second kills the play. `say` is told so, one sentence at a time.
     """
     from ansible_runner.interface import run as run_ansible
 
     last_output: list[str] = []
-    interrupts = _Interrupts(say)
+    interrupts = _Interrupts(say, stopping)
     live = sys.stdout.isatty() and not quiet
     environment = {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
@@ -194,7 +237,7 @@ def start(
             event_handler=read,
             cancel_callback=lambda: interrupts.leave,
         )
-    return Ended(int(runner.rc or 0), interrupts.count > 0, last_output)
+    return Ended(int(runner.rc or 0), interrupts.broke_off, last_output)
 
 
 def _read_event(event: dict[str, Any], outcome: Outcome) -> None:
@@ -204,7 +247,7 @@ def _read_event(event: dict[str, Any], outcome: Outcome) -> None:
     if not isinstance(ours, dict):
         return
     host = str(data.get("host"))
-    if event.get("event") == "runner_on_ok" and data.get("task_action") == PLAN and ours.get("open"):
+    if event.get("event") == "runner_on_ok" and data.get("task_action") in OPENING and ours.get("open"):
         outcome.run_dirs[host] = Path(ours["open"]["run_dir"])
     elif event.get("event") == "runner_on_failed" and ours.get("failure"):
         failure = ours["failure"]
@@ -213,14 +256,76 @@ def _read_event(event: dict[str, Any], outcome: Outcome) -> None:
             outcome.failures[host] = failure
 
 
-class _Interrupts:
-    """Ctrl-C, counted: the first asks Ansible to end, the second makes us leave."""
+class _Stopping:
+    """Asks the runs of a play to stop, also those that are opened only later."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.count = 0
+    def __init__(self, project: Path, outcome: Outcome, say: Callable[[str], None]) -> None:
+        # Not first within a handler of signals: another one would find the modules half imported.
+        from rackbench.ledger import control, documents
+
+        self._request, self._load = control.request, documents.load
+        self._project = project
+        self._outcome = outcome
+        self._say = say
+        self._begun = False
+        self._asked: set[Path] = set()
+
+    def begin(self) -> bool:
+        """Ask the open runs to stop; return False when none was opened, or when one cannot be asked."""
+        if not self._outcome.run_dirs:
+            return False
+        self._say("Stopping in order; press Ctrl-C again to leave at once.")
+        self._begun = True
+        return self.go_on()
+
+    def go_on(self) -> bool:
+        """Ask the runs that were opened since, if stopping was begun; return False when one cannot be asked."""
+        try:
+            for run_dir in self._outcome.run_dirs.values() if self._begun else ():
+                if run_dir not in self._asked:
+                    self._asked.add(run_dir)
+                    if self._is_open(run_dir):
+                        self._request(run_dir, "stop", "Ctrl-C")
+        except RackbenchError as error:
+            self._say(error.message)
+            return False
+        return True
+
+    def last_words(self) -> str:
+        """Return how to find what is left when the play is killed."""
+        left = [path for path in self._outcome.run_dirs.values() if self._is_open(path)]
+        if not left:
+            return "Leaving at once; `rackbench status` says where the run stands."
+        commands = (
+            f"`rackbench resume --run-dir {shlex.quote(os.path.relpath(path, self._project))}`"
+            for path in left
+        )
+        return f"Leaving at once; what has begun on a host may go on there. To find it again: {', '.join(commands)}."
+
+    def _is_open(self, run_dir: Path) -> bool:
+        try:
+            return self._load(run_dir).state.closed is None
+        except RackbenchError:
+            # It cannot be read: who leaves it is told of it all the same.
+            return True
+
+
+class _Interrupts:
+    """Ctrl-C, counted: the first stops the runs, or Ansible while there are none; the second makes us leave.
+
+    Ansible has a terminal of its own here, so the one that we are in does not signal it.
+    """
+
+    def __init__(self, say: Callable[[str], None], stopping: _Stopping | None) -> None:
+        self._count = 0
+        self._answered = 0
+        self._answering = False
         self.child: int | None = None
         self.leave = False
+        # Whether the play was not left to come to its own end.
+        self.broke_off = False
         self._say = say
+        self._stopping = stopping
         self._before: Any = None
 
     def __enter__(self) -> None:
@@ -230,10 +335,27 @@ class _Interrupts:
         signal.signal(signal.SIGINT, self._before)
 
     def _on_interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        self.count += 1
-        if self.count == 1 and self.child:
-            self._say("Ending in order; press Ctrl-C again to leave at once.")
+        self._count += 1
+        if self._answering:
+            # The second one came within the answer to the first, which sees to it when it is done.
+            return
+        self._answering = True
+        try:
+            while self._answered < self._count:
+                self._answered += 1
+                self._answer(first=self._answered == 1)
+        finally:
+            self._answering = False
+
+    def _answer(self, *, first: bool) -> None:
+        if not first or not self.child:
+            self.leave = self.broke_off = True
+            self._say(
+                self._stopping.last_words()
+                if self._stopping
+                else "Leaving at once; `rackbench status` says where the run stands."
+            )
+        elif not (self._stopping and self._stopping.begin()):
+            self.broke_off = True
+            self._say("Ending at once; press Ctrl-C again if it does not.")
             os.kill(self.child, signal.SIGINT)
-        else:
-            self._say("Leaving at once; `rackbench status` says where the run stands.")
-            self.leave = True

@@ -9,13 +9,17 @@ import sys
 
 import archives
 import callback
+import recovery
+import runs
 import selection
 import startup
 
 MEASUREMENTS = {
     "startup": (startup.add_arguments, startup.measure),
     "journal": (startup.add_arguments, startup.measure_journal),
+    "recovery": (recovery.add_arguments, recovery.measure),
     "selection": (selection.add_arguments, selection.measure),
+    "runs": (runs.add_arguments, runs.measure),
     "callback": (callback.add_arguments, callback.measure),
     "archives": (archives.add_arguments, archives.measure),
 }

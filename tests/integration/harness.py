@@ -65,9 +65,13 @@ class LabProject:
             cwd=self.root,
             env=self.environ(),
             text=True,
-            stdin=subprocess.DEVNULL,
             start_new_session=True,
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
+            **{
+                "stdin": subprocess.DEVNULL,
+                "stdout": subprocess.PIPE,
+                "stderr": subprocess.PIPE,
+                **options,
+            },
         )
 
     def command(self, *argv: str | Path) -> Done:
@@ -142,7 +146,16 @@ def make_project(folder: Path) -> LabProject:
     root, home = folder / "checkout", folder / "home"
     shutil.copytree(ROOT, root, symlinks=True, ignore=left_out)
     home.mkdir()
-    # The lease of this machine is shared by all who use it, and each test is a lab of its own.
-    (root / "group_vars").mkdir()
-    (root / "group_vars/all.yml").write_text(f"lab_lease_dir: {home}/lease\n")
+    # The lease of this machine is shared by all who use it, and each test is a lab of its own. Hosts of an inventory
+    # that are all this one machine pass for several.
+    lease = home / "lease{{ '-' ~ inventory_hostname if inventory_hostname != 'local' and here else '' }}"
+    variables = {
+        "lab_lease_dir": str(lease),
+        "here": "{{ 'local' in ansible_connection | default('') }}",
+        # No test may ever set a knob of this machine: there are none.
+        "noise_sysfs": str(home / "no-sysfs"),
+        "noise_procfs": str(home / "no-procfs"),
+    }
+    (root / "playbooks/group_vars").mkdir()
+    (root / "playbooks/group_vars/all.yml").write_text(json.dumps(variables))
     return LabProject(root, home)

@@ -11,7 +11,8 @@ import yaml
 if TYPE_CHECKING:
     from tests.integration.harness import LabProject
 
-# What the benchmark does is chosen by the parameter `act`.
+# What the benchmark does is chosen by the parameter `act`. It adds its execution's name to the file `count`, and waits
+# for the file `until`, if they are among its parameters.
 PROGRAM = """#!/usr/bin/env python3
 import argparse, json, os, pathlib, sys, time
 
@@ -23,6 +24,11 @@ job = json.loads(pathlib.Path(args.config).read_text())
 out = pathlib.Path(args.out)
 act = job["parameters"].get("act", "good")
 print("made-up says", act, flush=True)
+if "count" in job["parameters"]:
+    with open(job["parameters"]["count"], "a") as stream:
+        stream.write(job["execution_id"] + "\\n")
+while "until" in job["parameters"] and not pathlib.Path(job["parameters"]["until"]).exists():
+    time.sleep(0.05)
 
 
 def progress(done, total):

@@ -37,6 +37,18 @@ CASES: tuple[tuple[str, str, int], ...] = (
     ("run", "error", 2),
     ("status", "status", 0),
     ("status --run-dir dist", "error", 2),
+    ("stop --run-dir finished", "stop", 1),
+    ("stop --run-dir dist", "error", 2),
+    ("runs", "runs", 0),
+    ("runs --host local --state completed --since 2d", "runs", 0),
+    ("runs --since yesterday", "error", 2),
+    ("resume --run-dir finished --yes", "run-outcome", 0),
+    ("resume --run-dir finished", "error", 2),
+    ("rerun --run-dir finished --family made-up:only --yes", "run-outcome", 0),
+    ("rerun --run-dir finished --family no-such --yes", "error", 2),
+    ("rerun --run-dir finished --family only", "error", 2),
+    ("recover --run-dir finished", "recovery", 0),
+    ("recover --run-dir dist", "error", 2),
     ("adapters list", "adapters", 0),
     ("adapters show latency", "adapter-help", 0),
     ("adapters show no-such", "error", 2),
@@ -68,6 +80,11 @@ CASES: tuple[tuple[str, str, int], ...] = (
     ("hosts enroll", "error", 2),
     ("hosts clean --host local --yes", "store", 0),
     ("hosts clean --host local", "error", 2),
+    ("lease list --host local", "leases", 0),
+    ("lease list", "error", 2),
+    ("lease list --host no-such", "error", 2),
+    ("lease release --host local", "leases-released", 0),
+    ("lease release --host local --steal", "error", 2),
     ("inventory import old.toml", "inventory-imported", 0),
     ("inventory import no-such", "error", 2),
 )
@@ -115,6 +132,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> LabProject:
     assert done.rc == 0, done.said
     (run,) = obeys(done, "run-outcome")["runs"]
     assert run["state"] == "completed"
+    (project.root / "finished").symlink_to(project.run().path)
     return project
 
 

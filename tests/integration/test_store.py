@@ -79,7 +79,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> LabProject:
 
 @pytest.fixture
 def target(checkout: LabProject, tmp_path: Path) -> LabProject:
-    """The checkout, and a home that nothing is in."""
+    """The checkout, a home that nothing is in, and a host that nobody holds."""
+    shutil.rmtree(checkout.home / "lease", ignore_errors=True)
     home = tmp_path / "home"
     home.mkdir()
     return replace(checkout, home=home)
@@ -160,8 +161,9 @@ def test_a_second_run_of_the_same_plan_moves_no_bytes(target: LabProject) -> Non
 def test_two_runs_that_upload_one_bundle_at_once_both_end_well(target: LabProject, tmp_path: Path) -> None:
     before = len(target.runs())
     project = held(target, tmp_path, TOGETHER)
-    play = ("ansible-playbook", "run.yml", "-l", "local", *ONLY, "-e", "ansible_connection=held")
-    plays = [project.start(*play) for _ in range(2)]
+    play = ("ansible-playbook", "run.yml", "-l", "local", *ONLY, "-e", "ansible_connection=held", "-e")
+    # Under one lease the second would wait for the first.
+    plays = [project.start(*play, f"lab_lease_dir={tmp_path}/lease-{number}") for number in range(2)]
     for each in plays:
         stdout, stderr = each.communicate(timeout=LIMIT_S)
         assert each.returncode == 0, stdout + stderr
@@ -292,7 +294,8 @@ def test_a_controller_killed_while_it_uploads_leaves_nothing_after_the_next_run(
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=LIMIT_S)
     assert sizes() == [whole // 2]
-    done = target.playbook(*ONLY)
+    # The run that was killed still has the lease.
+    done = target.playbook(*ONLY, "-e", f"lab_lease_dir={tmp_path}/lease")
     assert done.rc == 0, done.said
     assert len(store(target)) == 1
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from tests.integration.harness import Done, LabProject, Run
     from tests.lab.conftest import LabControl
 
-ONLY = ("--benchmarks", "made-up")
+# A run that was cut off has left its lease, and the next test need not wait for its end.
+ONLY = ("--benchmarks", "made-up", "--steal", "--reason", "an earlier test is over")
 EXECUTION = "made-up.only.1"
 # Long enough for a busy machine to bring all hosts of a run to work before the first one is done.
 SECONDS = 40

@@ -45,7 +45,7 @@ def checkout(lab: LabControl, tmp_path_factory: pytest.TempPathFactory) -> LabPr
 @pytest.fixture
 def target(lab: LabControl, checkout: LabProject) -> LabProject:
     """The checkout, and the host without anything of ours."""
-    lab("exec", HOST, "rm", "-rf", ROOT)
+    lab("exec", HOST, "rm", "-rf", ROOT, f"{checkout.home}/lease")
     return checkout
 
 
@@ -76,7 +76,8 @@ def test_a_controller_killed_in_the_middle_of_an_upload_leaves_no_part_after_the
     process.communicate()
     broken_lab("rate", HOST, "0")
     assert parts(broken_lab)
-    done = target.playbook(*STAGE, host=HOST)
+    # The run that was killed still has the lease.
+    done = target.playbook(*STAGE, "-e", f"lab_lease_dir={target.home}/lease-of-another", host=HOST)
     assert done.rc == 0, done.said
     assert parts(broken_lab) == []
     assert len(listing(broken_lab, f"{ROOT}/bundles", "-mindepth", "1", "-maxdepth", "1")) == 1
@@ -85,7 +86,9 @@ def test_a_controller_killed_in_the_middle_of_an_upload_leaves_no_part_after_the
 def test_two_runs_that_stage_one_bundle_on_a_host_at_once_both_end_well(
     lab: LabControl, target: LabProject
 ) -> None:
-    plays = [target.start("ansible-playbook", "run.yml", "-l", HOST, *STAGE) for _ in range(2)]
+    play = ("ansible-playbook", "run.yml", "-l", HOST, *STAGE, "-e")
+    # Under one lease the second would wait for the first.
+    plays = [target.start(*play, f"lab_lease_dir={target.home}/lease-{number}") for number in range(2)]
     for done in [finish(play) for play in plays]:
         assert done.rc == 0, done.said
     assert parts(lab) == []

@@ -12,6 +12,7 @@ from rackbench.adapters.catalog import suggest
 from rackbench.adapters.results import read_result, statistics_of
 from rackbench.errors import RackbenchError
 from rackbench.files import json_text, write_atomic
+from rackbench.ledger.projections import repeats_rows
 from rackbench.ledger.state import used_bundle
 from rackbench.models.export import Export
 
@@ -28,6 +29,7 @@ _CSV_COLUMNS = (
     "adapter",
     "family",
     "repeat",
+    "warmup",
     "execution",
     "benchmark_version",
     "bundle_sha256",
@@ -58,17 +60,19 @@ def export(run_dir: Path, state: RunState, formats: Sequence[str]) -> list[Path]
 
     A result that cannot be read is exported with its problem. Raises `RackbenchError` (unknown_option) and `OSError`.
     """
+    texts = rendered(run_dir, state, formats)
+    (run_dir / _FOLDER).mkdir(exist_ok=True)
+    for path, text in texts.items():
+        write_atomic(path, text)
+    return list(texts)
+
+
+def rendered(run_dir: Path, state: RunState, formats: Sequence[str]) -> dict[Path, str]:
+    """Return path and text of each export. Raises `RackbenchError` (unknown_option)."""
     check_formats(formats)
     document = enrich(run_dir, state)
-    folder = run_dir / _FOLDER
-    folder.mkdir(exist_ok=True)
-    paths = []
-    for name in dict.fromkeys(formats):
-        suffix, write = _WRITERS[name]
-        path = folder / f"results.{suffix}"
-        write_atomic(path, write(document))
-        paths.append(path)
-    return paths
+    writers = [_WRITERS[name] for name in dict.fromkeys(formats)]
+    return {run_dir / _FOLDER / f"results.{suffix}": write(document) for suffix, write in writers}
 
 
 def enrich(run_dir: Path, state: RunState) -> dict[str, Any]:
@@ -83,7 +87,12 @@ def enrich(run_dir: Path, state: RunState) -> dict[str, Any]:
         "versions": state.opened.get("versions") or {},
         "project": state.opened.get("project") or {},
         "platform": state.platform,
-        "executions": [_execution(run_dir, state, execution) for execution in state.executions.values()],
+        "executions": [
+            _execution(run_dir, state, execution)
+            for execution in state.executions.values()
+            if not execution.not_needed
+        ],
+        "repeats": repeats_rows(state),
     }
 
 
@@ -95,6 +104,7 @@ def _execution(run_dir: Path, state: RunState, execution: ExecutionState) -> dic
         "adapter": execution.adapter,
         "family": execution.family,
         "repeat": execution.repeat,
+        "warmup": execution.warmup,
         "outcome": execution.outcome,
         "status": recorded.get("status"),
         "benchmark": None,
@@ -182,9 +192,27 @@ def _markdown(document: Mapping[str, Any]) -> str:
             ],
         ),
     ]
+    lines += _repeats_lines(document["repeats"])
     for execution in document["executions"]:
-        lines += ["", f"## {execution['execution']}", "", *_execution_lines(execution)]
+        note = " (warm-up, does not count)" if execution["warmup"] else ""
+        lines += ["", f"## {execution['execution']}{note}", "", *_execution_lines(execution)]
     return "\n".join(lines) + "\n"
+
+
+def _repeats_lines(repeats: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a table of the families whose repeats ended by a precision or its limit; a count says nothing new."""
+    rows = [
+        (
+            f"{row['adapter']}.{row['family']}",
+            row["count"],
+            row["metric"] or "-",
+            "-" if row["half_width_percent"] is None else f"± {row['half_width_percent']:.2g} %",
+            row["stopped_by"].replace("_", " "),
+        )
+        for row in repeats
+        if row["stopped_by"] != "count"
+    ]
+    return ["", *_table(("family", "repeats", "of", "95 % of the mean", "ended by"), rows)] if rows else []
 
 
 def _execution_lines(execution: Mapping[str, Any]) -> Iterator[str]:

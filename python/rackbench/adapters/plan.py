@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rackbench.adapters import repeats as repeating
 from rackbench.adapters.catalog import require, suggest
 from rackbench.errors import RackbenchError
 from rackbench.ledger.steps import PHASES, Step
@@ -30,6 +31,8 @@ class Plan:
 
     `executions` holds for each adapter that executes a list of
     `{execution_id, family, repeat, time_limit_s, parameters}`, and `heartbeat_s` where the family sets it (seconds).
+    Each family's warm-ups, with `warmup`, come before its repeats. `until_percent` in a repeat says that it is made
+    only while the family's number is less precise than that.
     """
 
     benchmarks: list[str]
@@ -48,19 +51,23 @@ def plan(
     benchmarks: Sequence[str] | None = None,
     families: Sequence[str] = (),
     phases: Sequence[str] | None = None,
-    repeats: int = 1,
+    repeats: int | None = None,
     *,
+    warmups: int = 0,
+    repeats_until: float | None = None,
+    repeats_max: int = 20,
     role_of: Callable[[Adapter], str] = own_role,
 ) -> Plan:
     """Return the plan for `benchmarks` (none given: every adapter that has a bundle), in their order.
 
     `families` holds `NAME` (for every adapter that has it) and `ADAPTER:NAME`; an adapter that none of them
     names runs its default families. `phases` ends the run after the last of them: what they rest on is planned too.
-    `preflight` as the only benchmark plans the host's steps alone. `role_of` names the role of an adapter.
-    Raises `RackbenchError`: unknown_benchmark, unknown_family, unknown_phase, unknown_option (fewer than 1 repeat).
+    `preflight` as the only benchmark plans the host's steps alone. Each family is executed `repeats` times (none given:
+    once), or with `repeats_until` (percent) up to `repeats_max` times. `role_of` names the role of an adapter.
+    Raises `RackbenchError`: unknown_benchmark, unknown_family, unknown_phase, unknown_option (numbers out of their
+    range, a count together with a precision, or an adapter without a number to judge repeats by).
     """
-    if repeats < 1:
-        raise RackbenchError("unknown_option", f"lab_repeats is {repeats}, and must be 1 or more.")
+    _check_repeats(repeats, warmups, repeats_until, repeats_max)
     wanted = [name for name in benchmarks or () if name != PREFLIGHT]
     only_preflight = bool(benchmarks) and not wanted
     chosen = require(catalog, wanted or [name for name, adapter in catalog.items() if adapter.bundle])
@@ -84,21 +91,64 @@ def plan(
                 )
                 steps.append(Step(f"{adapter.name}.{phase}", adapter.name, phase, role, depends))
     steps.append(Step(f"host.{_FINALIZE}", None, _FINALIZE, f"{_COLLECTION}.{_FINALIZE}"))
+    executing = chosen if "execute" in planned_phases else []
+    if repeats_until is not None:
+        _require_headline(executing)
+    most = (repeats or 1) if repeats_until is None else repeats_max
+    until = {} if repeats_until is None else {"until_percent": repeats_until}
     executions = {
         adapter.name: [
-            _execution(adapter, family, repeat)
+            execution
             for family in planned_families[adapter.name]
-            for repeat in range(1, repeats + 1)
+            for execution in (
+                *(_execution(adapter, family, number, "w") | {"warmup": True} for number in _from_1(warmups)),
+                *(_execution(adapter, family, number) | until for number in _from_1(most)),
+            )
         ]
-        for adapter in chosen
-        if "execute" in planned_phases
+        for adapter in executing
     }
     return Plan([adapter.name for adapter in chosen], planned_phases, steps, executions)
 
 
-def _execution(adapter: Adapter, family: Family, repeat: int) -> dict[str, Any]:
+def _from_1(most: int) -> range:
+    return range(1, most + 1)
+
+
+def _check_repeats(repeats: int | None, warmups: int, until: float | None, most: int) -> None:
+    """Raise `RackbenchError` (unknown_option) for a number out of its range, NaN too, and for both ways at once."""
+    for name, value, least in (
+        ("lab_repeats", repeats, 1),
+        ("lab_warmups", warmups, 0),
+        ("lab_repeats_max", most, repeating.MINIMUM),
+    ):
+        if value is not None and value < least:
+            raise RackbenchError("unknown_option", f"{name} is {value}, and must be {least} or more.")
+    if until is not None and repeats is not None:
+        raise RackbenchError(
+            "unknown_option",
+            "lab_repeats and lab_repeats_until are both set: repeats end by a count or by a precision.",
+            next_step="Leave one of them out; lab_repeats_max limits how many repeats a precision may take.",
+        )
+    if until is not None and not 0 < until <= 100:
+        raise RackbenchError(
+            "unknown_option", f"lab_repeats_until is {until}, and must be above 0 and at most 100 percent."
+        )
+
+
+def _require_headline(adapters: Sequence[Adapter]) -> None:
+    """Raise `RackbenchError` (unknown_option) for an adapter whose repeats nothing could judge."""
+    for adapter in adapters:
+        if not adapter.headline:
+            raise RackbenchError(
+                "unknown_option",
+                f"lab_repeats_until cannot hold for {adapter.name}: its adapter.yml names no headline number.",
+                next_step="Leave that benchmark out, or set lab_repeats instead of lab_repeats_until.",
+            )
+
+
+def _execution(adapter: Adapter, family: Family, repeat: int, mark: str = "") -> dict[str, Any]:
     execution: dict[str, Any] = {
-        "execution_id": f"{adapter.name}.{family.name}.{repeat}",
+        "execution_id": f"{adapter.name}.{family.name}.{mark}{repeat}",
         "family": family.name,
         "repeat": repeat,
         "time_limit_s": family.time_limit_s,

@@ -53,21 +53,30 @@ class Result:
 def read_result(path: Path) -> Result:
     """Return the checked `result.json` at `path`.
 
-    Raises `RackbenchError` naming the file: result_missing, result_unreadable (not whole JSON), result_invalid (NaN,
-    infinities, wrong types, missing fields, another major version).
+    Raises `RackbenchError` naming the file: result_missing, and what `parse_result` raises.
     """
     try:
-        content = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        return parse_result(path.read_bytes(), path)
     except FileNotFoundError as error:
         raise RackbenchError(
             "result_missing", f"{path}: the benchmark left no result.json.", where=str(path)
         ) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def parse_result(text: bytes | str, path: Path) -> Result:
+    """Return the checked content of a `result.json`, which is called `path`.
+
+    Raises `RackbenchError`: result_unreadable (not whole JSON), result_invalid (NaN, infinities, wrong types, missing
+    fields, another major version).
+    """
+    try:
+        content = json.loads(text, parse_constant=_refuse_constant)
     except _NotANumberError as error:
         raise RackbenchError("result_invalid", f"{path}: {error} is no number.", where=str(path)) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise RackbenchError(
-            "result_unreadable", f"{path}: {error}", where=str(path), next_path=str(path)
-        ) from error
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(path, error) from error
     document = check(ResultFile, content, path=path, code="result_invalid")
     if not document.schema_.startswith(SCHEMA_MAJOR):
         problem = f"schema is {document.schema_}, and this version reads {SCHEMA_MAJOR}x"
@@ -86,6 +95,10 @@ def read_result(path: Path) -> Result:
         skipped=tuple(entry.model_dump() for entry in document.skipped),
         document=content,
     )
+
+
+def _unreadable(path: Path, error: Exception) -> RackbenchError:
+    return RackbenchError("result_unreadable", f"{path}: {error}", where=str(path), next_path=str(path))
 
 
 class _NotANumberError(ValueError):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from rackbench.ledger.state import RunState
+
 
 def there(path: Path) -> Path:
     """Return a path that the user named, after a look whether it exists. Raises `RackbenchError("input_missing")`."""
@@ -39,6 +41,27 @@ def add_lab_option(parser: argparse.ArgumentParser) -> None:
 def names(given: Sequence[str] | None) -> list[str]:
     """Return the names of options such as ``--host a,b --host c``."""
     return [name for text in given or () for name in text.split(",") if name]
+
+
+def require_reason(steal: bool, reason: str | None, command: str) -> None:  # noqa: FBT001 - two options of a verb
+    """Raise `RackbenchError("wrong_usage")` unless --steal and --reason are both given or both not."""
+    if steal != bool((reason or "").strip()):
+        raise RackbenchError(
+            "wrong_usage",
+            "A host is stolen for a reason: --steal and --reason go together.",
+            next_command=f"{command} --steal --reason TEXT",
+        )
+
+
+def given_inventories(given: Sequence[str]) -> list[str]:
+    """Return the inventories that were given; paths are absolute, for Ansible starts in the project."""
+    return [str(Path(name).resolve()) if Path(name).exists() else name for name in given]
+
+
+def recorded_inventories(state: RunState) -> list[str]:
+    """Return the inventory sources that a run was made with, as far as they are still there; lists of hosts are."""
+    sources = [str(source) for source in (state.opened.get("inventory") or {}).get("sources") or ()]
+    return [source for source in sources if Path(source).exists() or source.endswith(",")]
 
 
 def inventory_hosts(directory: Path, inventories: Sequence[str]) -> list[str]:

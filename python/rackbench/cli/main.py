@@ -27,12 +27,18 @@ if TYPE_CHECKING:
 # verb -> (one line of help, the module that implements it)
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("run benchmarks on hosts", "rackbench.cli.run"),
+    "resume": ("go on with a run that did not come to its end", "rackbench.cli.resume"),
+    "recover": ("give up a run in order, and rebuild a damaged directory", "rackbench.cli.recover"),
+    "stop": ("stop a run that goes on, in order", "rackbench.cli.stop"),
     "status": ("show where a run stands and what to do next", "rackbench.cli.status"),
+    "runs": ("list the runs: who, when, what came of them", "rackbench.cli.runs"),
+    "rerun": ("run families of an earlier run again", "rackbench.cli.rerun"),
     "adapters": ("list the benchmarks this checkout knows, or explain one", "rackbench.cli.adapters"),
     "bundle": ("build, list, select, show, verify, sign and prune benchmark bundles", "rackbench.cli.bundle"),
     "campaign": ("roll up the runs that belong together", "rackbench.cli.campaign"),
     "validate": ("probe the way to hosts and say what is in it", "rackbench.cli.validate"),
     "hosts": ("record the host keys of machines, and clean hosts of what we left", "rackbench.cli.hosts"),
+    "lease": ("show who holds hosts, and remove leases that are not given back", "rackbench.cli.lease"),
     "inventory": ("import older inventories", "rackbench.cli.inventory"),
     "completion": ("print a shell completion script", "rackbench.cli.completion"),
 }

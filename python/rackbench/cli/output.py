@@ -120,6 +120,7 @@ STATE_STYLES = {
     "skipped": "yellow",
     "interrupted": "yellow",
     "cancelled": "yellow",
+    "cancelling": "yellow",
     "failed": "bold red",
     "lost": "bold red",
     "blocked": "bold red",

@@ -5,19 +5,18 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rackbench.cli.inputs import inventory_hosts
+from rackbench.cli.inputs import given_inventories, inventory_hosts, require_reason
 from rackbench.cli.output import add_json_option
 from rackbench.errors import RackbenchError
 from rackbench.project import find_project
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from rackbench.cli.output import Output
-    from rackbench.runner import Outcome
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +35,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="end after the last of these phases; what it rests on runs too, and finalize always",
     )
     parser.add_argument("--repeats", type=int, metavar="N", help="run every family N times")
+    parser.add_argument(
+        "--repeats-until",
+        type=float,
+        metavar="PERCENT",
+        help="or until its number is known within PERCENT of its mean",
+    )
+    parser.add_argument(
+        "--repeats-max", type=int, metavar="N", help="but at most N times with --repeats-until (default: 20)"
+    )
+    parser.add_argument(
+        "--warmups", type=int, metavar="N", help="run every family N times before, which does not count"
+    )
     parser.add_argument("--parent", default="", metavar="ID", help="the campaign that these runs belong to")
     parser.add_argument(
         "--worker-group-count", type=int, metavar="N", help="how many workers share the hosts (default: 1)"
@@ -43,6 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--worker-group-id", type=int, metavar="N", help="which share is this worker's, from 0 (default: 0)"
     )
+    parser.add_argument("--wait", action="store_true", help="wait until nobody else holds the hosts")
+    parser.add_argument(
+        "--steal", action="store_true", help="take the hosts from whoever holds them; needs --reason"
+    )
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why they are stolen, for the ledger")
     parser.add_argument(
         "--check", action="store_true", help="a dry run: say what would happen, change nothing"
     )
@@ -62,6 +78,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
     """Run and return the exit status that the ledgers of the hosts give."""
     from rackbench import runner
 
+    require_reason(args.steal, args.reason, "rackbench run --host HOST")
     project = find_project()
     if not args.host:
         if output.as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -77,12 +94,17 @@ def run(args: argparse.Namespace, output: Output) -> int:
         families=args.families,
         phases=args.phases,
         repeats=args.repeats,
+        repeats_until=args.repeats_until,
+        repeats_max=args.repeats_max,
+        warmups=args.warmups,
         parent=args.parent,
         worker_group_count=args.worker_group_count,
         worker_group_id=args.worker_group_id,
+        wait=args.wait,
+        steal_reason=args.reason,
         check=args.check,
         extra_vars=tuple(args.extra_vars),
-        inventories=tuple(_inventories(args)),
+        inventories=tuple(given_inventories(args.inventory)),
         verbosity=args.verbose,
     )
     outcome = runner.run_play(project, request, quiet=output.as_json, say=output.note)
@@ -92,36 +114,19 @@ def run(args: argparse.Namespace, output: Output) -> int:
             output.line(f"run_dir: {os.path.relpath(run_dir, project)}")
     status = outcome.exit_status()
     if output.as_json:
-        output.document(_document(outcome, status))
+        output.document(outcome.as_dict(status))
     return status
-
-
-def _document(outcome: Outcome, status: int) -> dict[str, Any]:
-    from rackbench.ledger.documents import current_status
-
-    return {
-        "schema": "rackbench.run-outcome/1.0",
-        "exit_status": status,
-        "interrupted": outcome.interrupted,
-        "runs": [current_status(run_dir) for run_dir in outcome.run_dirs.values()],
-        "failures": [{"host": host, **failure} for host, failure in outcome.failures.items()],
-    }
 
 
 def _ask(args: argparse.Namespace, project: Path, output: Output) -> None:
     from rackbench.adapters.catalog import load_catalog
 
-    hosts = inventory_hosts(project, _inventories(args))
+    hosts = inventory_hosts(project, given_inventories(args.inventory))
     output.line("Hosts: " + ", ".join(hosts))
     args.host = _answer("Run on", hosts[0] if len(hosts) == 1 else "")
     if not args.benchmarks:
         output.line("Benchmarks: " + ", ".join(load_catalog([project / "roles"])))
         args.benchmarks = _answer("Benchmarks", "all", nothing="all")
-
-
-def _inventories(args: argparse.Namespace) -> list[str]:
-    """Return the inventories that were given; paths are absolute, for Ansible starts in the project."""
-    return [str(Path(name).resolve()) if Path(name).exists() else name for name in args.inventory]
 
 
 def _answer(question: str, default: str, *, nothing: str = "") -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import argparse
 
     from rackbench.cli.output import Output
+    from rackbench.ledger.documents import Loaded
 
 # The state of a run whose journal says nothing.
 UNKNOWN = "unknown"
@@ -28,10 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, output: Output) -> int:
     """Show the run and return its own exit status; 0 while it is running, that of `ledger_unreadable` if unknown."""
-    from rackbench.ledger.documents import current_status
+    from rackbench import clock
+    from rackbench.ledger import documents
+    from rackbench.project import find_project, newest_run
 
-    run_dir = _run_dir(args.run_dir)
-    status = current_status(run_dir)
+    run_dir = newest_run(find_project()) if args.run_dir is None else run_dir_of(args.run_dir)
+    loaded = _restored(documents.load(run_dir), output)
+    status = documents.status_of(loaded, clock.utc_now())
     if output.as_json:
         output.document(status)
     else:
@@ -44,15 +48,32 @@ def run(args: argparse.Namespace, output: Output) -> int:
         )
         if not output.as_json:
             output.error(failure)
-        return failure.exit_status
     return int(status["exit_status"] or 0)
 
 
-def _run_dir(given: str | None) -> Path:
-    from rackbench.project import find_project, newest_run
+def _restored(loaded: Loaded, output: Output) -> Loaded:
+    """Bring a directory up to date that nobody works on, and say what was done or why nothing could be."""
+    from rackbench.ledger import recovery
 
-    if given is None:
-        return newest_run(find_project())
+    try:
+        restored = recovery.first_touch(loaded)
+    except RackbenchError as error:
+        output.note(f"Documents of this run are missing or of an older form, and stay so: {error.message}")
+        return loaded
+    if restored is None:
+        recovery.keep_fold(loaded)
+        return loaded
+    output.note(f"Restored: {', '.join(restored.rebuilt)}.")
+    for words in restored.not_rebuilt:
+        output.note(f"Lost: {words}")
+    recovery.keep_fold(restored.loaded)
+    return restored.loaded
+
+
+def run_dir_of(given: str) -> Path:
+    """Return the run directory that a user named: from here, or as a run's last line does it."""
+    from rackbench.project import find_project
+
     path = Path(given)
     if path.is_absolute() or path.exists():
         return path
@@ -65,6 +86,8 @@ def _show(status: dict[str, Any], output: Output) -> None:
     output.line(summary.headline(status), "bold")
     if status["run_dir"]:
         output.line(f"run_dir: {status['run_dir']}")
+    if status["rerun_of"]:
+        output.line(f"rerun of: {status['rerun_of']}")
     _show_position(status, output)
     for problem in status["ledger"]["problems"]:
         output.line(f"ledger: {problem}", "yellow")

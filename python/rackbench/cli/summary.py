@@ -68,14 +68,14 @@ def alert_lines(status: Status) -> Iterator[str]:
     """Yield what needs a person: each alert with its code and its next step."""
     for alert in (status.get("alerts") or {}).get("items") or ():
         yield f"{alert['message']} [{alert['code']}]"
-        for label, key in (
-            ("next", "next_action"),
-            ("install", "next_install_command"),
-            ("run", "next_command"),
-            ("read", "next_path"),
+        for label, values in (
+            ("next", alert.get("next_actions")),
+            ("install", alert.get("next_install_commands")),
+            ("run", alert.get("next_commands")),
+            ("read", (alert.get("next_paths") or ())[:1]),
         ):
-            if alert.get(key):
-                yield f"  {label:<7} {alert[key]}"
+            for value in values or ():
+                yield f"  {label:<7} {value}"
 
 
 def progress_text(beat: Mapping[str, Any]) -> str:

@@ -11,25 +11,35 @@ from typing import TYPE_CHECKING, Any
 from rackbench import clock
 from rackbench.errors import RackbenchError
 from rackbench.files import json_text, write_atomic
-from rackbench.ledger import journal, liveness, projections, rundir
+from rackbench.ledger import alerts, journal, liveness, projections, rundir
 from rackbench.ledger import state as states
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from rackbench.ledger.checkpoint import Point
     from rackbench.ledger.monitoring import Live
     from rackbench.ledger.state import RunState
 
 
+# A journal that is shorter is folded in a moment.
+LONG_BYTES = 8 * 1024 * 1024
+
+
 @dataclass
 class Loaded:
-    """A run directory as it was read: the folded journal, the live beats, and how whole the journal was."""
+    """A run directory as it was read: the folded journal, the live beats, and how whole the journal was.
+
+    The journal has so many `lines`; what is before the byte `folded_from` had been folded before.
+    """
 
     run_dir: Path
     state: RunState
     live: Live = field(default_factory=dict)
-    health: projections.Health = field(default_factory=projections.Health)
+    health: alerts.Health = field(default_factory=alerts.Health)
+    lines: int = 0
+    folded_from: int = 0
 
     @property
     def torn(self) -> bool:
@@ -60,8 +70,11 @@ def load(run_dir: Path) -> Loaded:
             reason = "holds no run" if run_dir.is_dir() else "is no directory"
             raise RackbenchError("not_a_run_directory", f"{run_dir} {reason}.", where=str(run_dir))
         path = run_dir / rundir.EVENTS
-        state, torn, bad = states.RunState(), False, []
-        for number, record, is_torn in journal.lines(path):
+        state, torn, bad, offset, count = states.RunState(), False, [], 0, 0
+        if kept := _kept(run_dir):
+            state, offset, count, bad = kept[0], kept[1].offset, kept[1].lines, list(kept[1].bad_lines)
+        for number, record, is_torn in journal.lines(path, offset, count):
+            count = number
             if record is not None:
                 states.apply(state, record)
             elif is_torn:
@@ -76,8 +89,25 @@ def load(run_dir: Path) -> Loaded:
             where=str(error.filename or run_dir),
             detail=str(error),
         ) from error
-    health = projections.Health(missing=missing, torn=torn, bad_lines=tuple(bad))
-    return Loaded(run_dir, state, read_live(run_dir, state.awaited_beats), health)
+    health = alerts.Health(missing=missing, torn=torn, bad_lines=tuple(bad))
+    return Loaded(run_dir, state, read_live(run_dir, state.awaited_beats), health, count, offset)
+
+
+def _kept(run_dir: Path) -> tuple[RunState, Point] | None:
+    """Return the fold of the journal's beginning that was kept, if the journal is long and there is one that fits."""
+    if not is_long(run_dir):
+        return None
+    from rackbench.ledger import checkpoint  # here and not above: few journals are so long
+
+    return checkpoint.load(run_dir)
+
+
+def is_long(run_dir: Path, since: int = 0) -> bool:
+    """Return whether folding the journal of a run takes long, from the byte `since` on."""
+    try:
+        return (run_dir / rundir.EVENTS).stat().st_size - since >= LONG_BYTES
+    except OSError:
+        return False
 
 
 def read_live(run_dir: Path, names: Iterable[str]) -> Live:
@@ -107,7 +137,13 @@ def status_of(loaded: Loaded, now: datetime) -> dict[str, Any]:
     """Return the status document of a run directory that was loaded."""
     alive = liveness.is_alive(loaded.state.controller)
     document = projections.status_document(
-        loaded.state, now, loaded.live, alive=alive, exists=loaded.exists, health=loaded.health
+        loaded.state,
+        now,
+        loaded.live,
+        alive=alive,
+        exists=loaded.exists,
+        health=loaded.health,
+        run_dir=str(loaded.run_dir),
     )
     if document["run_id"] is None:
         # The opening record is lost: the directory's own name still tells whose run it was.
@@ -163,7 +199,15 @@ def write_all(run_dir: Path, state: RunState | None = None) -> Loaded:
         )
     _write_ledgers(run_dir)
     alive = liveness.is_alive(loaded.state.controller)
-    summary = projections.recovery_summary(loaded.state, now, loaded.live, alive=alive, exists=loaded.exists)
+    summary = projections.recovery_summary(
+        loaded.state,
+        now,
+        loaded.live,
+        alive=alive,
+        exists=loaded.exists,
+        health=loaded.health,
+        run_dir=str(loaded.run_dir),
+    )
     write_text(run_dir, rundir.RECOVERY_SUMMARY, summary, sync=True)
     write_json(run_dir, rundir.STATUS, status_of(loaded, now), sync=True)
     return loaded

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import socket
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rackbench.files import sha256_of
 from rackbench.ledger import liveness
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
 _GIT_LIMIT_S = 20
 
@@ -39,6 +42,29 @@ def project(path: Path) -> dict[str, Any]:
         return {"commit": None, "dirty": None}
     changes = _git(path, "status", "--porcelain", "--untracked-files=no")
     return {"commit": commit, "dirty": None if changes is None else bool(changes)}
+
+
+def tree_digest(folder: Path) -> str:
+    """Return a SHA-256 over names and bytes of the files below a directory, without what Python leaves there."""
+    digest = hashlib.sha256()
+    for path in sorted(
+        path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    ):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{sha256_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def inventory_digest(sources: Sequence[str]) -> str | None:
+    """Return a SHA-256 over the files of an inventory's sources, or None where a source is no file or directory."""
+    digests = []
+    for source in map(Path, sources):
+        if source.is_dir():
+            digests.append(tree_digest(source))
+        elif source.is_file():
+            digests.append(sha256_of(source))
+        else:
+            return None
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest() if digests else None
 
 
 def _git(path: Path, *arguments: str) -> str | None:

@@ -64,6 +64,9 @@ KINDS: dict[str, frozenset[str]] = {
         }
     ),
     "run.recovered": frozenset({"by", "controller", "lease", "noise", "jobs", "rebuilt", "not_rebuilt"}),
+    "rebuilt": frozenset(
+        {"tasks", "steps", "transfers", "commands", "superseded", "last_step_begun", "lost"}
+    ),
     "control": frozenset({"id", "action", "by", "reason", "requested_at"}),
     "lease": frozenset({"state", "holder", "expires_in_s", "reason"}),
     "noise": frozenset({"state", "settings", "reason"}),
@@ -86,6 +89,7 @@ KINDS: dict[str, frozenset[str]] = {
             "kernel",
             "python",
             "boot_id",
+            "host_key",
             "machine_id_digest",
             "cpus",
             "memory_bytes",
@@ -196,17 +200,19 @@ def decode(line: bytes) -> dict[str, Any] | None:
     return record if type(record.get("seq")) is int else None
 
 
-def lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | None, bool]]:
+def lines(path: Path, offset: int = 0, before: int = 0) -> Iterator[tuple[int, dict[str, Any] | None, bool]]:
     """Yield line number, record (None when the line is none) and whether the line is torn; a missing file has no lines.
 
-    Raises `OSError` when the file is there and cannot be read.
+    The first line is the one at `offset`, with `before` lines before it. Raises `OSError` when the file is there and
+    cannot be read.
     """
     try:
         stream = path.open("rb")
     except FileNotFoundError:
         return
     with stream:
-        for number, line in enumerate(stream, start=1):
+        stream.seek(offset)
+        for number, line in enumerate(stream, start=before + 1):
             record = decode(line)
             # A whole object without its newline lost nothing.
             yield number, record, record is None and not line.endswith(b"\n")

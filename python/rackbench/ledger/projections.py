@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rackbench.clock import parse_utc, utc_text
-from rackbench.errors import INTERRUPTED, OUR_FAULT
-from rackbench.ledger import alerts, monitoring, outcome, rundir, steps
+from rackbench.ledger import alerts, monitoring, rundir, steps
 from rackbench.ledger import state as states
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
 
     from rackbench.ledger.state import ExecutionState, RunState, StepState, TaskCounts
 
@@ -34,15 +32,6 @@ _READINESS_FIELDS = (
 )
 
 
-@dataclass(frozen=True)
-class Health:
-    """How whole the journal was when it was read."""
-
-    missing: bool = False
-    torn: bool = False
-    bad_lines: tuple[int, ...] = ()
-
-
 def status_document(
     state: RunState,
     now: datetime,
@@ -50,13 +39,17 @@ def status_document(
     *,
     alive: bool | None = None,
     exists: Callable[[str], bool] = lambda _path: False,
-    health: Health | None = None,
+    health: alerts.Health | None = None,
+    run_dir: str | None = None,
 ) -> dict[str, Any]:
     """Return status.json: where the run stands at `now`.
 
     `live` holds the newest beat of each running execution, `alive` whether the controller lives (None: not known),
-    `exists` whether a path relative to the run directory is there, `health` how whole the journal was.
+    `exists` whether a path relative to the run directory is there, `health` how whole the journal was, `run_dir` where
+    the run was found.
     """
+    health = health or alerts.Health()
+    situation = alerts.Situation(state, now, live or {}, alive, health, run_dir)
     told = monitoring.run_state(state, alive)
     # Nobody knows what came after the last record of a run whose controller is gone.
     until = _last_sign(state, now) if told == "interrupted" else now
@@ -67,11 +60,12 @@ def status_document(
         "run_dir": state.run_dir,
         "at": utc_text(now),
         "state": told,
-        "exit_status": exit_status(state, alive=alive),
+        "exit_status": alerts.exit_status(situation),
         "check": state.check,
         "benchmarks": state.benchmarks,
         "phases": state.phases,
         "parent": state.opened.get("parent"),
+        "rerun_of": state.opened.get("rerun_of"),
         "worker": state.opened.get("worker"),
         "opened_at": state.opened_at,
         "closed_at": state.closed["at"] if state.closed else None,
@@ -88,6 +82,7 @@ def status_document(
         },
         "packaging": {adapter: _packaging_row(entry) for adapter, entry in state.packaging.items()},
         "results": headline_rows(state),
+        "repeats": repeats_rows(state),
         "publish": {
             adapter: {name: entry.get(name) for name in ("state", "target", "reason")}
             for adapter, entry in state.publish.items()
@@ -113,30 +108,20 @@ def status_document(
         "tasks": task_counts(state.tasks),
         "overhead": overhead(state, until, live or {}),
         "monitoring": monitoring.monitoring_block(state, now, live, alive),
-        "alerts": alerts.alerts_block(state, now, live, alive, exists),
-        "ledger": _ledger_row(state, health or Health()),
+        "alerts": alerts.alerts_block(situation, exists),
+        "ledger": _ledger_row(state, health),
     }
 
 
-def exit_status(state: RunState, *, alive: bool | None = None) -> int | None:
-    """Return what `rackbench` exits with for this run: 0, 1, 3 or 4; 130 if interrupted; None while it runs."""
-    name = monitoring.run_state(state, alive)
-    if name == "interrupted":
-        return INTERRUPTED
-    if state.closed is None:
-        return None
-    if state.incomplete is not None:
-        return OUR_FAULT
-    told = state.closed.get("exit_status")
-    if type(told) is int:
-        return told
-    return outcome.outcome_of(state).exit_status
-
-
 def headline_rows(state: RunState) -> list[dict[str, Any]]:
-    """Return one row for each headline number: adapter, execution, family, repeat, status, label, value, unit."""
+    """Return one row for each headline number: adapter, execution, family, repeat, status, label, value, unit.
+
+    Warm-ups do not count and have none.
+    """
     rows: list[dict[str, Any]] = []
     for execution, result in state.results.items():
+        if result.get("warmup"):
+            continue
         of = {
             "adapter": result.get("adapter"),
             "execution": execution,
@@ -149,6 +134,12 @@ def headline_rows(state: RunState) -> list[dict[str, Any]]:
             for line in result.get("headline") or ()
         )
     return rows
+
+
+def repeats_rows(state: RunState) -> list[dict[str, Any]]:
+    """Return one row for each family whose repeats have ended: how many there were, and why no more."""
+    names = ("adapter", "family", "count", "metric", "half_width_percent", "stopped_by")
+    return [{name: entry.get(name) for name in names} for entry in state.repeats.values()]
 
 
 def overhead(state: RunState, now: datetime, live: monitoring.Live) -> dict[str, Any]:
@@ -211,11 +202,12 @@ def run_manifest(state: RunState) -> dict[str, Any]:
         "opened_at": state.opened_at,
         "closed_at": state.closed["at"] if state.closed else None,
         "outcome": state.closed.get("outcome") if state.closed else None,
-        "exit_status": exit_status(state),
+        "exit_status": _last_exit_status(state),
         "benchmarks": state.benchmarks,
         "phases": state.phases,
         "options": state.options,
         "parent": opened.get("parent"),
+        "rerun_of": opened.get("rerun_of"),
         "worker": opened.get("worker"),
         "controller": state.controller,
         "versions": opened.get("versions") or {},
@@ -344,9 +336,12 @@ def recovery_summary(
     *,
     alive: bool | None = None,
     exists: Callable[[str], bool] = lambda _path: False,
+    health: alerts.Health | None = None,
+    run_dir: str | None = None,
 ) -> str:
     """Return recovery_summary.md: for a person who finds this directory and asks what to do next."""
-    primary = alerts.alerts_block(state, now, live, alive, exists)["primary"]
+    situation = alerts.Situation(state, now, live or {}, alive, health or alerts.Health(), run_dir)
+    primary = alerts.alerts_block(situation, exists)["primary"]
     name = monitoring.run_state(state, alive)
     lines = [
         f"# {state.run_id or 'Unknown run'}",
@@ -364,16 +359,15 @@ def recovery_summary(
         "## Next",
         "",
         f"- Alert: {primary['message']} [{primary['code']}]",
-        f"- Do: {primary['next_action']}",
     ]
+    lines += [f"- Do: {action}" for action in primary["next_actions"]]
     for title, key in (
-        ("Install", "next_install_command"),
-        ("Run", "next_command"),
-        ("Look", "next_diagnostic_command"),
-        ("Read", "next_path"),
+        ("Install there", "next_install_commands"),
+        ("Run", "next_commands"),
+        ("Look", "next_diagnostic_commands"),
+        ("Read", "next_paths"),
     ):
-        if primary[key]:
-            lines.append(f"- {title}: `{primary[key]}`")
+        lines += [f"- {title}: `{value}`" for value in primary[key]]
     return "\n".join([*lines, ""])
 
 
@@ -384,6 +378,12 @@ def _ledger_line(schema: str, record: Mapping[str, Any], names: tuple[str, ...])
         "at": record.get("at"),
         **{name: record.get(name) for name in names},
     }
+
+
+def _last_exit_status(state: RunState) -> int | None:
+    """Return the exit status by the journal alone: what its last record leaves of the run."""
+    at = _last_sign(state, datetime.min.replace(tzinfo=UTC))
+    return alerts.exit_status(alerts.Situation(state, at))
 
 
 def _last_sign(state: RunState, now: datetime) -> datetime:
@@ -491,8 +491,11 @@ def _execution_row(entry: ExecutionState) -> dict[str, Any]:
         "adapter": entry.adapter,
         "family": entry.family,
         "repeat": entry.repeat,
-        "state": entry.state,
+        "warmup": entry.warmup,
+        "superseded": entry.superseded,
+        "state": "not_needed" if entry.not_needed else entry.state,
         "outcome": entry.outcome,
+        "verdict": (entry.verdict or {}).get("verdict"),
         "rc": entry.rc,
         "signal": entry.signal,
         "duration_s": entry.duration_s,
@@ -516,7 +519,7 @@ def _packaging_row(decision: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _ledger_row(state: RunState, health: Health) -> dict[str, Any]:
+def _ledger_row(state: RunState, health: alerts.Health) -> dict[str, Any]:
     problems = []
     if health.missing:
         problems.append(f"{rundir.EVENTS} is missing.")
@@ -530,6 +533,8 @@ def _ledger_row(state: RunState, health: Health) -> dict[str, Any]:
         problems.append(f"{state.illegal_transitions} illegal changes of a step's state were not followed.")
     if state.unusable_records:
         problems.append(f"{state.unusable_records} records could not be used.")
+    if state.rebuilt is not None:
+        problems.append(f"{rundir.EVENTS} was rebuilt from the documents; it has not all records.")
     if state.incomplete is not None:
         problems.append("Ansible counted other tasks than the ledger saw.")
     return {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rackbench import clock
 from rackbench.errors import RackbenchError
-from rackbench.ledger import documents, journal, monitoring, outcome, projections, rundir, steps
+from rackbench.ledger import control, documents, journal, monitoring, outcome, projections, rundir, steps
 from rackbench.ledger import state as states
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _CHANGES: dict[str, tuple[str, ...]] = {
     "ledger.incomplete": (rundir.RUN_MANIFEST,),
 }
 _BORDERS = frozenset(
-    {"run.opened", "run.resumed", "step.began", "step.ended", "run.closed", "ledger.incomplete"}
+    {"run.opened", "run.resumed", "step.began", "step.ended", "run.closed", "ledger.incomplete", "notified"}
 )
 
 
@@ -99,12 +99,17 @@ class Recorder:
                 self._failure = error
                 raise
 
+    def resume(self, fields: Mapping[str, Any]) -> None:
+        """Record that the run goes on, which answers what was asked of its earlier part. Raises as `record` does."""
+        self._read_requests()
+        self.record("run.resumed", **fields)
+
     def close_run(self) -> None:
         """Record that the run is closed, with the outcome of its steps as they stand. Raises as `record` does."""
         self.record("run.closed", **outcome.outcome_of(self.state).as_dict())
 
     def tick(self, now_mono: float, interval_s: float) -> bool:
-        """Fold in changed live beats, and write status.json when it is due; return whether it was written.
+        """Take up requests and changed live beats, and write status.json when it is due; return whether it was written.
 
         `interval_s` is the least time between two of them. Raises `RackbenchError("ledger_write_failed")`.
         """
@@ -112,6 +117,7 @@ class Recorder:
             if self._failure is not None or not self.is_open:
                 return False
             try:
+                self._read_requests()
                 self._read_beats(now_mono)
                 if not self._status_due or now_mono - self._status_written < interval_s:
                     return False
@@ -120,6 +126,13 @@ class Recorder:
                 self._failure = error
                 raise
             return True
+
+    def status(self) -> dict[str, Any]:
+        """Return the status document of this moment."""
+        with self._lock:
+            return projections.status_document(
+                self.state, clock.utc_now(), self._live(), alive=True, exists=self._exists
+            )
 
     def close(self) -> None:
         """Close the files. What is not written yet can be computed from the journal at any time."""
@@ -193,10 +206,7 @@ class Recorder:
         documents.write_text(self.run_dir, rundir.RECOVERY_SUMMARY, summary, sync=sync)
 
     def _write_status(self, *, sync: bool = False) -> None:
-        document = projections.status_document(
-            self.state, clock.utc_now(), self._live(), alive=True, exists=self._exists
-        )
-        documents.write_json(self.run_dir, rundir.STATUS, document, sync=sync)
+        documents.write_json(self.run_dir, rundir.STATUS, self.status(), sync=sync)
         self._status_written = clock.monotonic()
         self._status_due = False
 
@@ -205,6 +215,14 @@ class Recorder:
 
     def _live(self) -> dict[str, dict[str, Any]]:
         return {name: beat.document for name, beat in self._beats.items() if beat.document}
+
+    def _read_requests(self) -> None:
+        """Record what was asked of the run from outside, each request once."""
+        for request in control.open_requests(self.run_dir, self.state.controls):
+            # Anybody can put a file there: what is no text, or no time, is not taken over.
+            texts = {name: value for name, value in request.items() if isinstance(value, str)}
+            asked_at = _utc_or_none(texts.pop("requested_at", ""))
+            self.record("control", **{"by": "somebody", **texts, "requested_at": asked_at})
 
     def _read_beats(self, now_mono: float) -> None:
         awaited = self.state.awaited_beats
@@ -243,6 +261,13 @@ class _Beat:
         self.document = {**beat, "at": clock.utc_text(clock.utc_now())}
         self.unrecorded = True
         return True
+
+
+def _utc_or_none(text: str) -> str | None:
+    try:
+        return clock.utc_text(clock.parse_utc(text))
+    except ValueError:
+        return None
 
 
 def _open_ledger(path: Path) -> int:

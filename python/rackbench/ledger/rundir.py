@@ -25,6 +25,7 @@ INVENTORY_SNAPSHOT = "host_inventory_snapshot.json"
 
 STEPS = "state/steps"
 LIVE = "state/live"
+CLAIM = "state/claim"
 CONTROL = "control"
 LOGS = "logs"
 PREFLIGHT = "preflight"

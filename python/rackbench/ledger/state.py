@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
+from dataclasses import fields as fields_of
 from typing import TYPE_CHECKING, Any
 
 from rackbench.ledger import steps
@@ -65,7 +66,8 @@ class StepState:
 class ExecutionState:
     """One execution of a benchmark: planned, running or ended; `beat` is its last recorded heartbeat.
 
-    A superseded one was begun anew under another name after the run was resumed: its results do not count.
+    A superseded one was begun anew under another name after the run was resumed: its results do not count. One that is
+    `not_needed` was planned, and its family was precise enough without it.
     """
 
     execution: str
@@ -87,6 +89,7 @@ class ExecutionState:
     metric: dict[str, Any] | None = None
     verdict: dict[str, Any] | None = None
     superseded: bool = False
+    not_needed: bool = False
 
 
 @dataclass
@@ -110,12 +113,13 @@ class CommandTotals:
 
 @dataclass
 class OpenTask:
-    """A task that began and has not ended."""
+    """A task that began and has not ended; `items` of its loop have."""
 
     task: str
     action: str
     step: str | None
     at: str | None
+    items: int = 0
 
 
 @dataclass
@@ -148,6 +152,7 @@ class RunState:
     incomplete: dict[str, Any] | None = None
     resumed: list[dict[str, Any]] = field(default_factory=list)
     recovered: dict[str, Any] | None = None
+    rebuilt: dict[str, Any] | None = None
     stop: dict[str, Any] | None = None
     controls: set[str] = field(default_factory=set)
     lease: dict[str, Any] | None = None
@@ -207,6 +212,26 @@ class RunState:
         return {str(name): list(entries) for name, entries in (last.get("executions") or {}).items()}
 
     @property
+    def reattached(self) -> list[str]:
+        """Return the executions that the controller of now found on the host when it came."""
+        return [str(name) for name in self.resumed[-1].get("reattached") or ()] if self.resumed else []
+
+    @property
+    def noise_may_be_in_force(self) -> bool:
+        """Return whether noise settings of the run may be in force on its host.
+
+        A controller that was killed while it applied them has recorded nothing of it.
+        """
+        told = (self.noise or {}).get("state")
+        if told in {"applied", "verified", "disturbed", "restored"}:
+            return bool(told != "restored")
+        begun = any(
+            entry.step.phase == "execute" and entry.state not in {steps.PENDING, steps.SKIPPED}
+            for entry in self.steps.values()
+        )
+        return begun and bool(self.options.get("noise"))
+
+    @property
     def active_step(self) -> StepState | None:
         """Return the step that is running: the one that began last, or None."""
         if self.last_began is not None and self.steps[self.last_began].state == steps.RUNNING:
@@ -230,7 +255,9 @@ class RunState:
         return [
             entry
             for entry in self.executions.values()
-            if entry.adapter == adapter and entry.state != ENDED and not entry.superseded
+            if entry.adapter == adapter
+            and entry.state != ENDED
+            and not (entry.superseded or entry.not_needed)
         ]
 
     @property
@@ -289,7 +316,7 @@ def apply(state: RunState, record: Mapping[str, Any]) -> None:
         return
     try:
         handler(state, record)
-    except (TypeError, ValueError, KeyError, AttributeError):
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
         # A record of another version or a damaged one: the rest of the run must stay readable.
         state.unusable_records += 1
 
@@ -342,15 +369,54 @@ def _run_resumed(state: RunState, record: Mapping[str, Any]) -> None:
     for name in map(str, _list(body.get("superseded"))):
         if name in state.executions:
             state.executions[name].superseded = True
+            _repeat_again(state, state.executions[name])
         state.results.pop(name, None)
     state.resumed.append({"at": record.get("at"), **body})
     state.closed, state.closed_mono, state.stop, state.recovered = None, None, None, None
+    # What was put back may be applied again.
+    state.noise = None if (state.noise or {}).get("state") == "restored" else state.noise
     state.last_began = None
     state.open_tasks.clear()
 
 
 def _run_recovered(state: RunState, record: Mapping[str, Any]) -> None:
     state.recovered = {"at": record.get("at"), **_body(record)}
+    if _dict(record.get("controller")).get("boot_id") != state.controller.get("boot_id"):
+        # What follows is told by another machine's clock, or by the same one's after a boot.
+        state.opened_mono = None
+
+
+def _rebuilt(state: RunState, record: Mapping[str, Any]) -> None:
+    earlier = (state.rebuilt or {}).get("lost") or []
+    lost = [str(words) for words in _list(record.get("lost"))]
+    state.rebuilt = {"at": record.get("at"), "lost": list(dict.fromkeys([*earlier, *lost]))}
+    # Its clock was not the controller's.
+    state.opened_mono = None
+    _raise_counts(state.tasks, _dict(record.get("tasks")))
+    for name, counts in _dict(record.get("steps")).items():
+        if name in state.steps:
+            _raise_counts(state.steps[name].tasks, _dict(counts))
+    for totals, told in (
+        (state.transfers, record.get("transfers")),
+        (state.commands, record.get("commands")),
+    ):
+        for name, counts in _dict(told).items():
+            if name in totals:
+                _raise_counts(totals[name], _dict(counts))
+    for name in map(str, _list(record.get("superseded"))):
+        if name in state.executions:
+            state.executions[name].superseded = True
+        state.results.pop(name, None)
+    if record.get("last_step_begun") in state.steps:
+        state.last_began = record["last_step_begun"]
+
+
+def _raise_counts(counts: TaskCounts | TransferTotals | CommandTotals, told: Mapping[str, Any]) -> None:
+    """Bring counts up to what documents told; the records that are left may be fewer."""
+    for item in fields_of(counts):
+        value = _number(told.get(item.name)) or 0
+        kind = type(getattr(counts, item.name))
+        setattr(counts, item.name, max(getattr(counts, item.name), kind(value)))
 
 
 def _control(state: RunState, record: Mapping[str, Any]) -> None:
@@ -372,7 +438,22 @@ def _verdict(state: RunState, record: Mapping[str, Any]) -> None:
 
 
 def _repeats(state: RunState, record: Mapping[str, Any]) -> None:
-    state.repeats[f"{record['adapter']}.{record['family']}"] = _body(record)
+    adapter, family = str(record["adapter"]), str(record["family"])
+    state.repeats[f"{adapter}.{family}"] = _body(record)
+    if record.get("stopped_by") == "precise_enough":
+        for entry in state.executions.values():
+            if (entry.adapter, entry.family) == (adapter, family) and not entry.warmup:
+                entry.not_needed = entry.state == PLANNED
+
+
+def _repeat_again(state: RunState, gone: ExecutionState) -> None:
+    """Forget why the repeats of a family ended: one of them does not count any more."""
+    if gone.warmup:
+        return
+    state.repeats.pop(f"{gone.adapter}.{gone.family}", None)
+    for entry in state.executions.values():
+        if (entry.adapter, entry.family) == (gone.adapter, gone.family):
+            entry.not_needed = False
 
 
 def _task_began(state: RunState, record: Mapping[str, Any]) -> None:
@@ -400,8 +481,11 @@ def _task_ended(state: RunState, record: Mapping[str, Any]) -> None:
         if not is_item:
             setattr(counts, status, getattr(counts, status) + 1)
             counts.seconds += seconds
+    uuid = str(record.get("uuid"))
     if not is_item:
-        state.open_tasks.pop(str(record.get("uuid")), None)
+        state.open_tasks.pop(uuid, None)
+    elif uuid in state.open_tasks:
+        state.open_tasks[uuid].items += 1
     _touch(state, record)
 
 
@@ -592,6 +676,7 @@ _HANDLERS: dict[str, Callable[[RunState, Mapping[str, Any]], None]] = {
     "run.opened": _run_opened,
     "run.resumed": _run_resumed,
     "run.recovered": _run_recovered,
+    "rebuilt": _rebuilt,
     "control": _control,
     "lease": _lease,
     "noise": _noise,

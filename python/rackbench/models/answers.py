@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from rackbench.models.common import Document, Model
-from rackbench.models.journal import FailureText
-from rackbench.models.run_documents import Status
+from rackbench.models.journal import FailureText, Utc
+from rackbench.models.run_documents import RunStateName, Status
 
 
 class ErrorAnswer(Document):
@@ -123,3 +123,63 @@ class RunOutcome(Document):
     interrupted: bool
     runs: list[Status]
     failures: list[HostFailure]
+
+
+class RunHeadline(Model):
+    """The first number of a benchmark's first result."""
+
+    adapter: str
+    family: str | None
+    label: str | None
+    value: Any
+    unit: str | None
+
+
+class RunRow(Model):
+    """A run in a list."""
+
+    run_id: str
+    run_dir: str = Field(description="relative to the project")
+    host: str
+    by: str | None = Field(description="who started it, as user@machine")
+    opened_at: Utc | None
+    closed_at: Utc | None
+    benchmarks: list[str]
+    state: RunStateName
+    verdict: Literal["valid", "suspect", "void"] | None = Field(description="the worst of its executions'")
+    headline: list[RunHeadline]
+    rerun_of: str | None
+
+
+class SkippedDirectory(Model):
+    """A directory among the runs that holds none, or that cannot be read."""
+
+    path: str
+    message: str
+
+
+class Runs(Document):
+    """The answer of `rackbench runs`, the newest run first."""
+
+    KIND: ClassVar[str] = "runs"
+
+    at: Utc
+    runs: list[RunRow]
+    skipped: list[SkippedDirectory]
+
+
+class Recovery(Document):
+    """The answer of `rackbench recover`: what was done for the directory and on the host, and where the run stands."""
+
+    KIND: ClassVar[str] = "recovery"
+
+    exit_status: int
+    rebuilt: list[str] = Field(description="Documents that were missing, damaged or of an older form.")
+    not_rebuilt: list[str] = Field(description="What cannot be had back, in words.")
+    lease: Literal["released", "absent", "another_holder", "unreachable"] | None = Field(
+        description="None when there was nothing to do on the host."
+    )
+    noise: Literal["restored", "absent", "unreachable"] | None
+    jobs: dict[str, str] = Field(description="Execution: how it ended that ran on.")
+    failures: list[FailureText]
+    status: Status

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from rackbench.models.common import Document, Model
 from rackbench.models.result import MetricEntry
+from rackbench.models.run_documents import RepeatsRow
 
 
 class ExportedExecution(Model):
@@ -18,6 +19,7 @@ class ExportedExecution(Model):
     adapter: str
     family: str | None
     repeat: int | None
+    warmup: bool = Field(default=False, description="it went before the others and does not count")
     outcome: str | None
     status: str | None
     benchmark: dict[str, Any] | None
@@ -46,3 +48,4 @@ class Export(Document):
     project: dict[str, Any]
     platform: dict[str, Any]
     executions: list[ExportedExecution]
+    repeats: list[RepeatsRow] = Field(default_factory=list)

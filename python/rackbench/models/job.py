@@ -37,6 +37,13 @@ class Job(Document):
     target: Target | None = Field(default=None, description="for a benchmark that runs on the controller")
 
 
+class JobLease(Model):
+    """The lease that the supervisor renews while the benchmark runs."""
+
+    path: str
+    lease_id: str
+
+
 class JobSpec(Document):
     """`spec.json`: what the supervisor starts, and for how long; times in seconds."""
 
@@ -49,6 +56,7 @@ class JobSpec(Document):
     inherited: list[str] = Field(
         default_factory=list, description="environment variables that the benchmark takes over"
     )
+    lease: JobLease | None = None
     time_limit_s: float = Field(gt=0)
     grace_s: float = Field(ge=0, description="between SIGTERM and SIGKILL")
     interval_s: float = Field(gt=0, description="between two heartbeats")
@@ -69,9 +77,22 @@ class JobState(Document):
         default=None, description="the supervisor's start, in clock ticks after boot"
     )
     boot_id: str | None = None
+    unit: str | None = Field(
+        default=None, description="the systemd unit that it is; null when it has a session of its own"
+    )
     benchmark_pid: int | None = None
     benchmark_start_ticks: int | None = None
     started_at: str | None = None
     ended_at: str | None = None
     duration_s: float | None = None
     reason: str | None = None
+
+
+class JobStop(Document):
+    """`stop.json`: who asked that the execution stops."""
+
+    KIND: ClassVar[str] = "job-stop"
+
+    by: str
+    reason: str | None = None
+    at: str

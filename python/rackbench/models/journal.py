@@ -53,8 +53,12 @@ class ExecutionPlan(Model):
 
     execution_id: str
     family: str
-    repeat: int = Field(ge=1)
+    repeat: int = Field(ge=1, description="Warm-ups have numbers of their own.")
     warmup: bool = False
+    until_percent: float | None = Field(
+        default=None,
+        description="It is made only while the family's first headline number is less precise than this.",
+    )
     time_limit_s: float | None = None
 
 
@@ -147,6 +151,19 @@ class RunRecovered(Record):
     not_rebuilt: list[str] = Field(description="What cannot be rebuilt, in words.")
 
 
+class RebuiltRecord(Record):
+    """The journal was lost or damaged, and this one made of the documents: counts of what has no records any more."""
+
+    kind: Literal["rebuilt"]
+    tasks: dict[str, Any] = Field(description="As in status.json.")
+    steps: dict[str, dict[str, Any]] = Field(description="Counts of tasks by step.")
+    transfers: dict[str, dict[str, Any]]
+    commands: dict[str, dict[str, Any]]
+    superseded: list[str] = Field(default_factory=list, description="Executions that do not count any more.")
+    last_step_begun: str | None = None
+    lost: list[str] = Field(description="What cannot be rebuilt, in words.")
+
+
 class ControlRecord(Record):
     """Somebody asked something of the run by a file in control/."""
 
@@ -198,7 +215,7 @@ class VerdictRecord(Record):
 
 
 class RepeatsRecord(Record):
-    """Why a family's repeats ended."""
+    """Why a family's repeats ended. `precise_enough`: those of its executions that have not begun are not needed."""
 
     kind: Literal["repeats"]
     adapter: str
@@ -428,7 +445,7 @@ class Publish(Record):
 
 
 class RunClosed(Record):
-    """The end of the run; only `ledger.incomplete`, `notified`, `run.recovered` and `run.resumed` may follow."""
+    """The end; only `ledger.incomplete`, `notified`, `run.recovered`, `rebuilt` and `run.resumed` may follow."""
 
     kind: Literal["run.closed"]
     outcome: Outcome
@@ -448,6 +465,7 @@ AnyRecord = (
     RunOpened
     | RunResumed
     | RunRecovered
+    | RebuiltRecord
     | ControlRecord
     | LeaseRecord
     | NoiseRecord

@@ -78,8 +78,14 @@ class ExecutionRow(Model):
     adapter: str
     family: str | None
     repeat: int | None
-    state: Literal["planned", "running", "ended"]
+    warmup: bool = False
+    superseded: bool = Field(
+        default=False,
+        description="Begun anew under another name after the run was resumed; it does not count.",
+    )
+    state: Literal["planned", "not_needed", "running", "ended"]
     outcome: str | None
+    verdict: Literal["valid", "suspect", "void"] | None = None
     rc: int | None
     signal: int | str | None
     duration_s: Seconds | None
@@ -97,6 +103,19 @@ class HeadlineRow(Model):
     label: str | None
     value: Any
     unit: str | None
+
+
+class RepeatsRow(Model):
+    """Why the repeats of a family ended, and how precise its first headline number was then."""
+
+    adapter: str
+    family: str
+    count: int
+    metric: str | None
+    half_width_percent: float | None = Field(
+        description="Half of the 95 % confidence interval, in percent of the mean; None: not asked for or not known."
+    )
+    stopped_by: Literal["count", "precise_enough", "maximum"]
 
 
 class PhaseOverhead(Model):
@@ -157,21 +176,39 @@ class Monitoring(Model):
     stalled_phases: list[StalledPhase]
 
 
-class Alert(Model):
-    """One thing that needs a person, and what to do about it."""
+AlertKind = Literal[
+    "ledger_damaged",
+    "interrupted",
+    "stop_unanswered",
+    "lease_held",
+    "failed_step",
+    "stalled_phase",
+    "left_behind",
+    "blocked_publish",
+    "disturbed",
+    "ledger_incomplete",
+]
 
-    kind: str
+
+class Alert(Model):
+    """One thing that needs a person, and what to do about it, in this order; each singular is the first of its list."""
+
+    kind: AlertKind
     code: str
     message: str
     step: str | None
     adapter: str | None
     phase: str | None
     next_action: str | None
-    next_command: str | None
-    next_path: str | None
+    next_actions: list[str]
+    next_command: str | None = Field(description="To be called in the project's directory.")
+    next_commands: list[str]
+    next_path: str | None = Field(description="Relative to the run directory.")
     next_paths: list[str]
-    next_install_command: str | None
+    next_install_command: str | None = Field(description="To be called on the host itself.")
+    next_install_commands: list[str]
     next_diagnostic_command: str | None
+    next_diagnostic_commands: list[str]
 
 
 class Alerts(Model):
@@ -225,6 +262,7 @@ class Status(Document):
     benchmarks: list[str]
     phases: list[str]
     parent: str | None
+    rerun_of: str | None = None
     worker: dict[str, Any] | None
     opened_at: Utc | None
     closed_at: Utc | None
@@ -238,6 +276,7 @@ class Status(Document):
     readiness: dict[str, dict[str, Any]]
     packaging: dict[str, dict[str, Any]]
     results: list[HeadlineRow]
+    repeats: list[RepeatsRow] = Field(default_factory=list)
     publish: dict[str, dict[str, Any]]
     exports: list[str]
     artifacts: dict[str, int]
@@ -267,6 +306,7 @@ class RunManifest(Document):
     phases: list[str]
     options: dict[str, Any]
     parent: str | None
+    rerun_of: str | None = None
     worker: dict[str, Any] | None
     controller: Controller | dict[str, Any]
     versions: dict[str, Any]

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rackbench.adapters.catalog import Adapter
+from rackbench.adapters.catalog import Adapter, Headline
 from rackbench.adapters.plan import plan
 from rackbench.errors import RackbenchError
 from rackbench.ledger.steps import PHASES
@@ -127,6 +131,59 @@ def test_no_repeat_at_all_is_refused(catalog: Catalog) -> None:
     with pytest.raises(RackbenchError) as caught:
         plan(catalog, ["one"], repeats=0)
     assert caught.value.code == "unknown_option"
+
+
+def test_warm_ups_come_before_the_repeats_of_each_family(catalog: Catalog) -> None:
+    executions = plan(catalog, ["one"], ["smoke", "full"], repeats=2, warmups=1).executions["one"]
+    assert [each["execution_id"] for each in executions] == [
+        *("one.smoke.w1", "one.smoke.1", "one.smoke.2"),
+        *("one.full.w1", "one.full.1", "one.full.2"),
+    ]
+    assert [each.get("warmup") for each in executions] == [True, None, None] * 2
+    assert [each["repeat"] for each in executions] == [1, 1, 2] * 2
+
+
+def test_a_precision_plans_as_many_repeats_as_may_be_needed(catalog: Catalog) -> None:
+    planned = plan(_with_headline(catalog), ["one"], ["smoke"], warmups=1, repeats_until=2.5, repeats_max=4)
+    assert [(each["execution_id"], each.get("until_percent")) for each in planned.executions["one"]] == [
+        ("one.smoke.w1", None),
+        *((f"one.smoke.{number}", 2.5) for number in (1, 2, 3, 4)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"warmups": -1}, "lab_warmups is -1, and must be 0 or more"),
+        ({"repeats_until": 0.0}, "lab_repeats_until is 0.0"),
+        ({"repeats_until": -3.0}, "lab_repeats_until is -3.0"),
+        ({"repeats_until": 100.5}, "lab_repeats_until is 100.5"),
+        ({"repeats_until": math.nan}, "lab_repeats_until is nan"),
+        ({"repeats_until": math.inf}, "lab_repeats_until is inf"),
+        ({"repeats_until": 5.0, "repeats_max": 2}, "lab_repeats_max is 2, and must be 3 or more"),
+        ({"repeats_until": 5.0, "repeats": 3}, "lab_repeats and lab_repeats_until are both set"),
+    ],
+)
+def test_repeats_out_of_their_range_and_two_ways_to_end_them_are_refused(
+    catalog: Catalog, wrong: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RackbenchError, match=message) as caught:
+        plan(_with_headline(catalog), ["one"], **wrong)
+    assert caught.value.code == "unknown_option"
+
+
+def test_a_precision_for_an_adapter_without_a_headline_number_is_refused(catalog: Catalog) -> None:
+    without = {name: replace(adapter, headline=()) for name, adapter in catalog.items()}
+    with pytest.raises(RackbenchError, match="names no headline number") as caught:
+        plan(without, ["one"], repeats_until=5.0)
+    assert caught.value.code == "unknown_option"
+    # Nothing is executed, so nothing has to be judged.
+    assert plan(without, ["one"], phases=["stage"], repeats_until=5.0).executions == {}
+
+
+def _with_headline(catalog: Catalog) -> Catalog:
+    headline = (Headline("rate", "metrics[0].samples[0]", "1/s"),)
+    return {name: replace(adapter, headline=headline) for name, adapter in catalog.items()}
 
 
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -31,7 +31,9 @@ def test_no_argument_makes_all_measurements(tmp_path: Path) -> None:
     assert _bench(cwd=tmp_path).split("\n") == [
         "startup True",
         "journal True",
+        "recovery True",
         "selection True",
+        "runs True",
         "callback True",
         "archives True",
         "",

@@ -198,7 +198,7 @@ def test_a_dead_controller_makes_an_open_run_interrupted() -> None:
     status = projections.status_document(fold(prefix("execution.beat")), NOW, alive=False)
     assert (status["state"], status["exit_status"]) == ("interrupted", 130)
     assert status["alerts"]["primary"]["kind"] == "interrupted"
-    assert status["alerts"]["primary"]["next_command"] == "rackbench run --host thor --benchmarks latency"
+    assert status["alerts"]["primary"]["next_command"] == f"rackbench resume --run-dir {RUN_DIR}"
     assert projections.status_document(fold(whole_run()), NOW, alive=False)["state"] == "completed"
 
 
@@ -212,39 +212,6 @@ def test_a_failed_step_names_only_paths_that_exist_the_nearest_first() -> None:
     primary = projections.status_document(state, NOW, exists=there.__contains__)["alerts"]["primary"]
     assert primary["next_path"] == "benchmarks/latency/stderr"
     assert primary["next_diagnostic_command"] == f"rackbench status --run-dir {RUN_DIR}"
-
-
-@pytest.mark.parametrize(
-    ("step", "code", "command"),
-    [
-        ("host.discover", "host_unreachable", "rackbench validate --host thor --scope connectivity"),
-        ("latency.collect", "host_unreachable", "rackbench validate --host thor --scope connectivity"),
-        ("latency.stage", "bundle_digest_mismatch", "rackbench validate --host thor --scope staging"),
-        ("latency.stage", "packaging_blocked", "rackbench validate --host thor --scope staging"),
-        ("latency.stage", "root_required", "rackbench validate --host thor --scope all"),
-        ("host.preflight", "runtime_missing", "rackbench validate --host thor --scope all"),
-        ("latency.execute", "execution_timed_out", "rackbench run --host thor --benchmarks latency"),
-    ],
-)
-def test_the_next_command_fits_the_kind_of_failure(step: str, code: str, command: str) -> None:
-    script = Script().add("run.opened", **opened())
-    script.step(step, "failed", failure={"code": code, "message": "No."})
-    assert (
-        projections.status_document(fold(script.records), NOW)["alerts"]["primary"]["next_command"] == command
-    )
-
-
-def test_a_missing_runtime_shows_its_install_command() -> None:
-    script = Script().add("run.opened", **opened())
-    script.add(
-        "readiness", adapter="latency", status="runtime_missing", missing=["lstopo"],
-        install_command=["apt-get", "install", "hwloc"], message="lstopo is missing.",
-    )  # fmt: skip
-    script.step(
-        "host.preflight", "failed", failure={"code": "runtime_missing", "message": "lstopo is missing."}
-    )
-    alerts = projections.status_document(fold(script.records), NOW)["alerts"]
-    assert alerts["next_install_commands"] == ["apt-get install hwloc"]
 
 
 def test_blocked_publishing_is_an_alert_of_its_own() -> None:
@@ -270,7 +237,7 @@ def test_a_ledger_that_missed_tasks_is_never_good() -> None:
 def test_the_recovery_summary_says_the_next_step() -> None:
     text = projections.recovery_summary(fold(failed_run()), NOW, exists=lambda _path: True)
     assert "execution_failed" in text
-    assert "`rackbench run --host thor --benchmarks latency`" in text
+    assert f"`rackbench resume --run-dir {RUN_DIR}`" in text
     assert "`benchmarks/latency/stderr`" in text
 
 

@@ -13,9 +13,10 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from rackbench.models.job import JobSpec, JobStop
 
 from tests.unit.plugins.target import NEVER_S, PATIENCE_S, REPOSITORY, RUN_ID, Target, code
 
@@ -252,21 +253,272 @@ def test_a_job_of_another_boot_is_lost_by_reboot(target: Target) -> None:
     assert json.loads(path.read_text())["outcome"] == "lost"
 
 
-def test_a_job_directory_without_a_supervisor_yet_is_started(target: Target, supervisor: ModuleType) -> None:
+def utc_text(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(seconds))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "before_boot_s", "expected"),
+    [
+        pytest.param("killed", 30, ("lost", "target_rebooted"), id="killed by the shutdown"),
+        pytest.param("killed", 7200, ("killed", "asked"), id="killed long before"),
+        pytest.param("killed", -7200, ("killed", "asked"), id="killed after it by a clock that was wrong"),
+        pytest.param("failed", 30, ("failed", "asked"), id="failed by itself"),
+        pytest.param("cancelled", 30, ("cancelled", "asked"), id="stopped by a person"),
+    ],
+)
+def test_a_job_that_was_killed_right_before_a_boot_was_ended_by_the_reboot(
+    target: Target, outcome: str, before_boot_s: float, expected: tuple[str, str]
+) -> None:
+    target.stage()
+    target.start("good", wait_s=PATIENCE_S)
+    path = target.job_dir("good") / "state.json"
+    first_process = int(Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf(
+        "SC_CLK_TCK"
+    )
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + first_process
+    ended = {"outcome": outcome, "reason": "asked", "ended_at": utc_text(booted - before_boot_s)}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **ended, "boot_id": "another boot"}))
+    state = target.wait("good")["job_state"]
+    assert (state["outcome"], state["reason"]) == expected
+    assert json.loads(path.read_text()) == state
+
+
+def stop(target: Target, act: str, *, check: bool = False, **changed: Any) -> dict[str, Any]:
+    arguments = {
+        "run_id": RUN_ID,
+        "execution_id": f"made-up.{act}.1",
+        "by": "thora@desk",
+        "reason": "tea",
+        **changed,
+    }
+    return target.call("job", check=check, state="stopped", **arguments)
+
+
+def remove(target: Target, act: str, *, check: bool = False) -> dict[str, Any]:
+    return target.call("job", check=check, state="absent", run_id=RUN_ID, execution_id=f"made-up.{act}.1")
+
+
+def listed(target: Target, *, check: bool = False) -> dict[str, Any]:
+    return target.call("job", check=check, state="listed", run_id=RUN_ID)
+
+
+def state_on_disk(target: Target, act: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((target.job_dir(act) / "state.json").read_text())
+    return document
+
+
+def prepared(target: Target, supervisor: ModuleType, act: str) -> Path:
+    """Make the job directory of an execution that nobody started yet."""
     place = target.stage()["path"]
-    job_dir = target.job_dir("good")
+    job_dir = target.job_dir(act)
     supervisor.prepare(
         job_dir,
         {
-            "execution_id": "made-up.good.1",
+            "execution_id": f"made-up.{act}.1",
             "bundle_dir": place,
             "argv": [f"{place}/bin/run", "--config", f"{job_dir}/job.json", "--out", f"{job_dir}/out"],
             "time_limit_s": NEVER_S,
             "grace_s": 1,
             "interval_s": 1,
         },
-        {"parameters": {"act": "good"}},
+        {"parameters": {"act": act}},
     )
+    return job_dir
+
+
+def test_a_running_job_is_stopped_once_and_says_who_did_it(target: Target, supervisor: ModuleType) -> None:
+    target.stage()
+    target.start("wait")
+    benchmark = target.benchmark_pid("wait")
+    planned = stop(target, "wait", check=True)
+    assert (planned["changed"], planned["job_state"]["state"]) == (True, "running")
+    assert not (target.job_dir("wait") / "stop.json").exists()
+    stopped = stop(target, "wait")
+    assert stopped["changed"]
+    state = stopped["job_state"]
+    assert (state["state"], state["outcome"], state["signal"]) == ("ended", "cancelled", "SIGTERM")
+    assert state["reason"] == "thora@desk stopped it: tea"
+    assert stopped["conditions"]["after"]["own_cpu_s"] >= 0
+    assert supervisor.start_ticks(benchmark) is None
+    JobStop.model_validate_json((target.job_dir("wait") / "stop.json").read_text())
+    again = stop(target, "wait", by="somebody else")
+    assert (again["changed"], again["job_state"]) == (False, state)
+
+
+def test_a_stop_leaves_a_job_that_ended_by_itself(target: Target) -> None:
+    target.stage()
+    ended = target.start("good", wait_s=PATIENCE_S)["job_state"]
+    stopped = stop(target, "good")
+    assert (stopped["changed"], stopped["job_state"]) == (False, ended)
+    assert not (target.job_dir("good") / "stop.json").exists()
+
+
+def test_a_job_that_nobody_started_yet_is_stopped_and_then_never_begun(
+    target: Target, supervisor: ModuleType
+) -> None:
+    job_dir = prepared(target, supervisor, "good")
+    assert stop(target, "good")["job_state"]["outcome"] == "cancelled"
+    assert target.start("good", wait_s=PATIENCE_S)["job_state"]["outcome"] == "cancelled"
+    assert list((job_dir / "out").iterdir()) == []
+
+
+def test_a_job_whose_supervisor_is_gone_is_lost_and_not_stopped(target: Target) -> None:
+    target.stage()
+    target.start("wait")
+    os.kill(state_on_disk(target, "wait")["pid"], signal.SIGKILL)
+    stopped = stop(target, "wait")
+    assert (stopped["changed"], stopped["job_state"]["outcome"]) == (False, "lost")
+    # Who wants to judge it finds what is there now beside what was there before.
+    assert stopped["conditions"]["before"]["boot_id"] == stopped["conditions"]["after"]["boot_id"]
+
+
+def test_a_supervisor_that_hangs_is_killed_by_a_stop(target: Target, supervisor: ModuleType) -> None:
+    target.stage()
+    target.start("wait", grace_s=0)
+    benchmark = target.benchmark_pid("wait")
+    os.kill(state_on_disk(target, "wait")["pid"], signal.SIGSTOP)
+    stopped = stop(target, "wait")
+    assert (stopped["changed"], stopped["job_state"]["outcome"]) == (True, "lost")
+    deadline = time.monotonic() + PATIENCE_S
+    while supervisor.start_ticks(benchmark) is not None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert supervisor.start_ticks(benchmark) is None
+
+
+def test_only_the_directory_of_a_job_that_has_ended_is_removed(
+    target: Target, supervisor: ModuleType
+) -> None:
+    assert not remove(target, "wait")["changed"]
+    job_dir = prepared(target, supervisor, "wait")
+    assert code(remove(target, "wait")) == "execution_conflict"
+    target.start("wait")
+    refused = remove(target, "wait")
+    assert code(refused) == "execution_conflict"
+    assert str(job_dir) in refused["msg"]
+    stop(target, "wait")
+    assert remove(target, "wait", check=True)["changed"]
+    assert job_dir.is_dir()
+    assert remove(target, "wait")["changed"]
+    assert list(job_dir.parent.iterdir()) == []
+    assert not remove(target, "wait")["changed"]
+
+
+def test_a_job_directory_whose_state_is_damaged_is_removed(target: Target) -> None:
+    target.stage()
+    target.start("good", wait_s=PATIENCE_S)
+    (target.job_dir("good") / "state.json").write_text("{")
+    assert remove(target, "good")["changed"]
+    assert not target.job_dir("good").exists()
+
+
+def test_one_call_lists_all_jobs_of_a_run_and_all_bundles(target: Target, supervisor: ModuleType) -> None:
+    assert (listed(target)["jobs"], listed(target)["bundles"]) == ({}, [])
+    prepared(target, supervisor, "crash")
+    target.start("good", wait_s=PATIENCE_S)
+    target.start("wait")
+    target.start("wait", execution_id="made-up.killed.1")
+    os.kill(state_on_disk(target, "killed")["pid"], signal.SIGKILL)
+    (target.job_dir("damaged")).mkdir()
+    (target.root / "bundles/.unfinished").mkdir()
+    (target.root / "bundles" / ("0" * 64)).mkdir()
+    seen = listed(target, check=True)
+    assert state_on_disk(target, "killed")["state"] == "running"
+    found = listed(target)
+    assert found["jobs"] == {**seen["jobs"], "made-up.killed.1": state_on_disk(target, "killed")}
+    assert {name: (state["state"], state["outcome"]) for name, state in found["jobs"].items()} == {
+        "made-up.crash.1": ("starting", None),
+        "made-up.damaged.1": ("unknown", None),
+        "made-up.good.1": ("ended", "passed"),
+        "made-up.killed.1": ("ended", "lost"),
+        "made-up.wait.1": ("running", None),
+    }
+    assert found["bundles"] == [target.sha256]
+    assert found["now"].endswith("Z")
+    assert target.call("job", state="listed", run_id="another run")["jobs"] == {}
+
+
+def test_an_answer_tells_the_targets_time_and_the_conditions_of_what_has_ended(target: Target) -> None:
+    target.stage()
+    started = target.start("wait")
+    assert "conditions" not in started
+    (target.job_dir("wait") / "out/go").touch()
+    ended = target.wait("wait")
+    assert started["job_state"]["started_at"] <= started["now"] < ended["now"]
+    assert ended["conditions"] == json.loads((target.job_dir("wait") / "conditions.json").read_text())
+
+
+@pytest.fixture
+def lease(target: Target) -> dict[str, str]:
+    """What the controller hands to jobs: the lease of a target that nobody has taken yet."""
+    path = target.home / "lease/lease.json"
+    return {"path": str(path), "lease_id": f"{RUN_ID}-0123abcd", "owner": "thora@desk", "purpose": "made-up"}
+
+
+def lease_call(target: Target, lease: dict[str, str], state: str, **changed: Any) -> dict[str, Any]:
+    arguments = {"dir": str(Path(lease["path"]).parent), "run_id": RUN_ID, **lease, **changed}
+    del arguments["path"]
+    return target.call("lease", state=state, **arguments)
+
+
+def test_a_job_takes_a_lease_that_ran_out_again_and_its_supervisor_keeps_it(
+    target: Target, lease: dict[str, str]
+) -> None:
+    target.stage()
+    other = {**lease, "lease_id": "another-0000aaaa", "run_id": "another", "owner": "njord@boat"}
+    lease_call(target, other, "taken")
+    os.utime(lease["path"], (time.time() - 9000, time.time() - 9000))
+    assert target.start("good", lease=lease, wait_s=PATIENCE_S)["job_state"]["outcome"] == "passed"
+    document = json.loads(Path(lease["path"]).read_text())
+    assert (document["lease_id"], document["run_id"], document["owner"]) == (
+        lease["lease_id"],
+        RUN_ID,
+        "thora@desk",
+    )
+    spec = json.loads((target.job_dir("good") / "spec.json").read_text())
+    assert spec["lease"] == {"path": lease["path"], "lease_id": lease["lease_id"]}
+    JobSpec.model_validate(spec)
+
+
+def test_a_job_renews_the_lease_that_the_run_has(target: Target, lease: dict[str, str]) -> None:
+    target.stage()
+    lease_call(target, lease, "taken")
+    taken = json.loads(Path(lease["path"]).read_text())
+    os.utime(lease["path"], (time.time() - 1000, time.time() - 1000))
+    target.start("good", lease=lease, wait_s=PATIENCE_S)
+    assert json.loads(Path(lease["path"]).read_text()) == taken
+    assert time.time() - Path(lease["path"]).stat().st_mtime < 900
+
+
+def test_a_job_is_not_begun_when_another_run_has_the_target(target: Target, lease: dict[str, str]) -> None:
+    target.stage()
+    other = {**lease, "lease_id": "another-0000aaaa", "run_id": "another", "owner": "njord@boat"}
+    lease_call(target, other, "taken")
+    refused = target.start("wait", lease=lease)
+    assert code(refused) == "lease_lost"
+    assert "njord@boat" in refused["msg"]
+    assert not target.job_dir("wait").exists()
+
+
+def test_a_job_is_not_begun_when_the_lease_was_given_back(target: Target, lease: dict[str, str]) -> None:
+    target.stage()
+    lease_call(target, lease, "taken")
+    lease_call(target, lease, "released")
+    assert code(target.start("wait", lease=lease)) == "lease_lost"
+    assert not target.job_dir("wait").exists()
+
+
+def test_a_job_that_runs_is_found_again_whoever_has_the_target(target: Target, lease: dict[str, str]) -> None:
+    target.stage()
+    lease_call(target, lease, "taken")
+    target.start("wait", lease=lease)
+    other = {**lease, "lease_id": "another-0000aaaa", "run_id": "another", "owner": "njord@boat"}
+    lease_call(target, other, "taken", steal=True, reason="a test")
+    assert target.start("wait", lease=lease)["job_state"]["state"] == "running"
+
+
+def test_a_job_directory_without_a_supervisor_yet_is_started(target: Target, supervisor: ModuleType) -> None:
+    prepared(target, supervisor, "good")
     result = target.start("good", wait_s=PATIENCE_S)
     assert (result["started"], result["job_state"]["outcome"]) == (True, "passed")
 

@@ -7,12 +7,16 @@ import contextlib
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rackbench.ledger.verdict import judge
+from rackbench.models.conditions import JobConditions
+from rackbench.models.job import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -287,6 +291,267 @@ def test_a_supervisor_that_is_asked_to_stop_asks_the_benchmark(job: Callable[...
     state = one.end()
     assert (state["outcome"], state["rc"]) == ("killed", 1)
     assert "asked to stop" in state["reason"]
+
+
+def ask_to_stop(one: Job, reason: str | None = "the lab is needed") -> None:
+    (one.directory / "stop.json").write_text(json.dumps({"by": "thora@desk", "reason": reason, "at": "now"}))
+    os.kill(one.state()["pid"], signal.SIGTERM)
+
+
+@pytest.mark.parametrize("reason", ["the lab is needed", None])
+def test_a_stopped_execution_is_cancelled_by_name_and_asks_the_benchmark_first(
+    job: Callable[..., Job], reason: str | None
+) -> None:
+    one = job(
+        """trap 'echo asked > "$1/asked"; exit 0' TERM; echo ready > "$1/ready"; while :; do sleep 0.05; done"""
+    )
+    one.start().wait_for("ready")
+    ask_to_stop(one, reason)
+    state = one.end()
+    assert (state["outcome"], state["rc"]) == ("cancelled", 0)
+    assert state["reason"] == "thora@desk stopped it" + (f": {reason}" if reason else "")
+    assert one.out("asked") == "asked\n"
+
+
+def test_a_stop_kills_who_ignores_it_after_its_grace(job: Callable[..., Job], supervisor: ModuleType) -> None:
+    script = """trap '' TERM; sleep 1000 & echo $! > "$1/child"; while :; do sleep 0.1; done"""
+    one = job(script, grace_s=0.5).start()
+    child = int(one.wait_for("child"))
+    ask_to_stop(one)
+    state = one.end()
+    assert (state["outcome"], state["signal"]) == ("cancelled", "SIGKILL")
+    eventually(lambda: gone(supervisor, child), "the child's end")
+
+
+# Leaves the group and the session, and its parent: a daemon.
+DAEMON = """setsid sh -c 'sleep 1000 & echo $! > "$1/child"' daemon "$1" & wait; echo ready > "$1/ready" """
+
+
+@pytest.mark.parametrize("end", ["by itself", "by a stop", "by its time limit"])
+def test_a_process_that_left_the_group_and_its_parent_ends_with_the_benchmark(
+    job: Callable[..., Job], supervisor: ModuleType, end: str
+) -> None:
+    limit = {"time_limit_s": 1.0} if end == "by its time limit" else {}
+    one = job(DAEMON + ("" if end == "by itself" else "; sleep 1000"), **limit).start()
+    if end == "by a stop":
+        one.wait_for("ready")
+        ask_to_stop(one)
+    outcome = one.end()["outcome"]
+    assert outcome == {"by itself": "passed", "by a stop": "cancelled", "by its time limit": "timeout"}[end]
+    if (one.directory / "out/child").exists():
+        # Nothing of it is left when the end is written down: the next execution begins alone.
+        assert gone(supervisor, int(one.out("child")))
+    else:
+        assert end == "by its time limit"
+
+
+# A supervisor that is asked to stop at the moment at which the benchmark has just ended.
+RACE = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, str(Path(sys.argv[1]).parent))
+import _supervisor
+
+class Race(_supervisor.Supervisor):
+    def reap_orphans(self):
+        (self.job_dir / "stop.json").write_text('{"by": "thora@desk", "reason": null}')
+        os.kill(os.getpid(), signal.SIGTERM)
+        (self.job_dir / "out" / "end").touch()
+        os.waitid(os.P_PID, self.state["benchmark_pid"], os.WEXITED | os.WNOWAIT)
+
+with _supervisor.job_lock(Path(sys.argv[2])):
+    Race(Path(sys.argv[2])).run()
+"""
+
+
+def test_a_stop_that_comes_with_the_end_leaves_the_benchmarks_own_outcome(job: Callable[..., Job]) -> None:
+    one = job("""while [ ! -e "$1/end" ]; do sleep 0.05; done; exit 3""")
+    program = [sys.executable, "-I", "-B", "-c", RACE, one.supervisor.__file__, str(one.directory)]
+    subprocess.run(program, check=True, timeout=NEVER_S)
+    assert (one.state()["outcome"], one.state()["rc"]) == ("failed", 3)
+
+
+# A machine that shuts down asks the benchmark, which ends before anybody asks the supervisor.
+SHUTDOWN = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, str(Path(sys.argv[1]).parent))
+import _supervisor
+
+class Shutdown(_supervisor.Supervisor):
+    def watch(self):
+        while not (self.job_dir / "out" / "ready").exists():
+            pass
+        self.signal_group(signal.SIGTERM)
+        os.waitid(os.P_PID, self.state["benchmark_pid"], os.WEXITED | os.WNOWAIT)
+        super().watch()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+with _supervisor.job_lock(Path(sys.argv[2])):
+    Shutdown(Path(sys.argv[2])).run()
+"""
+
+
+@pytest.mark.parametrize(("rc", "outcome"), [(1, "killed"), (0, "passed")])
+def test_a_benchmark_that_a_shutdown_ends_before_its_supervisor_has_not_failed_by_itself(
+    job: Callable[..., Job], rc: int, outcome: str
+) -> None:
+    one = job(f"""trap 'exit {rc}' TERM; echo > "$1/ready"; while :; do sleep 0.05; done""")
+    program = [sys.executable, "-I", "-B", "-c", SHUTDOWN, one.supervisor.__file__, str(one.directory)]
+    subprocess.run(program, check=True, timeout=NEVER_S)
+    assert (one.state()["outcome"], one.state()["rc"]) == (outcome, rc)
+
+
+def test_the_supervisor_of_a_unit_stays_where_it_was_started_and_names_it(job: Callable[..., Job]) -> None:
+    one = job("exit 0")
+    program = [
+        sys.executable,
+        "-I",
+        one.supervisor.__file__,
+        "--unit",
+        "rackbench-made-up",
+        str(one.directory),
+    ]
+    subprocess.run(program, check=True, timeout=NEVER_S)
+    state = one.state()
+    assert (state["state"], state["unit"]) == ("ended", "rackbench-made-up")
+    JobState.model_validate(state)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--unit"], ["--unit", "x"], ["a", "b", "c"]])
+def test_a_wrong_command_line_runs_nothing(supervisor: ModuleType, arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-I", supervisor.__file__, *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "usage" in done.stderr or "no job directory" in done.stderr
+
+
+# A process that computes for two seconds, whatever else the machine does.
+BURNER = "import time\nwhile time.process_time() < 2: pass"
+
+
+def test_the_conditions_before_and_after_are_kept_and_count_the_time_of_all_its_processes(
+    job: Callable[..., Job],
+) -> None:
+    # What computes has lost its parent by then.
+    script = """setsid sh -c '{ "$2" -c "$3"; echo done > "$1/done"; } &' daemon "$1" "PYTHON" "BURNER"
+        while [ ! -e "$1/done" ]; do sleep 0.05; done"""
+    one = job(script.replace("PYTHON", sys.executable).replace("BURNER", BURNER)).start()
+    assert one.end()["outcome"] == "passed"
+    document = json.loads((one.directory / "conditions.json").read_text())
+    conditions = JobConditions.model_validate(document)
+    assert conditions.before is not None
+    assert conditions.after is not None
+    assert conditions.after.own_cpu_s is not None
+    assert conditions.after.own_cpu_s >= 2
+    assert conditions.before.own_cpu_s is None
+    assert conditions.before.since_job_s is None
+    assert conditions.before.boot_id == conditions.after.boot_id == one.state()["boot_id"]
+    assert conditions.after.mono > conditions.before.mono
+    for name in ("cpu_busy_ticks", "cpu_total_ticks"):
+        assert document["after"][name] >= document["before"][name] > 0
+    verdict = judge(document, outcome="passed", clock_offset_s=0.0)
+    assert verdict.inputs["boot_id"] is not None
+
+
+def test_a_process_beside_the_benchmark_makes_it_suspect_and_another_boot_void(
+    job: Callable[..., Job],
+) -> None:
+    one = job("""echo ready > "$1/ready"; while [ ! -e "$1/end" ]; do sleep 0.05; done""").start()
+    one.wait_for("ready")
+    subprocess.run([sys.executable, "-c", BURNER], check=True)
+    (one.directory / "out/end").touch()
+    one.end()
+    document = json.loads((one.directory / "conditions.json").read_text())
+    verdict = judge(document, outcome="passed", clock_offset_s=0.0)
+    assert verdict.verdict == "suspect"
+    assert any(reason.startswith("Other processes") for reason in verdict.reasons), verdict
+    document["after"]["boot_id"] = "another boot"
+    assert judge(document, outcome="passed", clock_offset_s=0.0).verdict == "void"
+
+
+def test_the_load_of_an_earlier_job_is_known_as_such(job: Callable[..., Job], tmp_path: Path) -> None:
+    earlier = tmp_path / "jobs/another run/one"
+    earlier.mkdir(parents=True)
+    (earlier / "state.json").write_text("{}")
+    one = job("exit 0").start()
+    one.end()
+    before = json.loads((one.directory / "conditions.json").read_text())["before"]
+    assert before["since_job_s"] >= 0
+
+
+def login_records(size: int, *types: int) -> bytes:
+    return b"".join(struct.pack("=h", each).ljust(size, b"\0") for each in types)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", 0),
+        (login_records(384, 2, 7, 8, 7), 2),
+        (login_records(400, 2, 7, 8), 1),
+        (b"x" * 384, None),
+        (b"\0" * 383, None),
+    ],
+    ids=["empty", "384 bytes each", "400 bytes each", "garbage", "torn"],
+)
+def test_logins_are_counted_in_either_layout_of_utmp(
+    supervisor: ModuleType, data: bytes, expected: int | None
+) -> None:
+    assert supervisor.logins(data) == expected
+
+
+# A supervisor that renews without delay.
+RENEWING = """
+import sys
+from pathlib import Path
+sys.path.insert(0, str(Path(sys.argv[1]).parent))
+import _supervisor
+
+_supervisor.LEASE_RENEWAL_S = 0.05
+with _supervisor.job_lock(Path(sys.argv[2])):
+    _supervisor.Supervisor(Path(sys.argv[2])).run()
+"""
+
+
+def test_the_lease_is_renewed_while_the_benchmark_runs(job: Callable[..., Job], tmp_path: Path) -> None:
+    path = tmp_path / "lease.json"
+    path.write_text('{"lease_id": "ours"}')
+    os.utime(path, (1, 1))
+    script = """while [ ! -e "$1/end" ]; do sleep 0.05; done"""
+    one = job(script, lease={"path": str(path), "lease_id": "ours"}, interval_s=NEVER_S)
+    program = [sys.executable, "-I", "-B", "-c", RENEWING, one.supervisor.__file__, str(one.directory)]
+    with subprocess.Popen(program) as process:
+        for _ in range(2):
+            eventually(lambda: path.stat().st_mtime > 1, "the renewal")
+            os.utime(path, (1, 1))
+        (one.directory / "out/end").touch()
+        assert process.wait(NEVER_S) == 0
+    assert one.state()["outcome"] == "passed"
+
+
+@pytest.mark.parametrize(
+    "there", ["another's", "a link", "a pipe", "no JSON", "a list", "empty", "no file", "no directory"]
+)
+def test_what_is_not_our_lease_is_left_as_it_is(supervisor: ModuleType, tmp_path: Path, there: str) -> None:
+    path = tmp_path / "lease.json"
+    ours = tmp_path / "ours.json"
+    ours.write_text('{"lease_id": "ours"}')
+    os.utime(ours, (1, 1))
+    texts = {"another's": '{"lease_id": "theirs"}', "no JSON": "{", "a list": "[]", "empty": ""}
+    if there in texts:
+        path.write_text(texts[there])
+        os.utime(path, (1, 1))
+    elif there == "a link":
+        path.symlink_to(ours)
+    elif there == "a pipe":
+        os.mkfifo(path)
+    elif there == "no directory":
+        path = tmp_path / "none/lease.json"
+    supervisor.renew_lease(str(path), "ours")
+    assert ours.stat().st_mtime == 1
+    assert not path.is_file() or path.stat().st_mtime == 1
 
 
 def test_starting_again_runs_nothing_twice(job: Callable[..., Job], supervisor: ModuleType) -> None:

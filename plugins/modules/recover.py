@@ -1,0 +1,74 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Rackbench contributors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: recover
+short_description: Put right what a run left on its host
+version_added: "0.1.0"
+description:
+  - End the jobs of a run that still run, put back the noise settings that it changed, or give back its lease.
+  - What cannot be done is told in RV(found), and the task does not fail.
+  - C(rackbench recover) calls it, and writes into the run's journal what came of it.
+options:
+  run_dir:
+    description: The run directory.
+    type: path
+    required: true
+  part:
+    description: What to put right. Noise settings need root.
+    type: str
+    required: true
+    choices: [jobs, noise, lease]
+  found:
+    description: The RV(found) of the part before. A host that was not reached is not tried again.
+    type: dict
+    default: {}
+attributes:
+  check_mode:
+    description: Whether the module works in check mode.
+    support: full
+  diff_mode:
+    description: Whether the module shows differences.
+    support: none
+author:
+  - Rackbench contributors (!UNKNOWN)
+"""
+
+EXAMPLES = r"""
+- name: End what still runs
+  rackbench.lab.recover:
+    run_dir: "{{ lab_run_dir }}"
+    part: jobs
+  register: lab_recovered
+"""
+
+RETURN = r"""
+found:
+  description: What was found and done so far.
+  returned: success
+  type: dict
+  contains:
+    reached:
+      description: Whether the host answered.
+      type: bool
+    jobs:
+      description: How each execution ended that was still running by the journal or by the host.
+      type: dict
+    noise:
+      description: V(restored), V(absent) or V(unreachable); nothing when the run had no noise settings.
+      type: str
+    lease:
+      description: V(released), V(absent), V(another_holder) or V(unreachable).
+      type: str
+    failures:
+      description: What could not be done, each with its code and message.
+      type: list
+      elements: dict
+rackbench:
+  description: What the ledger takes from this task, such as its records and its failure.
+  returned: always
+  type: dict
+"""

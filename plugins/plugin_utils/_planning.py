@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PRIVATE. What planning a run and resuming it have in common."""
+
+from __future__ import annotations
+
+import os
+import platform
+import typing as t
+
+from ansible.release import __version__ as ansible_version
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from rackbench.adapters.catalog import Adapter
+    from rackbench.adapters.plan import Plan
+    from rackbench.ledger.steps import Step
+
+REPEATING = ("warmups", "repeats_until", "repeats_max")
+
+
+def planned(
+    catalog: Mapping[str, Adapter], options: Mapping[str, t.Any], phases: Sequence[str] | None
+) -> Plan:
+    """Return the plan that a run's options lead to, up to the last of `phases`."""
+    from rackbench.adapters.plan import plan
+
+    return plan(
+        catalog,
+        benchmarks=options["benchmarks"],
+        families=options["families"],
+        phases=phases,
+        repeats=options["repeats"],
+        # Runs of earlier versions know nothing of these.
+        **{name: options[name] for name in REPEATING if options.get(name) is not None},
+        role_of=_adapters.role_of,
+    )
+
+
+def opening(
+    project: Path, adapters: Iterable[Adapter], task_vars: Mapping[str, t.Any]
+) -> dict[str, dict[str, t.Any]]:
+    """Return who and what opens or resumes a run: `controller`, `versions`, `project`, `inventory`, `identity`."""
+    import rackbench
+    from rackbench.ledger import identity
+
+    sources = [str(source) for source in task_vars.get("ansible_inventory_sources") or []]
+    return {
+        "controller": identity.controller(pid=os.getppid()),
+        "versions": {
+            "rackbench": rackbench.__version__,
+            "ansible_core": ansible_version,
+            "python": platform.python_version(),
+        },
+        "project": identity.project(project),
+        "inventory": {"sources": sources},
+        "identity": {
+            "adapters": {adapter.name: identity.tree_digest(adapter.directory) for adapter in adapters},
+            "inventory": identity.inventory_digest(sources),
+        },
+    }
+
+
+def for_play(
+    steps: Iterable[Step],
+    executions: Mapping[str, Sequence[Mapping[str, t.Any]]],
+    pending: frozenset[str] | None,
+) -> list[dict[str, t.Any]]:
+    """Return steps as the lifecycle role takes them. An execute step gets those of its executions that are `pending`.
+
+    Without `pending` it gets them all.
+    """
+    return [
+        {
+            **step.as_dict(),
+            # The host steps' roles and publishing do one thing; an adapter's role has a task file for each phase.
+            "tasks": step.phase if step.phase in {"stage", "execute", "collect"} else "main",
+            "executions": [
+                dict(entry)
+                for entry in executions.get(step.adapter or "", ())
+                if step.phase != "execute" or pending is None or entry["execution_id"] in pending
+            ],
+        }
+        for step in steps
+    ]
