@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
 import time
@@ -14,6 +15,7 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.rackbench.lab.plugins.plugin_utils import _controller, _ledger_link
+from ansible_collections.rackbench.lab.plugins.plugin_utils._forked import die_with_parent
 
 if t.TYPE_CHECKING:
     from rackbench.adapters.catalog import Adapter
@@ -65,6 +67,8 @@ class LabAction(ActionBase):
                 f"The Python package rackbench cannot be imported by {sys.executable}: {MISSING}. "
                 "Install it beside ansible-core: `pip install rackbench`. [package_missing]"
             )
+        # What a worker does after its controller was killed nobody records, and a resumed run does it again.
+        die_with_parent(os.getppid())
         self._task_vars = task_vars or {}
         self._records: list[dict[str, t.Any]] = []
         self._remote_calls = 0

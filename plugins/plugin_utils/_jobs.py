@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 import typing as t
 
 from ansible_collections.rackbench.lab.plugins.module_utils import _archive
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, LabAction
-from ansible_collections.rackbench.lab.plugins.plugin_utils._forked import ForkedCall, die_with_parent
+from ansible_collections.rackbench.lab.plugins.plugin_utils._forked import ForkedCall
 from ansible_collections.rackbench.lab.plugins.plugin_utils._stops import LOOK_S, StopLook
 
 if MISSING is None:
@@ -62,8 +61,6 @@ class JobAction(LabAction):
 
         Raises `RackbenchError("run_cancelled")` when the run was asked to stop before.
         """
-        # The worker of a controller that was killed would go on waiting.
-        die_with_parent(os.getppid())
         self.stop = StopLook(self)
         if self.stop.asked() and not self._runs_already():
             raise self.stop.cancelled()

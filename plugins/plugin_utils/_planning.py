@@ -6,13 +6,14 @@ from __future__ import annotations
 import os
 import platform
 import typing as t
+from pathlib import Path
 
+from ansible import constants
 from ansible.release import __version__ as ansible_version
 from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from rackbench.adapters.catalog import Adapter
     from rackbench.adapters.plan import Plan
@@ -55,12 +56,19 @@ def opening(
             "python": platform.python_version(),
         },
         "project": identity.project(project),
-        "inventory": {"sources": sources},
+        "inventory": {"sources": sources, "named": _named(project, sources)},
         "identity": {
             "adapters": {adapter.name: identity.tree_digest(adapter.directory) for adapter in adapters},
             "inventory": identity.inventory_digest(sources),
         },
     }
+
+
+def _named(project: Path, sources: list[str]) -> list[str]:
+    """Return the sources that somebody named with `-i`, as a command in the project names them; not its own."""
+    if sources == [str(source) for source in constants.DEFAULT_HOST_LIST]:
+        return []
+    return [os.path.relpath(source, project) if Path(source).exists() else source for source in sources]
 
 
 def for_play(

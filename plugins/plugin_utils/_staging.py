@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import typing as t
 
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, LabAction
-from ansible_collections.rackbench.lab.plugins.plugin_utils._forked import die_with_parent
 from ansible_collections.rackbench.lab.plugins.plugin_utils._stops import StopLook
 
 if MISSING is None:
@@ -149,8 +147,6 @@ if MISSING is None:
             self._stop = StopLook(action)
 
         def __enter__(self) -> t.Self:
-            # A build whose controller was killed is of no use to anybody.
-            die_with_parent(os.getppid())
             return self
 
         def __exit__(self, *_failure: object) -> None:

@@ -9,6 +9,7 @@ import sys
 
 import archives
 import callback
+import reattach
 import recovery
 import runs
 import selection
@@ -17,6 +18,7 @@ import startup
 MEASUREMENTS = {
     "startup": (startup.add_arguments, startup.measure),
     "journal": (startup.add_arguments, startup.measure_journal),
+    "reattach": (reattach.add_arguments, reattach.measure),
     "recovery": (recovery.add_arguments, recovery.measure),
     "selection": (selection.add_arguments, selection.measure),
     "runs": (runs.add_arguments, runs.measure),

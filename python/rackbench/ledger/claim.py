@@ -29,6 +29,8 @@ def claim(run_dir: Path) -> Iterator[documents.Loaded]:
     `ledger_write_failed`, and what `documents.load` raises.
     """
     path = run_dir / rundir.CLAIM
+    if not rundir.is_run_directory(run_dir):
+        raise RackbenchError("not_a_run_directory", f"{run_dir} holds no run.", where=str(run_dir))
     with contextlib.ExitStack() as stack:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

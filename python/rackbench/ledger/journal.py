@@ -249,6 +249,11 @@ class JournalWriter:
             raise write_failed(path, error) from error
 
     @property
+    def size(self) -> int:
+        """Return how many bytes the journal has."""
+        return self._size
+
+    @property
     def seq(self) -> int:
         """Return the number of the last record."""
         return self._seq

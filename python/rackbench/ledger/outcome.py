@@ -31,7 +31,8 @@ class Outcome:
 def outcome_of(state: RunState) -> Outcome:
     """Return how the run comes out if it is closed now."""
     failed = state.failed_steps
-    if state.stop is not None:
+    # A stop that came when all was done has stopped nothing.
+    if state.stop is not None and steps.CANCELLED in state.step_states().values():
         return Outcome("cancelled", tuple(entry.step.step_id for entry in failed), INTERRUPTED)
     if failed:
         codes = [str((entry.failure or {}).get("code")) for entry in failed]

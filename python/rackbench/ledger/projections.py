@@ -208,6 +208,8 @@ def run_manifest(state: RunState) -> dict[str, Any]:
         "options": state.options,
         "parent": opened.get("parent"),
         "rerun_of": opened.get("rerun_of"),
+        "identity": opened.get("identity"),
+        "lease_id": opened.get("lease_id"),
         "worker": opened.get("worker"),
         "controller": state.controller,
         "versions": opened.get("versions") or {},

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from rackbench import clock
 from rackbench.errors import RackbenchError
-from rackbench.ledger import control, documents, journal, monitoring, outcome, projections, rundir, steps
+from rackbench.ledger import (
+    checkpoint,
+    control,
+    documents,
+    journal,
+    monitoring,
+    outcome,
+    projections,
+    rundir,
+    steps,
+)
 from rackbench.ledger import state as states
 
 if TYPE_CHECKING:
@@ -66,10 +76,12 @@ class Recorder:
         try:
             for name in (rundir.COMMAND_LEDGER, rundir.TRANSFER_LEDGER):
                 self._ledgers[name] = _open_ledger(run_dir / name)
-            self.state = documents.load(run_dir).state
+            self._loaded = documents.load(run_dir)
         except BaseException:
             self.close()
             raise
+        self.state = self._loaded.state
+        self._fold_kept_at = self._loaded.folded_from
         self._dirty: set[str] = set()
         self._status_due = False
         self._status_written = float("-inf")
@@ -165,9 +177,17 @@ class Recorder:
             self._append(rundir.TRANSFER_LEDGER, projections.transfer_line(record))
         self._dirty.update(_CHANGES.get(kind, ()))
         self._status_due = True
+        self._loaded.lines += 1
         if border:
             self._write_border(kind, record)
+        self._keep_fold()
         return record
+
+    def _keep_fold(self) -> None:
+        """Now and then keep the fold of a long journal, so that its readers need not fold it from its beginning."""
+        if self._journal.size - self._fold_kept_at >= documents.LONG_BYTES:
+            self._fold_kept_at = self._journal.size
+            checkpoint.save(self._loaded)
 
     def _relative(self, value: Any) -> Any:
         """Return a path below the run directory relative to it, and anything else as it is."""

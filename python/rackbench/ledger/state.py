@@ -355,6 +355,9 @@ def _plan_executions(state: RunState, planned: Mapping[str, Any]) -> None:
 
 def _run_resumed(state: RunState, record: Mapping[str, Any]) -> None:
     body = _body(record)
+    if _dict(body.get("controller")).get("boot_id") != state.controller.get("boot_id"):
+        # The monotonic clock of another machine or boot has nothing to do with that of the beginning.
+        state.opened_mono = None
     planned = [steps.Step.from_dict(fields) for fields in _list(body.get("steps"))]
     again = {str(name) for name in _list(body.get("again"))}
     known = state.steps

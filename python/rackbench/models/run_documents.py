@@ -307,6 +307,8 @@ class RunManifest(Document):
     options: dict[str, Any]
     parent: str | None
     rerun_of: str | None = None
+    identity: dict[str, Any] | None = None
+    lease_id: str | None = None
     worker: dict[str, Any] | None
     controller: Controller | dict[str, Any]
     versions: dict[str, Any]

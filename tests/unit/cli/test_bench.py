@@ -31,6 +31,7 @@ def test_no_argument_makes_all_measurements(tmp_path: Path) -> None:
     assert _bench(cwd=tmp_path).split("\n") == [
         "startup True",
         "journal True",
+        "reattach True",
         "recovery True",
         "selection True",
         "runs True",
