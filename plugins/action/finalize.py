@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _lease
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _lease, _running
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR, LabAction
 
 if MISSING is None:
     from rackbench.adapters.export import export
     from rackbench.errors import RackbenchError
-    from rackbench.ledger.state import ENDED, RUNNING
 
 if t.TYPE_CHECKING:
     from rackbench.ledger.state import RunState
@@ -42,7 +41,7 @@ class ActionModule(LabAction):
         if (state.lease or {}).get("state") not in _lease.HELD:
             return None
         try:
-            running = self._still_running(state)
+            running = _running.still_running(self)
             if not running:
                 _lease.give_back(self)
                 return None
@@ -57,46 +56,3 @@ class ActionModule(LabAction):
             command, detail = f"rackbench recover --run-dir {self.run_dir}", error.detail
         self.record("lease", state="taken", holder=None, expires_in_s=None, reason=message)
         return RackbenchError("left_behind", message, where=self.host, next_command=command, detail=detail)
-
-    def _still_running(self, state: RunState) -> list[str]:
-        """Return the executions that the run left on the host; those of a run that was stopped are ended here."""
-        catalog = _adapters.catalog(self.project)
-        left = [
-            entry.execution
-            for entry in state.executions.values()
-            if (entry.state == RUNNING or entry.execution in state.reattached)
-            and entry.state != ENDED
-            and not entry.superseded
-            and not catalog[entry.adapter].on_controller
-        ]
-        if not left:
-            return []
-        jobs = self.remote("job", state="listed", run_id=state.run_id)["jobs"]
-        running = [name for name in left if jobs.get(name, {}).get("state", "ended") != "ended"]
-        stop = self.stop_request()
-        if stop is None:
-            return running
-        for name in running:
-            self._stop(name, state, stop)
-        return []
-
-    def _stop(self, name: str, state: RunState, stop: dict[str, t.Any]) -> None:
-        """End a job that an earlier controller of this run had begun, and that nobody waited for any more."""
-        answer = self.remote(
-            "job",
-            state="stopped",
-            run_id=state.run_id,
-            execution_id=name,
-            by=stop.get("by"),
-            reason=stop.get("reason"),
-        )
-        ended = answer["job_state"]
-        self.record(
-            "execution.ended",
-            execution=name,
-            outcome=ended["outcome"],
-            rc=ended["rc"],
-            signal=ended["signal"],
-            duration_s=ended["duration_s"],
-            failure=None,
-        )

@@ -51,23 +51,28 @@ class ActionModule(LabAction):
         found_platform = self.remote("discover")["platform"]
         begin = args["begin"] and not self.check_mode
         if begin:
+            # Whoever takes the run up at this moment is not disturbed.
+            with claim.claim(self.run_dir):
+                pass
             # The run answers what was asked of its earlier part when it is resumed.
             answered = {request["id"] for request in control.requests(self.run_dir)}
             _lease.take(
                 self, steal=args["steal"], reason=args["steal_reason"], wait=args["wait"], answered=answered
             )
+        todo = None
         try:
             # Under the lease nobody else begins or removes anything there.
             on_host = self._survey(state, adapters)
             found = resume.differences(state, self._now(state, adapters, opening, found_platform))
             planned = _planning.planned(catalog, state.options, args["phases"])
             todo = resume.resumption(state, planned.steps, planned.executions, found, on_host)
-        except RackbenchError:
-            self._leave(begin)
-            raise
+            if begin:
+                self._end(todo.superseded, on_host, catalog)
+        finally:
+            if begin and not (todo and todo.to_run):
+                self._leave()
         told = {"options": state.options, **self._told(todo, found)}
         if not begin or not todo.to_run:
-            self._leave(begin)
             return {"begun": False, "steps": [], **told}
         self._opened = {
             "run_dir": str(self.run_dir),
@@ -92,11 +97,27 @@ class ActionModule(LabAction):
             **told,
         }
 
-    def _leave(self, begin: bool) -> None:  # noqa: FBT001 - whether the lease was taken
-        """Give the host back: the run does not go on."""
-        if begin:
-            with contextlib.suppress(RackbenchError):
-                _lease.give_back(self)
+    def _leave(self) -> None:
+        """Give the host back: the run does not go on, unless another controller has taken it up meanwhile."""
+        with contextlib.suppress(RackbenchError):
+            claim.check_free(documents.load(self.run_dir), clock.utc_now())
+            _lease.give_back(self)
+
+    def _end(self, superseded: list[str], on_host: OnHost, catalog: dict[str, Adapter]) -> None:
+        """End what still runs and does not count any more: it would disturb what begins in its place."""
+        state = self.state()
+        for name in superseded:
+            if on_host.jobs.get(name, {}).get("state", "ended") == "ended":
+                continue
+            with self.where_it_runs(catalog[state.executions[name].adapter]):
+                self.remote(
+                    "job",
+                    state="stopped",
+                    run_id=state.run_id,
+                    execution_id=name,
+                    by=control.who(),
+                    reason="it is begun anew",
+                )
 
     @property
     def run_dir(self) -> Path:
@@ -111,6 +132,12 @@ class ActionModule(LabAction):
                 f"The journal of {self.run_dir} does not tell which run this was.",
                 where=str(self.run_dir),
                 next_command=f"rackbench recover --run-dir {self.run_dir}",
+            )
+        if "cache_dir" not in state.options:
+            raise RackbenchError(
+                "resume_refused",
+                f"The settings of {self.run_dir} are lost, so it cannot go on.",
+                where=self.host,
             )
         if state.check:
             raise RackbenchError(

@@ -74,11 +74,11 @@ def inventory_hosts(directory: Path, inventories: Sequence[str]) -> list[str]:
     return sorted({host for group in groups for host in group.get("hosts", ())})
 
 
-def check_hosts(directory: Path, wanted: Sequence[str]) -> None:
+def check_hosts(directory: Path, wanted: Sequence[str], inventories: Sequence[str] = ()) -> None:
     """Raise `RackbenchError("unknown_host")` for a name that is no host and no group; Ansible would only warn."""
     from rackbench.transport.references import nearest
 
-    groups = _inventory(directory, ())
+    groups = _inventory(directory, inventories)
     known = {host for group in groups.values() for host in group.get("hosts", ())} | set(groups) - {"_meta"}
     for name in wanted:
         if name not in known:

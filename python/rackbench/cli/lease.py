@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rackbench.cli.inputs import check_hosts, names, require_reason
+from rackbench.cli.inputs import check_hosts, given_inventories, names, require_reason
 from rackbench.cli.output import Output, add_json_option
 from rackbench.errors import FAILURES, GOOD, INTERRUPTED, RackbenchError
 from rackbench.project import find_project
@@ -30,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument(
             "--host", action="append", metavar="HOST[,HOST…]", help="the hosts or groups of the inventory"
         )
+        one.add_argument(
+            "-i", "--inventory", action="append", default=[], help="an inventory instead of the project's"
+        )
         add_json_option(one)
     release.add_argument("--steal", action="store_true", help="remove it whoever holds the host")
     release.add_argument("--reason", metavar="TEXT", help="why it is stolen; needed with --steal")
@@ -44,13 +47,13 @@ def run(args: argparse.Namespace, output: Output) -> int:
             next_command=f"rackbench lease {args.action} --host HOST",
         )
     if args.action == "list":
-        return _list(names(args.host), output)
+        return _list(args, output)
     require_reason(args.steal, args.reason, "rackbench lease release --host HOST")
-    return _release(names(args.host), args.reason if args.steal else None, output)
+    return _release(args, args.reason if args.steal else None, output)
 
 
-def _list(hosts: list[str], output: Output) -> int:
-    rows, status = _ask(hosts, {"lab_lease": "read"}, output)
+def _list(args: argparse.Namespace, output: Output) -> int:
+    rows, status = _ask(args, {"lab_lease": "read"}, output)
     found = [_row(host, result) for host, result in rows]
     if output.as_json:
         output.document({"schema": "rackbench.leases/1.0", "hosts": found})
@@ -61,11 +64,11 @@ def _list(hosts: list[str], output: Output) -> int:
     return status
 
 
-def _release(hosts: list[str], reason: str | None, output: Output) -> int:
+def _release(args: argparse.Namespace, reason: str | None, output: Output) -> int:
     variables: dict[str, Any] = {"lab_lease": "released"}
     if reason is not None:
         variables |= {"lab_steal": True, "lab_steal_reason": reason}
-    rows, status = _ask(hosts, variables, output)
+    rows, status = _ask(args, variables, output)
     found = [_released(host, result) for host, result in rows]
     if output.as_json:
         document = {"schema": "rackbench.leases-released/1.0", "reason": reason, "hosts": found}
@@ -76,15 +79,23 @@ def _release(hosts: list[str], reason: str | None, output: Output) -> int:
 
 
 def _ask(
-    hosts: list[str], variables: dict[str, Any], output: Output
+    args: argparse.Namespace, variables: dict[str, Any], output: Output
 ) -> tuple[list[tuple[str, dict[str, Any]]], int]:
     """Run the playbook; return what each host answered, and the exit status so far."""
     from rackbench.playbooks import run_playbook
 
     project = find_project()
-    check_hosts(project, hosts)
+    hosts, inventories = names(args.host), given_inventories(args.inventory)
+    check_hosts(project, hosts, inventories)
     answers = run_playbook(
-        project, PLAYBOOK, ",".join(hosts), variables, action=ACTION, check=False, say=output.note
+        project,
+        PLAYBOOK,
+        ",".join(hosts),
+        variables,
+        action=ACTION,
+        check=False,
+        say=output.note,
+        inventories=inventories,
     )
     rows = sorted(answers.results.items())
     codes = [_row(host, result)["code"] for host, result in rows]

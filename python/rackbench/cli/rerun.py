@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 
 # Options that are not repeated: addresses of publish targets are not recorded, and whoever takes a lease from
 # another run has to say so each time.
-NOT_REPEATED = frozenset({"benchmarks", "families", "publish_targets", "steal", "steal_reason"})
+NOT_REPEATED = frozenset(
+    {
+        "benchmarks",
+        "families",
+        "publish_targets",
+        "steal",
+        "steal_reason",
+        "worker_group_id",
+        "worker_group_count",
+    }
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -83,7 +83,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "resume --wait": ("rackbench", "resume", "--run-dir", "{run_dir}", "--wait"),
     "recover": ("rackbench", "recover", "--run-dir", "{run_dir}"),
     "rerun": ("rackbench", "rerun", "--run-dir", "{run_dir}", "--family", "{family}"),
-    "lease list": ("rackbench", "lease", "list", "--host", "{host}"),
+    "lease list": ("rackbench", "lease", "list", "--host", "{host}", "{inventories}"),
     "validate connectivity": (
         "rackbench", "validate", "--host", "{host}", "--scope", "connectivity", "{inventories}",
     ),

@@ -222,7 +222,9 @@ class _Work:
             if known.outcome == "passed":
                 return entry
             return self._begun_anew(entry)
-        if job is not None and job.get("outcome") in {"lost", "cancelled"}:
+        if known is not None and known.superseded:
+            return self._begun_anew(entry)
+        if job is not None and (job.get("state") == "unknown" or job.get("outcome") in {"lost", "cancelled"}):
             # Its end was seen by nobody, and there is nothing to wait for.
             return self._begun_anew(entry)
         self.pending.add(name)

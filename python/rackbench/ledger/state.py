@@ -362,8 +362,10 @@ def _run_resumed(state: RunState, record: Mapping[str, Any]) -> None:
     again = {str(name) for name in _list(body.get("again"))}
     known = state.steps
     state.steps = OrderedDict((step.step_id, known.get(step.step_id) or StepState(step)) for step in planned)
-    # A step that the plan no longer has stays: what happened is not forgotten.
-    state.steps.update((name, entry) for name, entry in known.items() if name not in state.steps)
+    # A step that the plan no longer has stays: what happened is not forgotten. What did not complete is left for later.
+    for name, entry in known.items():
+        if name not in state.steps:
+            state.steps[name] = entry if entry.state == steps.COMPLETED else StepState(entry.step)
     for name in again & known.keys():
         earlier = known[name]
         fresh = StepState(earlier.step, attempt=earlier.attempt + 1, tasks=earlier.tasks)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rackbench.ledger import resume, steps
+from rackbench.ledger.outcome import outcome_of
 from rackbench.ledger.resume import Difference, Now, OnHost, differences, resumption
 from rackbench.ledger.state import RunState, fold
 
@@ -69,9 +70,11 @@ def test_a_job_that_ended_while_nobody_looked_is_found_again() -> None:
     assert resumed(fold(up_to("latency.execute", begun=True).records), on_host).reattached == [SMOKE]
 
 
-@pytest.mark.parametrize("outcome", ["lost", "cancelled"])
-def test_a_job_without_an_end_of_its_own_is_begun_anew(outcome: str) -> None:
-    on_host = OnHost({SMOKE: job("ended", outcome)}, frozenset({DIGEST}))
+@pytest.mark.parametrize(
+    ("state", "outcome"), [("ended", "lost"), ("ended", "cancelled"), ("unknown", None)]
+)
+def test_a_job_without_an_end_of_its_own_is_begun_anew(state: str, outcome: str | None) -> None:
+    on_host = OnHost({SMOKE: job(state, outcome)}, frozenset({DIGEST}))
     left = resumed(fold(up_to("latency.execute", begun=True).records), on_host)
     assert (left.reattached, left.superseded) == ([], [SMOKE])
     assert left.pending == {f"{SMOKE}.a2"}
@@ -227,3 +230,31 @@ def test_wherever_a_run_was_cut_what_is_left_fits_together(
             assert step.step_id in left.to_run or step.step_id in done - set(left.to_run)
     # Resuming what was resumed and did nothing yet finds the same work.
     assert resumed(after, on_host, *found).to_run == left.to_run
+
+
+def test_a_run_that_is_resumed_up_to_a_phase_leaves_the_rest_for_later() -> None:
+    script = up_to("latency.execute", begun=True)
+    script.add("control", id="1", action="stop", by="op@c1", reason=None, requested_at=None)
+    script.add("step.ended", step="latency.execute", state="cancelled", reason="stopped")
+    for name in ("latency.collect", "latency.publish"):
+        script.add("step.ended", step=name, state="cancelled", reason="stopped")
+    before = fold(script.records)
+    short = [step for step in PLANNED if step.phase in {"discover", "preflight", "stage", "finalize"}]
+    left = resumption(before, short, {}, (), THERE)
+    script.add(
+        "run.resumed",
+        by="op@c2",
+        controller={"pid": 2},
+        steps=[step.as_dict() for step in left.steps],
+        again=left.again,
+        executions=left.executions,
+        superseded=left.superseded,
+        phases=["discover", "preflight", "stage", "finalize"],
+    )
+    script.step("host.finalize")
+    after = fold(script.records)
+    assert outcome_of(after).as_dict() == {"outcome": "completed", "failed_steps": [], "exit_status": 0}
+    assert after.step_states()["latency.execute"] == steps.PENDING
+    again = resumed(after)
+    assert again.to_run == ["latency.execute", "latency.collect", "latency.publish", "host.finalize"]
+    assert again.pending == {SMOKE}

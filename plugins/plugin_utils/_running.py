@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PRIVATE. What of a run is still at work on its host when the run comes to its end."""
+
+from __future__ import annotations
+
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.rackbench.lab.plugins.plugin_utils._action import LabAction
+
+
+def still_running(action: LabAction) -> list[str]:
+    """Return the jobs of the run that its host still works on; those of a run that was stopped are ended here.
+
+    A benchmark goes on when its line breaks, and a build too: until it has ended, the host is not free.
+    """
+    state = action.state()
+    jobs = action.remote("job", state="listed", run_id=state.run_id)["jobs"]
+    running = sorted(name for name, job in jobs.items() if job["state"] != "ended")
+    stop = action.stop_request()
+    if stop is None:
+        return running
+    for name in running:
+        _stop(action, name, stop)
+    return []
+
+
+def _stop(action: LabAction, name: str, stop: t.Mapping[str, t.Any]) -> None:
+    """End a job that nobody waits for any more."""
+    state = action.state()
+    answer = action.remote(
+        "job",
+        state="stopped",
+        run_id=state.run_id,
+        execution_id=name,
+        by=stop.get("by"),
+        reason=stop.get("reason"),
+    )
+    if name in state.executions:
+        ended = answer["job_state"]
+        action.record(
+            "execution.ended",
+            execution=name,
+            outcome=ended["outcome"],
+            rc=ended["rc"],
+            signal=ended["signal"],
+            duration_s=ended["duration_s"],
+            failure=None,
+        )
