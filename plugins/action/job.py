@@ -162,6 +162,9 @@ class ActionModule(JobAction):
         verdict = judge(
             answer.get("conditions"), outcome=ended["outcome"], clock_offset_s=answer.get("clock_offset_s")
         )
+        if self._keeper is not None and self._keeper.lost:
+            # Another run may have measured on the host meanwhile.
+            verdict = verdict.disturbed(self._keeper.lost)
         self.record("verdict", execution=name, **verdict.as_dict())
         self.record(
             "execution.ended",

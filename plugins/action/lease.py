@@ -14,7 +14,7 @@ class ActionModule(LabAction):
 
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
         "dir": {"type": "str", "default": _lease.DIRECTORY},
-        "state": {"type": "str", "choices": ["read", "taken", "released"], "default": "read"},
+        "state": {"type": "str", "choices": ["read", "taken", "held", "released"], "default": "read"},
         "lease_id": {"type": "str"},
         "run_id": {"type": "str"},
         "owner": {"type": "str"},

@@ -6,6 +6,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rackbench.lab.plugins.module_utils import _noise
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _lease, _running
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR, LabAction
 
 if MISSING is None:
@@ -13,7 +14,7 @@ if MISSING is None:
     from rackbench.ledger import rundir
 
 # With these the module never began, or refused to.
-NOTHING_DONE = frozenset({"become_failed", "target_python_missing", "unknown_option"})
+NOTHING_DONE = frozenset({"become_failed", "lease_lost", "target_python_missing", "unknown_option"})
 
 
 class ActionModule(LabAction):
@@ -36,7 +37,7 @@ class ActionModule(LabAction):
     def _apply(self) -> dict[str, t.Any]:
         wanted = self.state().options["noise"]
         try:
-            answer = self._ask("applied", settings=wanted)
+            answer = self._ask("applied", settings=wanted, **_lease.arguments(self))
         except RackbenchError as error:
             if not self.check_mode and error.code not in NOTHING_DONE:
                 self._note("applied", wanted, [f"this failed: {error.message}"])
@@ -79,11 +80,12 @@ class ActionModule(LabAction):
         return {"settings": found}
 
     def _restore(self) -> dict[str, t.Any]:
-        begun = [
-            step for step in self.state().steps.values() if step.step.phase == "execute" and step.began_at
-        ]
-        if all((step.failure or {}).get("code") in NOTHING_DONE for step in begun):
-            return {"msg": "Nothing was set."}
+        # Only the host knows: a controller that was killed has recorded nothing of what it had set.
+        if not self.state().platform:
+            return {"msg": "The host was never reached, so nothing was set."}
+        if not self.check_mode and (running := _running.still_running(self)):
+            # Its numbers would change in the middle. The step fails for it when the host cannot be given back.
+            return {"msg": f"{', '.join(running)} still runs on {self.host}, so its settings stay."}
         try:
             answer = self._ask("restored")
         except RackbenchError as error:
@@ -95,7 +97,8 @@ class ActionModule(LabAction):
                 detail=error.detail,
             ) from error
         if self.check_mode:
-            return {"changed": answer["changed"], "msg": f"would put back {', '.join(answer['changes'])}"}
+            names = ", ".join(answer["changes"]) or "nothing"
+            return {"changed": answer["changed"], "msg": f"would put back {names}"}
         self._note("restored", answer["settings"], answer["meanwhile"])
         return {"changed": answer["changed"], "outcome": answer["outcome"], "settings": answer["settings"]}
 

@@ -17,7 +17,8 @@ if MISSING is None:
     from rackbench.errors import RackbenchError
     from rackbench.ledger import control
     from rackbench.ledger.alerts import CONNECTIVITY_CODES
-    from rackbench.ledger.recovery import may_have_noise
+    from rackbench.ledger.recovery import may_be_at_work, may_have_noise
+    from rackbench.ledger.state import RUNNING
 
 UNREACHABLE = "unreachable"
 REASON = "recovered"
@@ -35,6 +36,7 @@ class ActionModule(LabAction):
     def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         self._found: dict[str, t.Any] = {
             "reached": True,
+            "jobs_ended": True,
             "jobs": {},
             "noise": None,
             "lease": None,
@@ -52,45 +54,58 @@ class ActionModule(LabAction):
         known = _adapters.catalog(self.project)
         here = [known[name] for name in state.benchmarks if name in known and known[name].on_controller]
         names = {adapter.name for adapter in here}
-        awaited = {entry.execution: entry.adapter for entry in state.active_executions}
+        awaited = {entry.execution: entry.adapter for entry in may_be_at_work(state)}
         there = {name for name, adapter in awaited.items() if adapter not in names}
-        self._try(lambda: self._end_jobs(state, there))
+        self._end_jobs(state, there)
         if here:
             self.go_where_it_runs(here[0])
-            self._try(lambda: self._end_jobs(state, awaited.keys() - there))
+            self._end_jobs(state, awaited.keys() - there)
 
     def _end_jobs(self, state: RunState, awaited: set[str]) -> None:
-        """End the run's jobs on one machine; `awaited` are those that began there by the journal."""
-        jobs = self.remote("job", state="listed", run_id=state.run_id)["jobs"]
+        """End the run's jobs on one machine; `awaited` are those that may be at work there by the journal."""
+        # Runs of two projects that began in the same second share a run id, and may share a host.
+        ours: dict[str, t.Any] = {"run_id": state.run_id}
+        if lease_id := state.opened.get("lease_id"):
+            ours["lease_id"] = lease_id
+        listing = self._try(lambda: self.remote("job", state="listed", **ours))
+        if listing is None:
+            # Whether other jobs than the awaited ones run cannot be known either.
+            self._found["jobs_ended"] = False
+            self._found["jobs"].update(dict.fromkeys(sorted(awaited), UNREACHABLE))
+            return
+        jobs = listing["jobs"]
         for name in sorted(jobs.keys() | awaited):
             job = jobs.get(name)
             if job is None:
-                self._found["jobs"][name] = "lost"
+                # One that the journal does not know to have begun never did.
+                if state.executions[name].state == RUNNING:
+                    self._found["jobs"][name] = "lost"
             elif job["state"] != "ended":
-                self._try(lambda name=name: self._end_job(state, name))  # type: ignore[misc]
+                outcome = self._try(lambda name=name: self._end_job(ours, name))  # type: ignore[misc]
+                self._found["jobs"][name] = outcome or UNREACHABLE
+                self._found["jobs_ended"] &= outcome is not None
             elif name in awaited:
                 self._found["jobs"][name] = str(job.get("outcome"))
 
-    def _end_job(self, state: RunState, name: str) -> None:
-        if self.check_mode:
-            self._found["jobs"][name] = "would be stopped"
-        else:
-            answer = self.remote(
-                "job",
-                state="stopped",
-                run_id=state.run_id,
-                execution_id=name,
-                by=control.who(),
-                reason=REASON,
-            )
-            self._found["jobs"][name] = str(answer["job_state"].get("outcome"))
+    def _end_job(self, ours: dict[str, t.Any], name: str) -> str:
         self._changed = True
+        if self.check_mode:
+            return "would be stopped"
+        answer = self.remote(
+            "job", state="stopped", execution_id=name, by=control.who(), reason=REASON, **ours
+        )
+        return str(answer["job_state"].get("outcome"))
+
+    @property
+    def _may_go_on(self) -> bool:
+        """Whether the host answers and no job of the run may be at work there: one needs its noise and its lease."""
+        return bool(self._found["reached"] and self._found["jobs_ended"])
 
     def _noise(self, state: RunState) -> None:
         """Put the noise settings back; a run without any is not asked for."""
         if not may_have_noise(state):
             return
-        if not self._found["reached"]:
+        if not self._may_go_on:
             self._found["noise"] = UNREACHABLE
             return
         self._found["noise"] = self._try(lambda: self._restore(state)) or UNREACHABLE
@@ -102,7 +117,7 @@ class ActionModule(LabAction):
 
     def _lease(self, state: RunState) -> None:
         """Give the host back."""
-        if not self._found["reached"]:
+        if not self._may_go_on:
             self._found["lease"] = UNREACHABLE
             return
         self._found["lease"] = self._try(lambda: self._release(state)) or UNREACHABLE
@@ -113,8 +128,9 @@ class ActionModule(LabAction):
         holder = self.remote("lease", state="read", **where)["holder"]
         if holder is None:
             return "absent"
-        # The lease's own id may be lost with the journal; the run's is in it.
-        if holder.get("run_id") != state.run_id:
+        # The lease's own id may be lost with the journal; the run's, which another project's may share, is in it.
+        known = state.opened.get("lease_id")
+        if (holder.get("lease_id") != known) if known else (holder.get("run_id") != state.run_id):
             return "another_holder"
         answer = self.remote("lease", state="released", lease_id=holder["lease_id"], **where)
         self._changed |= bool(answer["changed"])

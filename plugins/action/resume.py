@@ -9,6 +9,7 @@ from pathlib import Path  # noqa: TC003
 
 from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _lease, _planning
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR, LabAction
+from ansible_collections.rackbench.lab.plugins.plugin_utils._running import name_of
 
 if MISSING is None:
     from rackbench import clock
@@ -113,7 +114,7 @@ class ActionModule(LabAction):
                 self.remote(
                     "job",
                     state="stopped",
-                    run_id=state.run_id,
+                    **name_of(state),
                     execution_id=name,
                     by=control.who(),
                     reason="it is begun anew",
@@ -153,11 +154,11 @@ class ActionModule(LabAction):
 
     def _survey(self, state: RunState, adapters: list[Adapter]) -> OnHost:
         """Return what the host knows of the run, and the controller for benchmarks that run there."""
-        answers = [self.remote("job", state="listed", run_id=state.run_id)]
+        answers = [self.remote("job", state="listed", **name_of(state))]
         here = [adapter for adapter in adapters if adapter.on_controller]
         if here:
             with self.where_it_runs(here[0]):
-                answers.append(self.remote("job", state="listed", run_id=state.run_id))
+                answers.append(self.remote("job", state="listed", **name_of(state)))
         return OnHost(
             {name: job for answer in answers for name, job in answer["jobs"].items()},
             frozenset(bundle for answer in answers for bundle in answer["bundles"]),

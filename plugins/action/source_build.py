@@ -8,7 +8,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _lease
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR
 from ansible_collections.rackbench.lab.plugins.plugin_utils._jobs import (
     ENDINGS,
@@ -72,12 +72,16 @@ class ActionModule(StagingAction, JobAction):
         build = prepare(Path(chosen.path).parent, captured.parent / "made")
         staged = self.put(build.bundle.tarball, build.bundle.digest)
         self._name = {"run_id": rundir.run_id_of(self.run_dir), "execution_id": self.step()}
+        if state.resumed:
+            self._forget_failure()
         answer = self.begin(
             bundle=staged["sha256"],
             entry_point=staged["entry_point"],
             job=build.job,
             time_limit_s=LIMIT_S,
             interval_s=INTERVAL_S,
+            # The lease is the host's, and the controller may build for many.
+            **({} if self.on_controller else _lease.arguments(self)),
         )
         answer = self.follow(answer, LIMIT_S)
         with tempfile.TemporaryDirectory(prefix=".build-", dir=captured) as folder:
@@ -90,6 +94,14 @@ class ActionModule(StagingAction, JobAction):
             platform = _adapters.platform_for(state, adapter)
             assert platform is not None  # noqa: S101 - without a platform the resolver does not choose a source build
             return capture(build, job / "out", captured, platform, (self.host, self._name["run_id"]))
+
+    def _forget_failure(self) -> None:
+        """Remove a build of before the run was resumed that did not pass: it has the name of this one."""
+        ours = _lease.lease_of(self).get("lease_id")
+        known = self.remote("job", state="listed", run_id=self._name["run_id"], lease_id=ours)["jobs"]
+        before = known.get(self._name["execution_id"])
+        if before is not None and before["state"] == "ended" and before["outcome"] != "passed":
+            self.remote("job", state="absent", **self._name)
 
     def _fetched(self, temporary: Path) -> RackbenchError | None:
         """Bring what the build left; return why that failed. The build's own end counts for more."""

@@ -12,16 +12,21 @@ import contextlib
 import hashlib
 import os
 import pwd
+import re
 import resource
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.rackbench.lab.plugins.module_utils import _supervisor
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 SYSTEMD = Path("/run/systemd/system")
 LINGERING = Path("/var/lib/systemd/linger")
+PROGRAM = re.compile(r"supervisor-[0-9a-f]{16}\.py")
 # What the supervisor gets of our environment. On the controller there may be secrets in the rest.
 ENVIRONMENT = ("PATH", "HOME", "USER", "LD_LIBRARY_PATH")
 # A service manager that has not answered after this time does not start anything.
@@ -54,6 +59,43 @@ def launch(root: Path, job_dir: Path, inherited: list[str], grace_s: float) -> s
 def unit_name(job_dir: Path) -> str:
     """Return the name of the unit of a job directory."""
     return f"rackbench-{hashlib.sha256(str(job_dir).encode()).hexdigest()[:16]}"
+
+
+def kill_unit(job_dir: Path) -> None:
+    """Kill all processes of a job directory's unit; where there is no such unit nothing happens."""
+    if SYSTEMD.is_dir():
+        user = ["--user"] if os.geteuid() != 0 else []
+        _call(
+            ["systemctl", *user, "kill", "--signal=SIGKILL", f"{unit_name(job_dir)}.service"],
+            dict(os.environ),
+        )
+
+
+def supervisors(job_dir: Path) -> list[int]:
+    """Return the processes that supervise a job directory, by their command lines."""
+    return [
+        pid
+        for pid, words in _commands()
+        if words[-1] == str(job_dir) and any(PROGRAM.fullmatch(Path(word).name) for word in words)
+    ]
+
+
+def benchmarks(job_dir: Path) -> list[int]:
+    """Return the process groups of a job directory's benchmark, by the command line of their first process."""
+    told = ["--config", f"{job_dir}/job.json", "--out", f"{job_dir}/out"]
+    return [pid for pid, words in _commands() if words[-4:] == told and _leads_group(pid)]
+
+
+def _leads_group(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return os.getpgid(pid) == pid
+    return False
+
+
+def _commands() -> Iterator[tuple[int, list[str]]]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield int(path.parent.name), os.fsdecode(path.read_bytes()).rstrip("\0").split("\0")
 
 
 def unit_command(unit: str, environment: dict[str, str], grace_s: float) -> list[str]:
@@ -110,7 +152,8 @@ def _literally(command: list[str]) -> list[str]:
 
 def _call(command: list[str], environment: dict[str, str]) -> str:
     """Run a command that returns at once; return what it said if it failed, and nothing if not."""
-    more = {"XDG_RUNTIME_DIR": f"/run/user/{os.geteuid()}"} if command[0] == "systemd-run" else {}
+    is_systemd = command[0] in ("systemd-run", "systemctl")
+    more = {"XDG_RUNTIME_DIR": f"/run/user/{os.geteuid()}"} if is_systemd else {}
     try:
         done = subprocess.run(  # pylint: disable=ansible-bad-function # a list of arguments, apart from AnsibleModule
             command,

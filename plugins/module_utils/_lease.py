@@ -164,11 +164,12 @@ def take(path: Path, lease: dict[str, Any], *, steal: bool = False, may_write: b
         return Done(found, done=True, kept_aside=kept)
 
 
-def hold(lease: Mapping[str, Any]) -> None:
+def hold(lease: Mapping[str, Any], *, may_write: bool = True) -> Done:
     """Renew a run's lease, or take the target again if another one's has expired. Raises `TargetError("lease_lost")`.
 
-    Where there is no lease it was given back: whoever comes with it is late, such as the worker of a controller that
-    was killed. `lease` is what the controller hands to jobs: `path`, `lease_id`, `owner` and `purpose`.
+    This decides whether something may begin, or go on, for a run. Where there is no lease it was given back: whoever
+    comes with it is late, such as the worker of a controller that was killed. `lease` is what the controller hands to
+    modules: `path`, `lease_id`, `owner` and `purpose`.
     """
     if read(Path(lease["path"])) is None:
         raise TargetError(
@@ -177,7 +178,7 @@ def hold(lease: Mapping[str, Any]) -> None:
     lease_id = str(lease["lease_id"])
     owner, purpose = str(lease.get("owner") or "unknown"), str(lease.get("purpose") or "")
     again = new_lease(lease_id, lease_id.rpartition("-")[0] or lease_id, owner, purpose)
-    taken = take(Path(lease["path"]), again)
+    taken = take(Path(lease["path"]), again, may_write=may_write)
     if not taken.done:
         holder = holder_of(taken.before.lease) or {}
         raise TargetError(
@@ -185,6 +186,7 @@ def hold(lease: Mapping[str, Any]) -> None:
             f"The lease of this target is not this run's any more: {holder.get('owner')} holds it with the run "
             f"{holder.get('run_id')} ({holder.get('purpose')}) since {holder.get('taken_at')}.",
         )
+    return taken
 
 
 def renew(path: Path, lease_id: str) -> bool:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 SCHEMA = "rackbench.noise/1.0"
+# Where the originals are, below the root.
+FOLDER = "noise"
 ABSENT = "absent"
 UNREADABLE = "unreadable"
 GOVERNORS = ("performance", "powersave", "ondemand", "conservative", "schedutil", "userspace")
@@ -341,11 +343,16 @@ class Applied:
     leftovers: list[PutBack]
 
 
+def runs_with_originals(root: Path) -> list[str]:
+    """Return the runs whose originals are kept below a root: something that they set may still be in force."""
+    return sorted(path.name[: -len(".json")] for path in (root / FOLDER).glob("[!.]*.json"))
+
+
 class Guard:
     """The originals below one root, and the calls that change the host."""
 
     def __init__(self, root: Path, places: Places, *, may_write: bool) -> None:
-        self.directory = root / "noise"
+        self.directory = root / FOLDER
         self.places = places
         self.may_write = may_write
 
@@ -475,7 +482,7 @@ class Guard:
         return self.directory / f"{run_id}.json"
 
     def _run_ids(self) -> list[str]:
-        return sorted(path.name[: -len(".json")] for path in self.directory.glob("[!.]*.json"))
+        return runs_with_originals(self.directory.parent)
 
     def _load(self, run_id: str) -> tuple[Places, list[Change], bool]:
         """Return where a run set something, what, and whether that was in this boot."""

@@ -16,6 +16,7 @@ description:
     everybody may read the environment of a unit.
   - An execution that was begun is never begun a second time; O(state=started) finds it again.
   - An execution whose supervisor vanished is ended as lost, and what is left of its processes is killed.
+  - With a O(lease) no execution is begun beside another one that runs on the target.
   - The action plugin of the same name starts and then waits. Use the action in playbooks; its options are O(run_dir),
     O(adapter) and O(execution).
 attributes:
@@ -47,7 +48,7 @@ options:
       - V(started) makes the job directory, starts the supervisor and waits up to O(wait_s) for the end.
       - V(waited) only waits.
       - V(stopped) ends a running execution with all its processes, and waits for that. One that has ended by itself
-        before keeps its outcome.
+        before keeps its outcome. One whose C(state.json) is damaged is ended by what is found of it, and is then lost.
       - V(absent) removes the job directory of an execution that has ended.
       - V(listed) tells of all executions of the run and of the bundles on the target, and needs O(run_id) only.
     type: str
@@ -80,7 +81,14 @@ options:
       - The C(path) and the C(lease_id) of the target's lease, which the supervisor renews.
       - An execution is begun only if the run has the target, or nobody has it; then the run takes it again, with
         C(owner) and C(purpose).
+      - An execution that was begun with another C(lease_id) is of another run that has the same O(run_id), and is
+        refused.
     type: dict
+  lease_id:
+    description:
+      - The lease of the run. With O(state=listed) executions of another lease are left out, and with O(state=stopped)
+        they are refused. One that was begun without a lease is of any run.
+    type: str
   by:
     description: Who stops the execution. Needed with O(state=stopped).
     type: str
@@ -239,6 +247,7 @@ def main() -> None:
             "job": {"type": "dict"},
             "inherited": {"type": "list", "elements": "str", "default": []},
             "lease": {"type": "dict"},
+            "lease_id": {"type": "str"},
             "by": {"type": "str"},
             "reason": {"type": "str"},
             "time_limit_s": {"type": "float"},
@@ -264,7 +273,7 @@ def work(module: Any) -> dict[str, Any]:
     root = root_of(module)
     jobs = root / "jobs" / require(NAME, module.params["run_id"], "run id")
     if module.params["state"] == "listed":
-        result = listed(root, jobs, may_write=not module.check_mode)
+        result = listed(root, jobs, module.params["lease_id"], may_write=not module.check_mode)
     else:
         job_dir = jobs / require(NAME, module.params["execution_id"], "execution id")
         result = {"job_dir": str(job_dir), **one_job(module, root, job_dir)}
@@ -283,6 +292,7 @@ def one_job(module: Any, root: Path, job_dir: Path) -> dict[str, Any]:
             return {"changed": True, "started": True, "argv": [], "job_state": {}, "heartbeat": {}}
         raise TargetError("execution_lost", f"The job directory {job_dir} is gone.")
     if wanted == "stopped":
+        require_ours(job_dir, module.params["lease_id"])
         changed = stop(job_dir, module.params["by"], module.params["reason"], may_write=may_write)
     state = wait(job_dir, float(module.params["wait_s"]), may_write=may_write)
     spec = _supervisor.read_document(job_dir / "spec.json") or {}
@@ -306,10 +316,12 @@ def one_job(module: Any, root: Path, job_dir: Path) -> dict[str, Any]:
     return result
 
 
-def listed(root: Path, jobs: Path, *, may_write: bool) -> dict[str, Any]:
+def listed(root: Path, jobs: Path, lease_id: str | None, *, may_write: bool) -> dict[str, Any]:
     """Return the result that tells of all executions of a run and of the bundles that are here."""
     states = {}
     for job_dir in sorted(path for path in jobs.glob("[!.]*") if path.is_dir() and not path.is_symlink()):
+        if is_of_another(job_dir, lease_id):
+            continue
         try:
             states[job_dir.name] = wait(job_dir, 0.0, may_write=may_write)
         except TargetError:
@@ -326,11 +338,14 @@ def start(module: Any, root: Path, job_dir: Path) -> bool:
         raise TargetError(
             "execution_conflict", f"{job_dir} was begun with another bundle: {known.get('bundle_dir')}."
         )
+    lease = module.params["lease"]
+    if lease:
+        require_ours(job_dir, str(lease["lease_id"]))
     if module.check_mode:
         return known is None
     if known is None or state_of(job_dir)["state"] == "starting":
-        if module.params["lease"]:
-            _lease.hold(module.params["lease"])
+        if lease:
+            require_turn(root, job_dir, lease)
         # Nobody removes the bundle while it is looked at, nor later: a job that was made holds it.
         with _store.locked(root, exclusive=False):
             if _store.verify(bundle) is None:
@@ -338,10 +353,66 @@ def start(module: Any, root: Path, job_dir: Path) -> bool:
             _store.touch(bundle)
             if known is None:
                 _supervisor.prepare(job_dir, spec_of(module, bundle, job_dir), module.params["job"])
+        if lease:
+            keep_turn(root, job_dir, lease)
     if state_of(job_dir)["state"] != "starting":
         return False
     launch(root, job_dir, module.params["inherited"], module.params["grace_s"])
     return True
+
+
+def require_turn(root: Path, job_dir: Path, lease: dict[str, Any]) -> None:
+    """Hold the run's lease. Raises `TargetError` when the run has not got the target, or something else runs on it.
+
+    The run itself may be at work: with a job that a broken connection hid from the controller.
+    """
+    _lease.hold(lease)
+    for path in sorted((root / "jobs").glob("[!.]*/[!.]*/state.json")):
+        other = path.parent
+        if other != job_dir and is_at_work(other):
+            raise TargetError(
+                "host_at_work",
+                f"{other.name} of the run {other.parent.name} still runs on this host, in {other}.",
+            )
+
+
+def is_at_work(job_dir: Path) -> bool:
+    """Say whether an execution runs; one whose state cannot be read does not count."""
+    try:
+        state = state_of(job_dir)
+    except TargetError:
+        return False
+    return state["state"] == "running" and not is_gone(state)
+
+
+def keep_turn(root: Path, job_dir: Path, lease: dict[str, Any]) -> None:
+    """Do as `require_turn` does, for a job that is about to be launched; when it fails, nothing of the job stays.
+
+    The bundle's check and the wait for the store may take minutes, in which the run may have been given up.
+    """
+    try:
+        require_turn(root, job_dir, lease)
+    except (TargetError, OSError):
+        with _supervisor.job_lock(job_dir) as held:
+            # Else another call has started it meanwhile, and it is that one's.
+            if held and state_of(job_dir)["state"] == "starting":
+                put_away(job_dir)
+        raise
+
+
+def is_of_another(job_dir: Path, lease_id: str | None) -> bool:
+    """Say whether an execution was begun under another lease than this one, as far as both are known."""
+    theirs = (_supervisor.read_document(job_dir / "spec.json") or {}).get("lease")
+    return bool(lease_id and isinstance(theirs, dict) and theirs.get("lease_id") not in (None, lease_id))
+
+
+def require_ours(job_dir: Path, lease_id: str | None) -> None:
+    """Raise `TargetError` for an execution of another run with the same id."""
+    if is_of_another(job_dir, lease_id):
+        raise TargetError(
+            "execution_conflict",
+            f"{job_dir} is of another run with the same id; its lease is not {lease_id}.",
+        )
 
 
 def spec_of(module: Any, bundle: Path, job_dir: Path) -> dict[str, Any]:
@@ -416,7 +487,13 @@ def stop(job_dir: Path, by: str, reason: str | None, *, may_write: bool) -> bool
     The supervisor asks the benchmark first, and kills what is left after its grace. One that does not get that done is
     killed itself, and the execution is then lost.
     """
-    state = wait(job_dir, 0.0, may_write=may_write)
+    try:
+        state = wait(job_dir, 0.0, may_write=may_write)
+    except TargetError:
+        if not may_write or not job_dir.is_dir():
+            raise
+        stop_damaged(job_dir, by, reason)
+        return True
     if state["state"] == "ended" or not may_write:
         return state["state"] != "ended"
     ask_to_stop(job_dir, by, reason)
@@ -441,6 +518,43 @@ def stop(job_dir: Path, by: str, reason: str | None, *, may_write: bool) -> bool
             pause(state, kill_at - now)
         state = wait(job_dir, 0.0, may_write=True)
     return True
+
+
+def stop_damaged(job_dir: Path, by: str, reason: str | None) -> None:
+    """End an execution whose state does not tell its processes, by what else is found of it.
+
+    A supervisor that is asked in time writes the end down itself; without one the execution is lost.
+    """
+    ask_to_stop(job_dir, by, reason)
+    spec = _supervisor.read_document(job_dir / "spec.json") or {}
+    patience_s = float(spec.get("grace_s") or 0.0) + STOP_S
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in _launch.supervisors(job_dir):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+        if number == signal.SIGKILL:
+            _launch.kill_unit(job_dir)
+        with _supervisor.job_lock(job_dir, patience_s=patience_s) as held:
+            if held:
+                end_damaged(job_dir)
+                return
+    raise TargetError("execution_conflict", f"The supervisor of {job_dir} cannot be ended.")
+
+
+def end_damaged(job_dir: Path) -> None:
+    """Kill what is left of an execution with a damaged state, and say that it is lost. For who holds its lock."""
+    with contextlib.suppress(TargetError):
+        # Its supervisor has mended it.
+        state_of(job_dir)
+        return
+    for pid in _launch.benchmarks(job_dir):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+    state = _supervisor.first_state(job_dir.name)
+    state.update(
+        state="ended", outcome="lost", ended_at=_supervisor.utc_text(), reason="its state was damaged"
+    )
+    write_end(job_dir, state)
 
 
 def ask_to_stop(job_dir: Path, by: str, reason: str | None) -> None:
@@ -489,10 +603,15 @@ def remove(job_dir: Path, *, may_write: bool) -> bool:
                 "execution_conflict", f"{job_dir} is of an execution that has not ended. Stop it first."
             )
         if may_write:
-            gone = job_dir.with_name(f".{job_dir.name}.{secrets.token_hex(8)}.gone")
-            job_dir.rename(gone)
-            _store.remove(gone)
+            put_away(job_dir)
     return True
+
+
+def put_away(job_dir: Path) -> None:
+    """Remove a job directory; it vanishes in one step. Only for who holds its lock."""
+    gone = job_dir.with_name(f".{job_dir.name}.{secrets.token_hex(8)}.gone")
+    job_dir.rename(gone)
+    _store.remove(gone)
 
 
 def looks_lost(state: dict[str, Any]) -> bool:
@@ -565,8 +684,9 @@ def kill_leftovers(state: dict[str, Any]) -> None:
 
 def state_of(job_dir: Path) -> dict[str, Any]:
     """Return `state.json`. Raises `TargetError` if it is not there or not whole."""
-    state = _supervisor.read_document(job_dir / "state.json")
-    if state is None or not {"state", "outcome", "boot_id", "pid", "start_ticks"} <= set(state):
+    state = _supervisor.read_document(job_dir / "state.json") or {}
+    is_whole = {"state", "outcome", "boot_id", "pid", "start_ticks"} <= set(state)
+    if not is_whole or (state["state"] == "running" and not isinstance(state["pid"], int)):
         raise TargetError("execution_lost", f"{job_dir}/state.json is missing or not whole.")
     return state
 

@@ -33,19 +33,22 @@ options:
     description:
       - V(read) only looks.
       - V(taken) takes the target, or renews the lease with this O(lease_id). It stays with another holder.
+      - V(held) renews the lease with this O(lease_id), or takes the target again if the lease that is there has
+        expired. It fails if another run holds the target, or if the lease was given back.
       - V(released) removes the lease with this O(lease_id). Without one it removes what nobody holds, an expired lease
         or a file that is no lease.
     type: str
-    choices: [read, taken, released]
+    choices: [read, taken, held, released]
     default: read
   lease_id:
-    description: The name of one taking of the target; it begins with the run's id. Needed with O(state=taken).
+    description: The name of one taking of the target; it begins with the run's id. Needed with O(state=taken) and
+      O(state=held).
     type: str
   run_id:
     description: The run that takes the target. Needed with O(state=taken).
     type: str
   owner:
-    description: Who takes the target, as others read it. Needed with O(state=taken).
+    description: Who takes the target, as others read it. Needed with O(state=taken) and O(state=held).
     type: str
   purpose:
     description: What the target is taken for, as others read it.
@@ -133,7 +136,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "dir": {"type": "str", "default": _lease.DIRECTORY},
-            "state": {"type": "str", "choices": ["read", "taken", "released"], "default": "read"},
+            "state": {"type": "str", "choices": ["read", "taken", "held", "released"], "default": "read"},
             "lease_id": {"type": "str"},
             "run_id": {"type": "str"},
             "owner": {"type": "str"},
@@ -142,7 +145,10 @@ def main() -> None:
             "steal": {"type": "bool", "default": False},
             "reason": {"type": "str"},
         },
-        required_if=[("state", "taken", ["lease_id", "run_id", "owner"])],
+        required_if=[
+            ("state", "taken", ["lease_id", "run_id", "owner"]),
+            ("state", "held", ["lease_id", "owner"]),
+        ],
         supports_check_mode=True,
     )
     answer(module, work)
@@ -154,7 +160,9 @@ def work(module: Any) -> dict[str, Any]:
     if module.params["steal"] and not (module.params["reason"] or "").strip():
         raise TargetError("unknown_option", "A lease is stolen for a reason, and none was given.")
     try:
-        return {"read": read, "taken": take, "released": release}[module.params["state"]](module, path)
+        return {"read": read, "taken": take, "held": hold, "released": release}[module.params["state"]](
+            module, path
+        )
     except PermissionError as error:
         raise TargetError(
             "target_unwritable",
@@ -197,6 +205,16 @@ def take(module: Any, path: Any) -> dict[str, Any]:
         reason=given["reason"],
         kept_aside=taken.kept_aside,
     )
+
+
+def hold(module: Any, path: Any) -> dict[str, Any]:
+    """Keep the target for the run that has it, and return whose it is now."""
+    given = module.params
+    ours = {"path": str(path), **{name: given[name] for name in ("lease_id", "owner", "purpose")}}
+    kept = _lease.hold(ours, may_write=not module.check_mode)
+    again = not is_ours(kept.before, given["lease_id"])
+    now = kept.before if module.check_mode or not again else _lease.look(path)
+    return result(now, changed=again, held=is_ours(now, given["lease_id"]))
 
 
 def release(module: Any, path: Any) -> dict[str, Any]:

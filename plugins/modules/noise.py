@@ -12,8 +12,8 @@ description:
   - Looks at the settings of a host that make measurements noisy, applies them for a run, and puts back what was there.
   - The originals are kept on the host, durable before the first of them is changed. A call that fails puts them back,
     and after one that was killed O(state=restored) does.
-  - Only who holds the host's lease may apply settings. Originals of other runs that O(state=applied) finds were left by
-    runs that were killed, and are put back first.
+  - Only who holds the host's lease may apply settings; with O(lease) that is looked at. Originals of other runs that
+    O(state=applied) finds were left by runs that were killed, and are put back first.
   - The action plugin of the same name reads the settings of the run and records what was done. Use the action in
     playbooks; its options are O(run_dir), O(state), O(sysfs), O(procfs) and O(tools).
 attributes:
@@ -54,6 +54,26 @@ options:
       - The action plugin takes them from the run.
     type: dict
     default: {}
+  lease:
+    description:
+      - The lease of the run that O(state=applied) is for. It is renewed before anything is looked at, and without it
+        nothing is done. The action plugin gives it.
+    type: dict
+    suboptions:
+      path:
+        description: The lease file on the target.
+        type: str
+        required: true
+      lease_id:
+        description: The name of the lease.
+        type: str
+        required: true
+      owner:
+        description: Who takes the target, as others read it, if the lease has to be taken again.
+        type: str
+      purpose:
+        description: What the target is taken for, as others read it.
+        type: str
   sysfs:
     description: Where C(/sys) is. Tests name a tree of their own.
     type: path
@@ -117,7 +137,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.rackbench.lab.plugins.module_utils import _noise
+from ansible_collections.rackbench.lab.plugins.module_utils import _lease, _noise
 from ansible_collections.rackbench.lab.plugins.module_utils._target import (
     NAME,
     ROOT_OPTION,
@@ -140,6 +160,15 @@ def main() -> None:
             },
             "run_id": {"type": "str"},
             "settings": {"type": "dict", "default": {}},
+            "lease": {
+                "type": "dict",
+                "options": {
+                    "path": {"type": "str", "required": True},
+                    "lease_id": {"type": "str", "required": True},
+                    "owner": {"type": "str"},
+                    "purpose": {"type": "str"},
+                },
+            },
             "sysfs": {"type": "path", "default": "/sys"},
             "procfs": {"type": "path", "default": "/proc"},
             "tools": {"type": "path"},
@@ -168,6 +197,9 @@ def work(module: Any) -> dict[str, Any]:
         }
     run_id = require(NAME, params["run_id"], "run id")
     guard = _noise.Guard(root_of(module), places, may_write=not module.check_mode)
+    if params["state"] == "applied" and params["lease"] and not module.check_mode:
+        # Who has the lease may take other runs' originals for leftovers, and nobody else.
+        _lease.hold(params["lease"])
     return apply(guard, run_id, settings) if params["state"] == "applied" else restore(guard, run_id)
 
 

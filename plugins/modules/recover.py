@@ -23,7 +23,10 @@ options:
     required: true
     choices: [jobs, noise, lease]
   found:
-    description: The RV(found) of the part before. A host that was not reached is not tried again.
+    description:
+      - The RV(found) of the part before.
+      - A host that was not reached is not tried again, and while a job could not be ended noise settings and lease
+        stay as they are.
     type: dict
     default: {}
 attributes:
@@ -54,14 +57,21 @@ found:
     reached:
       description: Whether the host answered.
       type: bool
+    jobs_ended:
+      description: Whether no job of the run is at work any more.
+      type: bool
     jobs:
-      description: How each execution ended that was still running by the journal or by the host.
+      description:
+        - How each execution ended that was still running by the journal or by the host.
+        - V(unreachable) for one that could not be ended.
       type: dict
     noise:
-      description: V(restored), V(absent) or V(unreachable); nothing when the run had no noise settings.
+      description:
+        - V(restored), V(absent), or V(unreachable) if they were not touched.
+        - Nothing when the run had no noise settings.
       type: str
     lease:
-      description: V(released), V(absent), V(another_holder) or V(unreachable).
+      description: V(released), V(absent), V(another_holder), or V(unreachable) if it was not touched.
       type: str
     failures:
       description: What could not be done, each with its code and message.

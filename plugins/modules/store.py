@@ -34,7 +34,8 @@ options:
       - V(pruned) removes bundles that no running job uses and that were not asked for in the last ten minutes, and
         uploads that were given up. A bundle whose files are not as they were unpacked goes whatever O(keep_days) says,
         unless a running job uses it.
-      - V(cleaned) removes everything, with the results that were not collected, and the directory itself.
+      - V(cleaned) removes everything, with the results that were not collected, and the directory itself. The original
+        settings of a run that had quieted the target stay until they are put back.
     type: str
     choices: [listed, pruned, cleaned]
     default: listed
@@ -107,7 +108,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.rackbench.lab.plugins.module_utils import _store
+from ansible_collections.rackbench.lab.plugins.module_utils import _noise, _store
 from ansible_collections.rackbench.lab.plugins.module_utils._target import (
     ROOT_OPTION,
     TargetError,
@@ -217,6 +218,7 @@ class Removal:
     def clean(self, *, keep_root: bool) -> None:
         """Remove everything but what a running job uses; while one runs, the tools that it may need stay too."""
         running = [job for job in self.jobs if job.running]
+        quieted = _noise.runs_with_originals(self.root)
         for run in _children(self.root / "jobs"):
             names = [job.name for job in running if job.path.parent == run]
             if names:
@@ -229,21 +231,26 @@ class Removal:
             else:
                 self._remove_bundle(bundle, "not used")
         self._remove_uploads(only_given_up=False)
-        for path in _children(self.root):
-            if path.name in PARTS:
-                continue
-            kind = "toolchain" if path.name == TOOLCHAIN else "other"
-            if running:
-                self._keep(kind, path, used_by([job.name for job in running]))
-            else:
-                self._remove(kind, path, "not used")
+        self._clean_others([job.name for job in running], quieted)
         if not running:
             # Empty by now, but for what is half removed or half made.
             for path in _children(self.root):
                 if path.name in PARTS:
                     self._remove("directory", path, "empty")
-            if self.root.is_dir() and not keep_root:
+            if self.root.is_dir() and not keep_root and not quieted:
                 self._remove("directory", self.root, "empty")
+
+    def _clean_others(self, running: list[str], quieted: list[str]) -> None:
+        for path in _children(self.root):
+            if path.name in PARTS:
+                continue
+            kind = "toolchain" if path.name == TOOLCHAIN else "other"
+            if path.name == _noise.FOLDER and quieted:
+                self._keep(kind, path, unrestored(quieted))
+            elif running:
+                self._keep(kind, path, used_by(running))
+            else:
+                self._remove(kind, path, "not used")
 
     def _remove_uploads(self, *, only_given_up: bool) -> None:
         for part in _store.parts(self.root):
@@ -294,6 +301,12 @@ def title(bundle: _store.Bundle) -> str:
 def used_by(jobs: list[str]) -> str:
     """Return in words that running jobs need something."""
     return f"in use by the running {'job' if len(jobs) == 1 else 'jobs'} {', '.join(jobs)}"
+
+
+def unrestored(runs: list[str]) -> str:
+    """Return in words that runs have not put back what they had set on the target."""
+    whose = f"the {'run' if len(runs) == 1 else 'runs'} {', '.join(runs)}"
+    return f"it holds the original settings of this machine, and {whose} did not put them back"
 
 
 def is_damaged(directory: Path) -> bool:

@@ -28,8 +28,10 @@ LOCAL_WAITS = (1.0, 1.0, 2.0, 3.0, 5.0)
 REMOTE_WAITS = (4.0, 25.0, 60.0, 120.0, 240.0)
 # Pauses in seconds between attempts to reach a host that does not answer: the job lives on without us.
 RETRY_PAUSES = (2.0, 5.0, 10.0, 20.0)
-# What another attempt can mend: a refused login or a changed host key is not among it.
-MAY_COME_BACK = {"host_unreachable", "hop_unreachable"}
+# What another attempt can mend: a refused login or a changed host key is not among it. A host that shuts down in order
+# ends our module before it ends the connection, and the module then fails without a word of its own.
+LOST = {"host_unreachable", "hop_unreachable"}
+MAY_COME_BACK = {*LOST, "task_failed"}
 GRACE_S = 10.0
 # A supervisor that has not ended its job this many seconds after it should have is not believed any longer.
 OVERDUE_S = 300.0
@@ -195,7 +197,7 @@ class JobAction(LabAction):
         try:
             return self._ask(arguments)
         except RackbenchError as error:
-            if error.code not in MAY_COME_BACK or arguments["state"] == "started":
+            if error.code not in LOST or arguments["state"] == "started":
                 raise
             raise RackbenchError(
                 error.code,

@@ -9,6 +9,7 @@ import time
 import typing as t
 from datetime import timedelta
 
+from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 from ansible_collections.rackbench.lab.plugins.module_utils import _lease
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING
@@ -24,7 +25,7 @@ if t.TYPE_CHECKING:
 # How often a run that waits asks again, and how often it looks whether it is to stop.
 ASK_S = 15.0
 LOOK_S = 0.5
-# How often the lease is renewed from here for a benchmark that runs here: no supervisor on the host does it.
+# How often the lease is renewed from here while no supervisor on the host does it.
 RENEW_S = 600.0
 # States of the journal's `lease` in which this run may have it.
 HELD = frozenset({"taken", "stolen"})
@@ -90,6 +91,9 @@ def give_back(action: LabAction) -> str:
         action.record("lease", state="released", holder=None, expires_in_s=None, reason=None)
         return "released"
     if found["holder"] is None:
+        action.record(
+            "lease", state="lost", holder=None, expires_in_s=None, reason="it was not there any more"
+        )
         return "absent"
     action.record("lease", state="lost", **_another(found), reason="another run has the host now")
     return "another_holder"
@@ -124,44 +128,62 @@ def lease_of(action: LabAction) -> dict[str, str]:
 
 
 class Keeper:
-    """Keeps the lease of the host while a benchmark runs on the controller, by the action's connection to the host.
+    """Keeps the lease of the host while no job there does: while a benchmark or a build runs on the controller.
 
-    It is made before the action turns to the controller.
+    It goes by the action's connection to the host, so it is made before the action turns to the controller.
     """
 
     def __init__(self, action: LabAction) -> None:
         self._action = action
         self._on_host = copy.copy(action)
-        self._renewed = time.monotonic()
+        # Whoever logs in may renew it: the sudo of a task is for what the task does.
+        self._on_host._connection = copy.copy(action._connection)  # noqa: SLF001
+        self._on_host._connection.set_become_plugin(None)  # noqa: SLF001
+        # Nobody knows how old the lease is: many short tasks may have come before this one.
+        self._renewed = float("-inf")
+        # Why the host is not this run's any more.
+        self.lost: str | None = None
 
     def begin(self) -> None:
-        """Hold the lease before the benchmark starts. Raises `RackbenchError("lease_lost")` if another run has it."""
-        if not lease_of(self._action):
-            return
-        found = self._ask()
-        if not found["held"]:
-            raise RackbenchError(
-                "lease_lost",
-                f"The lease of {self._action.host} is not this run's any more. "
-                f"{_in_words(self._action.host, found)}",
-                where=self._action.host,
-                next_command=f"rackbench resume --run-dir {self._action.run_dir}",
-            )
+        """Hold the lease before something starts. Raises `RackbenchError("lease_lost")` if that may not begin."""
+        if lease_of(self._action):
+            self._hold()
 
     def keep(self) -> None:
-        """Renew the lease when it is time. One that fails is tried again at the next: the benchmark goes on."""
-        if time.monotonic() - self._renewed < RENEW_S or not lease_of(self._action):
-            return
-        with contextlib.suppress(RackbenchError):
-            self._ask()
+        """Renew the lease when it is time. One that fails is tried again at the next: what goes on here goes on.
 
-    def _ask(self) -> dict[str, t.Any]:
+        That holds for a lease that is lost, too, which is recorded once: to abandon a benchmark that runs would leave
+        it running and its results uncollected. What begins on the host later asks for the lease again, and fails.
+        """
+        if self.lost or time.monotonic() - self._renewed < RENEW_S or not lease_of(self._action):
+            return
+        try:
+            self._hold()
+        except RackbenchError as error:
+            if error.code == "lease_lost":
+                self.lost = error.message
+                self._action.record(
+                    "lease", state="lost", holder=None, expires_in_s=None, reason=error.message
+                )
+        except AnsibleError as error:
+            Display().vv(f"{self._action.host}: its lease was not renewed: {error}")
+
+    def _hold(self) -> None:
         self._renewed = time.monotonic()
         before = self._on_host._remote_calls  # noqa: SLF001 - a copy of our own
+        made_before = self._on_host._connection._shell.tmpdir  # noqa: SLF001 - Ansible's own way
         try:
-            return _ask_for(self._on_host)
+            self._on_host.remote("lease", state="held", **lease_of(self._action))
+        except RackbenchError as error:
+            if error.code == "lease_lost":
+                error.next_command = f"rackbench resume --run-dir {self._action.run_dir}"
+            raise
         finally:
             self._action._remote_calls += self._on_host._remote_calls - before  # noqa: SLF001
+            if not made_before:
+                # Without pipelining the call made a directory on the host that the action's own end does not remove.
+                with contextlib.suppress(AnsibleError):
+                    self._on_host.cleanup()
 
 
 def _ask_for(action: LabAction, *, steal: bool = False, reason: str | None = None) -> dict[str, t.Any]:

@@ -7,6 +7,13 @@ import typing as t
 
 if t.TYPE_CHECKING:
     from ansible_collections.rackbench.lab.plugins.plugin_utils._action import LabAction
+    from rackbench.ledger.state import RunState
+
+
+def name_of(state: RunState) -> dict[str, str]:
+    """Return what the host knows the run's jobs by; the lease's id tells runs of one second and host name apart."""
+    lease_id = state.opened.get("lease_id")
+    return {"run_id": str(state.run_id), **({"lease_id": str(lease_id)} if lease_id else {})}
 
 
 def still_running(action: LabAction) -> list[str]:
@@ -15,7 +22,7 @@ def still_running(action: LabAction) -> list[str]:
     A benchmark goes on when its line breaks, and a build too: until it has ended, the host is not free.
     """
     state = action.state()
-    jobs = action.remote("job", state="listed", run_id=state.run_id)["jobs"]
+    jobs = action.remote("job", state="listed", **name_of(state))["jobs"]
     running = sorted(name for name, job in jobs.items() if job["state"] != "ended")
     stop = action.stop_request()
     if stop is None:
@@ -31,7 +38,7 @@ def _stop(action: LabAction, name: str, stop: t.Mapping[str, t.Any]) -> None:
     answer = action.remote(
         "job",
         state="stopped",
-        run_id=state.run_id,
+        **name_of(state),
         execution_id=name,
         by=stop.get("by"),
         reason=stop.get("reason"),

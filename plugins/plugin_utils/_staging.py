@@ -7,6 +7,7 @@ import contextlib
 import signal
 import typing as t
 
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _lease
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, LabAction
 from ansible_collections.rackbench.lab.plugins.plugin_utils._stops import StopLook
 
@@ -19,12 +20,21 @@ if MISSING is None:
 if t.TYPE_CHECKING:
     from pathlib import Path
 
+    from rackbench.adapters.catalog import Adapter
+
 # Seconds between two heartbeats of what the controller does itself, as told to readers.
 INTERVAL_S = 5.0
 
 
 class StagingAction(LabAction):
-    """An action that puts bundles on the machine that it goes to."""
+    """An action that puts bundles on the machine that it goes to, and keeps the lease of the host meanwhile."""
+
+    _keeper: _lease.Keeper
+
+    def go_where_it_runs(self, adapter: Adapter) -> None:
+        """Let modules and copies go there; the lease is the host's wherever that is."""
+        self._keeper = _lease.Keeper(self)
+        super().go_where_it_runs(adapter)
 
     def put(self, tarball: Path, sha256: str) -> dict[str, t.Any]:
         """Put a bundle with its sidecar on the machine unless it is there, and return what the task says of it.
@@ -51,10 +61,14 @@ class StagingAction(LabAction):
         return {**result, "sha256": sidecar.sha256, "entry_point": sidecar.entry_point}
 
     def beat(self, label: str, elapsed_s: float, interval_s: float | None = INTERVAL_S) -> None:
-        """Let the step that is running beat; without an interval nothing more is to be expected for a while."""
+        """Let the step that is running beat, and keep the host's lease.
+
+        Without an interval nothing more is to be expected for a while.
+        """
         step = self.step()
         beat = {"step": step, "label": label, "elapsed_s": elapsed_s, "interval_s": interval_s}
         self.write_live(step, beat)
+        self._keeper.keep()
 
     def step(self) -> str:
         """Return the id of the step that is running."""
@@ -108,6 +122,8 @@ class StagingAction(LabAction):
     def _upload(self, tarball: Path, sidecar: dict[str, t.Any], upload: str) -> bool:
         """Upload and unpack the bundle; return False if the upload was not there any more."""
         bundle = {"sha256": sidecar["sha256"], "upload": upload}
+        # Nothing renews it while the upload lasts.
+        self._keeper.keep()
         try:
             self.upload(tarball, upload)
         except RackbenchError:

@@ -146,6 +146,11 @@ FAILURES: dict[str, Failure] = {
         "The lease of the host went to another run while this one did not renew it.",
         "Resume this run when the host is free.",
     ),
+    "host_at_work": Failure(
+        BLOCKED,
+        "Another benchmark is at work on the host.",
+        "Wait until it has ended, then resume the run.",
+    ),
     "run_busy": Failure(
         BLOCKED,
         "A controller is at work on this run.",

@@ -98,7 +98,7 @@ def check(project: LabProject, run: Run, target: Target, count: str, expected: i
     else:
         # Ended for a reason that has a name, and never silently.
         assert status["state"] in OVER
-        codes = {(step["failure"] or {}).get("code") for step in status["steps"]} - {None}
+        codes = {step["code"] for step in status["steps"]} - {None}
         assert status["state"] == "cancelled" or (codes and codes <= set(FAILURES)), status["steps"]
     assert_completed_once(read.records)
     assert_nothing_left(run, target)

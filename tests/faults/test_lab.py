@@ -61,8 +61,10 @@ class Bench:
         return aftermath.Target(read, processes, HOME, str(self.project.home / "lease"))
 
     def start(self) -> tuple[Popen[str], Run]:
-        """Start a run and return when the benchmark is at work."""
-        process = self.project.start("rackbench", "run", "--host", HOST, *ONLY)
+        """Start a run and return when the benchmark is at work. The process is the controller itself."""
+        process = self.project.start(
+            "ansible-playbook", "run.yml", "-i", "inventories/lab", "-l", HOST, "-e", "lab_benchmarks=made-up"
+        )
         wait_for(lambda: self.project.runs(HOST), process)
         run = self.project.runs(HOST)[-1]
         wait_for((run.path / f"state/live/{EXECUTION}.json").exists, process)
@@ -119,10 +121,8 @@ def test_a_target_that_goes_down_is_named_and_its_execution_is_begun_anew(bench:
             bench.lab("kill", HOST)
             bench.lab("start", HOST)
         finish(process)
-        codes = [
-            (step["failure"] or {}).get("code") for step in aftermath.status_of(bench.project, run)["steps"]
-        ]
-        assert "target_rebooted" in codes
+        codes = [step["code"] for step in aftermath.status_of(bench.project, run)["steps"]]
+        assert "target_rebooted" in codes, aftermath.status_of(bench.project, run)["steps"]
         status = bench.check(run)
     assert [row["superseded"] for row in status["executions"]] == [True, False]
 
@@ -144,7 +144,7 @@ def test_a_disk_of_the_target_that_fills_up(bench: Bench) -> None:
         process, run = bench.start()
         bench.lab("fill", HOST)
         done = finish(process)
-        assert done.rc in {1, 3}, done.said
+        assert done.rc == 2, done.said
         bench.lab("unfill", HOST)
         status = bench.check(run)
     assert [row["superseded"] for row in status["executions"]] == [True, False]
@@ -209,7 +209,9 @@ def test_a_run_that_is_stopped_in_any_step_can_go_on(bench: Bench, step: str) ->
     wait_for(lambda: bench.project.runs(HOST), process)
     run = bench.project.runs(HOST)[-1]
     mark = f'"kind":"step.began","step":"{step}"'
-    wait_for(lambda: mark in (run.path / "events.jsonl").read_text(), process)
+    journal = run.path / "events.jsonl"
+    # The directory is there a moment before its journal.
+    wait_for(lambda: journal.exists() and mark in journal.read_text(), process)
     stopped = bench.project.rackbench("stop", "--run-dir", run.path, "--reason", "the rack is needed")
     finish(process)
     status = aftermath.status_of(bench.project, run)

@@ -7,10 +7,12 @@ import json
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from rackbench.models.journal import JournalRecord
 from rackbench.models.run_documents import LiveBeat, RunManifest, Status
 
@@ -141,6 +143,53 @@ def test_a_builder_that_takes_long_beats_and_the_next_run_builds_nothing(
     assert packaging(second)[-1]["decision"]["chosen"]["source"] == "dist"
     assert not second.records("command")
     assert [each["reused"] for each in second.records("transfer")] == [True]
+
+
+@pytest.mark.parametrize("runs_on", ["target", "controller"])
+def test_a_builder_that_takes_long_keeps_the_lease_of_the_host_and_goes_on_without_it(
+    project: LabProject, tmp_path: Path, runs_on: str
+) -> None:
+    go = tmp_path / "go"
+    add(project, f"while [ ! -e {go} ]; do sleep 0.1; done\n{INSTALL}")
+    path = project.root / "roles/made_up/adapter.yml"
+    adapter = yaml.safe_load(path.read_text())
+    adapter["bundle"]["runs_on"] = runs_on
+    path.write_text(yaml.safe_dump(adapter))
+    # It renews ten minutes later otherwise.
+    plugin = project.root / "plugins/plugin_utils/_lease.py"
+    plugin.write_text(plugin.read_text().replace("RENEW_S = 600.0", "RENEW_S = 0.0"))
+    lease = project.home / "lease/lease.json"
+    process = project.start("ansible-playbook", "run.yml", "-l", "local", *STAGE)
+    wait_for(lambda: beating(project, "building"), process)
+    long_ago = time.time() - 1000
+    os.utime(lease, (long_ago, long_ago))
+    wait_for(lambda: time.time() - lease.stat().st_mtime < 900, process)
+
+    # A host that does not answer as it should costs a renewal and nothing else: a file with two names is not touched.
+    live = project.run().path / "state/live/made-up.stage.json"
+
+    def beat() -> float:
+        return float(json.loads(live.read_text())["elapsed_s"])
+
+    second = project.home / "second-name"
+    second.hardlink_to(lease)
+    for _each in range(2):
+        before = beat()
+        wait_for(lambda before=before: beat() > before, process)  # type: ignore[misc]
+    second.unlink()
+    assert project.run().records("lease")[0]["state"] == "taken"
+
+    eve = {"lease_id": "eve-1", "run_id": "eve", "owner": "eve@cafe", "purpose": "latency", "ttl_s": 1800}
+    second.write_text(json.dumps({"schema": "rackbench.lease/1.0", "taken_at": None, **eve}))
+    second.replace(lease)
+    go.touch()
+    done = finish(process)
+    assert done.rc == 0, done.said
+    taken, lost = project.run().records("lease")
+    assert (taken["state"], lost["state"]) == ("taken", "lost")
+    assert "eve@cafe" in lost["reason"]
+    assert project.run().states["made-up.stage"] == "completed"
+    assert json.loads(lease.read_text())["run_id"] == "eve"
 
 
 def test_a_builder_that_fails_keeps_its_log_in_the_run_and_leaves_nothing_in_dist(

@@ -288,11 +288,18 @@ def test_a_benchmark_on_the_controller_renews_the_lease_of_its_host_and_needs_it
     until(lambda: time.time() - lease.stat().st_mtime < 900, process)
 
     eve = {"lease_id": "eve-1", "run_id": "eve", "owner": "eve@cafe", "purpose": "latency", "ttl_s": TTL_S}
-    lease.write_text(json.dumps({"schema": "rackbench.lease/1.0", "taken_at": None, **eve}))
+    # In one step: an empty file is a lease that was given back.
+    theft = tmp_path / "lease.json"
+    theft.write_text(json.dumps({"schema": "rackbench.lease/1.0", "taken_at": None, **eve}))
+    theft.replace(lease)
     (tmp_path / "one").touch()
     process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 3
     failure = failures(project.run())[0]
     assert failure["code"] == "lease_lost"
     assert "eve@cafe" in failure["message"]
+    # The one that ran when the lease was lost came to its end.
+    assert leases(project.run()) == [("taken", None), ("lost", None)]
+    assert "eve@cafe" in project.run().records("lease")[1]["reason"]
+    assert project.run().records("execution.ended")[0]["outcome"] == "passed"
     assert [row["execution"] for row in project.run().records("execution.began")] == ["made-up.one.1"]

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from tests.integration import made_up
 from tests.integration.harness import LabProject, make_project
 from tests.unit.plugins.machine import CONTROL, THP, Machine
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.integration.harness import Done, Run
@@ -57,6 +60,15 @@ class Quiet:
     def run(self) -> Run:
         return self.project.runs()[-1]
 
+    @contextlib.contextmanager
+    def while_staged(self, task: dict[str, Any]) -> Iterator[None]:
+        """Let runs in the block do one task more in their stage step."""
+        path = self.project.root / "roles/made_up/tasks/stage.yml"
+        text = path.read_text()
+        path.write_text(yaml.safe_dump([*yaml.safe_load(text), task], sort_keys=False))
+        yield
+        path.write_text(text)
+
     def originals(self) -> list[Path]:
         return list(self.project.home.glob(".rackbench/noise*"))
 
@@ -93,6 +105,39 @@ def test_the_host_is_quiet_while_the_benchmark_runs_and_as_it_was_afterwards(qui
     assert set(observed["settings"]) == set(SETTINGS)
     assert applied["settings"] == verified["settings"] == SETTINGS
     assert (restored["settings"], restored["reason"]) == (WORDS, None)
+
+
+def test_what_was_set_is_put_back_by_a_run_that_begins_no_execute_step(quiet: Quiet) -> None:
+    before = quiet.machine.knobs()
+    # As a run has it that was killed while it executed, and is then resumed up to the stage step.
+    apply = {"run_dir": "{{ rackbench_plan.run_dir }}", "state": "applied", **quiet.machine.places}
+    with quiet.while_staged({"name": "Quiet the host", "rackbench.lab.noise": apply}):
+        done = quiet.play("-e", "lab_phases=stage")
+    assert done.rc == 0, done.said
+    assert quiet.states() == ["observed", "applied", "restored"]
+    assert quiet.records()[-1]["settings"] == WORDS
+    assert quiet.machine.knobs() == before
+    assert quiet.originals() == []
+
+
+def test_a_run_that_lost_its_lease_before_the_execute_step_sets_nothing(quiet: Quiet) -> None:
+    before = quiet.machine.knobs()
+    lease = quiet.project.home / "lease/lease.json"
+    eve = {"lease_id": "eve-1", "run_id": "eve", "owner": "eve@cafe", "purpose": "latency", "ttl_s": 1800}
+    steal = {
+        "content": json.dumps({"schema": "rackbench.lease/1.0", "taken_at": None, **eve}),
+        "dest": str(lease),
+        "mode": "0666",
+    }
+    with quiet.while_staged({"name": "Steal the host", "ansible.builtin.copy": steal}):
+        done = quiet.play("-e", "lab_families=calm")
+    assert json.loads(lease.read_text())["run_id"] == "eve"
+    lease.unlink()
+    assert done.rc != 0
+    assert "[lease_lost]" in done.said
+    assert quiet.run().records("execution.began") == []
+    assert quiet.states() == ["observed", "restored"]
+    assert quiet.machine.knobs() == before
 
 
 def test_a_setting_that_changed_meanwhile_fails_the_step_and_is_put_back(quiet: Quiet) -> None:

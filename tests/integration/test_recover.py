@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from rackbench.ledger import documents, recovery
+from rackbench.ledger.alerts import CONNECTIVITY_CODES
 
 from tests.integration import made_up
 from tests.integration.harness import LabProject, Run, make_project
@@ -35,7 +36,12 @@ LIMIT_S = 120
 def project(tmp_path_factory: pytest.TempPathFactory) -> LabProject:
     """A checkout with a finished run of a family that goes well."""
     project = make_project(tmp_path_factory.mktemp("recover"))
-    made_up.add(project, families=[made_up.family("good"), made_up.family("long", seconds=60)])
+    families = [
+        made_up.family("good"),
+        made_up.family("long", seconds=60),
+        made_up.family("longer", seconds=900, time_limit_s=1800),
+    ]
+    made_up.add(project, families=families)
     done = project.rackbench("run", "--host", "local", "--benchmarks", "made-up", "--families", "good")
     assert done.rc == 0, done.said
     return project
@@ -249,11 +255,11 @@ def until(condition: Any) -> Any:
     return found
 
 
-def killed_run(project: LabProject) -> Run:
+def killed_run(project: LabProject, family: str = "long") -> Run:
     """Return a run whose controller was killed while its benchmark ran, and goes on to run."""
     before = {run.path for run in project.runs()}
     process = project.start(
-        "ansible-playbook", "run.yml", "-l", "local", "-e", "lab_benchmarks=made-up", "-e", "lab_families=long",
+        "ansible-playbook", "run.yml", "-l", "local", "-e", "lab_benchmarks=made-up", "-e", f"lab_families={family}",
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -262,7 +268,7 @@ def killed_run(project: LabProject) -> Run:
 
     def works() -> list[Path]:
         jobs = [project.home / f".rackbench/jobs/{run.path.name}-local" for run in new()]
-        return [path for job in jobs for path in job.glob("made-up.long.1/out/progress.ndjson")]
+        return [path for job in jobs for path in job.glob(f"made-up.{family}.1/out/progress.ndjson")]
 
     try:
         until(works)
@@ -308,6 +314,63 @@ def test_a_killed_run_is_given_up_in_order(project: LabProject) -> None:
     # The host is free: another run takes it at once.
     next_run = project.rackbench("run", "--host", "local", "--benchmarks", "made-up", "--families", "good")
     assert next_run.rc == 0, next_run.said
+
+
+def left_there(project: LabProject, run: Run) -> bool:
+    """Return whether an alert says that something of the run is left on its host."""
+    status = json.loads(project.rackbench("status", "--run-dir", run.path, "--json").stdout)
+    return "left_behind" in {alert["code"] for alert in status["alerts"]["items"]}
+
+
+def test_a_host_on_which_a_job_cannot_be_ended_stays_taken_until_it_can(project: LabProject) -> None:
+    run = killed_run(project, "longer")
+    lease = (project.home / "lease/lease.json").read_text()
+    job_dir = project.home / f".rackbench/jobs/{run.path.name}-local/made-up.longer.1"
+    spec = job_dir / "spec.json"
+    whole = spec.read_text()
+    supervisor = json.loads((job_dir / "state.json").read_text())["pid"]
+
+    def recover(*arguments: str) -> tuple[int, dict[str, Any]]:
+        done = project.rackbench("recover", "--run-dir", run.path, "--json", *arguments)
+        return done.rc, json.loads(done.stdout)
+
+    def is_kept(rc: int, answer: dict[str, Any], *, reached: bool) -> None:
+        assert rc >= 3, answer
+        (failure,) = answer["failures"]
+        assert (failure["code"] not in CONNECTIVITY_CODES) is reached, failure
+        assert answer["jobs"] == {"made-up.longer.1": "unreachable"}
+        assert answer["lease"] == "unreachable"
+        assert (project.home / "lease/lease.json").read_text() == lease
+        assert left_there(project, run)
+
+    try:
+        is_kept(*recover("-e", "ansible_python_interpreter=/no/such/python"), reached=False)
+        # It can be listed, and not be stopped.
+        spec.write_text(json.dumps({**json.loads(whole), "grace_s": "no number"}))
+        is_kept(*recover(), reached=True)
+        spec.write_text(whole)
+        rc, answer = recover()
+        assert (rc, answer["jobs"], answer["lease"]) == (0, {"made-up.longer.1": "cancelled"}, "released")
+        assert not left_there(project, run)
+        until(lambda: not supervisors(project))
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(supervisor, signal.SIGTERM)
+        raise
+
+
+def test_the_lease_of_another_project_with_the_same_run_id_is_left_alone(project: LabProject) -> None:
+    run = killed_run(project)
+    path = project.home / "lease/lease.json"
+    lease = json.loads(path.read_text())
+    another = json.dumps({**lease, "lease_id": f"{lease['run_id']}-another0"})
+    path.write_text(another)
+    try:
+        done = project.rackbench("recover", "--run-dir", run.path, "--json")
+        assert json.loads(done.stdout)["lease"] == "another_holder", done.said
+        assert path.read_text() == another
+    finally:
+        path.unlink()
 
 
 def test_a_killed_run_without_its_journal_still_gives_the_host_back(project: LabProject) -> None:

@@ -310,7 +310,8 @@ def test_a_jump_box_that_dies_is_named_for_every_host_behind_it(
     for host in hosts:
         wait_for(lambda host=host: len(checkout.runs(host)) > before[host], process)  # type: ignore[misc]
         journal = checkout.runs(host)[-1].path / "events.jsonl"
-        wait_for(lambda journal=journal: '"platform"' in journal.read_text(), process)  # type: ignore[misc]
+        # The directory is there a moment before its journal.
+        wait_for(lambda journal=journal: journal.exists() and '"platform"' in journal.read_text(), process)  # type: ignore[misc]
     broken_lab("kill", "thor")
     done = finish(process)
     assert done.rc == 3, done.said

@@ -28,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-i", "--inventory", action="append", default=[], help="an inventory instead of the run's own"
     )
+    parser.add_argument(
+        "-e", "--extra-vars", action="append", default=[], metavar="K=V", help="as ansible-playbook -e"
+    )
     add_json_option(parser)
 
 
@@ -109,7 +112,7 @@ def _export_again(restored: Restored) -> None:
 
 def _ask_host(args: argparse.Namespace, run_dir: Path, state: RunState, output: Output) -> OnHost:
     """Put right what the run left on its host; what keeps that from being done stands in the answer."""
-    from rackbench.ledger.recovery import UNREACHABLE, OnHost
+    from rackbench.ledger.recovery import OnHost, unreached
     from rackbench.playbooks import run_playbook
     from rackbench.project import find_project
 
@@ -123,9 +126,10 @@ def _ask_host(args: argparse.Namespace, run_dir: Path, state: RunState, output: 
             check=False,
             say=output.note,
             inventories=given_inventories(args.inventory) or recorded_inventories(state),
+            given_vars=args.extra_vars,
         )
     except RackbenchError as error:
-        return OnHost(lease=UNREACHABLE, failures=[error.as_dict()])
+        return unreached(state, error.as_dict())
     if answers.interrupted:
         raise KeyboardInterrupt
     answer = answers.results.get(str(state.host)) or {}
@@ -133,7 +137,7 @@ def _ask_host(args: argparse.Namespace, run_dir: Path, state: RunState, output: 
         failure = (answer.get("rackbench") or {}).get("failure") or RackbenchError(
             "task_failed", f"The playbook that recovers a host failed: {answer.get('msg')}", where=state.host
         ).as_dict()
-        return OnHost(lease=UNREACHABLE, failures=[failure])
+        return unreached(state, failure)
     found = answer["found"]
     return OnHost(found["lease"], found["noise"], found["jobs"], found["failures"])
 

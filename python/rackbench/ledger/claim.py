@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Taking over a run directory that nobody works on any more: each has one writer at a time."""
+"""Each run directory has one writer at a time: the sign of the one at work, and taking over when nobody is any more."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import os
+import shlex
 from typing import TYPE_CHECKING
 
 from rackbench import clock
@@ -17,8 +20,46 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # A controller on another machine, which cannot be asked from here, counts as gone after this silence. Its callback
-# writes status.json or a heartbeat many times in it.
+# touches its sign many times in it.
 SILENCE_S = 300.0
+SIGN_INTERVAL_S = 5.0
+# No heartbeat is called so, and whoever looks for heartbeats looks for *.json.
+_SIGN = f"{rundir.LIVE}/.controller"
+
+
+class Sign:
+    """A file of the run that its recorder keeps locked and touches: nobody else may write to the run meanwhile.
+
+    The lock is a POSIX record lock: forked workers do not inherit it, and the kernel lets it go with the process.
+    Such a lock is lost when its process closes any descriptor of the file, and does not exclude its own process.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        """Make and lock it. Raises `RackbenchError`: `run_busy` or `ledger_write_failed`."""
+        path = run_dir / _SIGN
+        self._touched_mono = float("-inf")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._handle: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise journal.write_failed(path, error) from error
+        if not _lock(self._handle, fcntl.LOCK_EX):
+            self.close()
+            raise busy(run_dir, "Another process still writes to it.")
+
+    def give(self, now_mono: float) -> None:
+        """Touch the file now and then. That it cannot be touched costs nothing."""
+        if self._handle is None or now_mono - self._touched_mono < SIGN_INTERVAL_S:
+            return
+        self._touched_mono = now_mono
+        with contextlib.suppress(OSError):
+            os.utime(self._handle)
+
+    def close(self) -> None:
+        """Let others write."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
 
 @contextlib.contextmanager
@@ -43,6 +84,10 @@ def claim(run_dir: Path) -> Iterator[documents.Loaded]:
             raise busy(run_dir, "Another process is taking it over at this moment.") from error
         loaded = documents.load(run_dir)
         check_free(loaded, clock.utc_now())
+        # A closed run is free, but its controller may still have something to tell of it. One that is not opened yet
+        # is left alone, since its recorder may be about to lock it.
+        if loaded.state.opened and _is_locked(run_dir):
+            raise busy(run_dir, "Another process still writes to it.")
         yield loaded
 
 
@@ -69,14 +114,36 @@ def busy(run_dir: Path, detail: str) -> RackbenchError:
         "run_busy",
         f"A controller is at work on {run_dir}. {detail}",
         where=str(run_dir),
-        next_command=f"rackbench status --run-dir {run_dir}",
+        next_command=shlex.join(("rackbench", "status", "--run-dir", str(run_dir))),
     )
 
 
 def _last_sign(run_dir: Path) -> float:
     """Return when a file that a controller keeps writing was last changed, in seconds since the epoch."""
     times = [0.0]
-    for path in (run_dir / rundir.EVENTS, run_dir / rundir.STATUS, *(run_dir / rundir.LIVE).glob("*.json")):
+    signs = (run_dir / name for name in (rundir.EVENTS, rundir.STATUS, _SIGN))
+    for path in (*signs, *(run_dir / rundir.LIVE).glob("*.json")):
         with contextlib.suppress(OSError):
             times.append(path.stat().st_mtime)
     return max(times)
+
+
+def _is_locked(run_dir: Path) -> bool:
+    """Return whether another process keeps the run's sign locked."""
+    try:
+        handle = os.open(run_dir / _SIGN, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        return not _lock(handle, fcntl.LOCK_SH)
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, kind: int) -> bool:
+    """Lock a file and return True; False when another process has it locked. Some file systems know no locks."""
+    try:
+        fcntl.lockf(handle, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in {errno.EACCES, errno.EAGAIN}
+    return True

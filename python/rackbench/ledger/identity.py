@@ -21,7 +21,7 @@ _GIT_LIMIT_S = 20
 
 
 def controller(pid: int) -> dict[str, Any]:
-    """Return what the journal keeps of a controller process: pid, start_ticks, boot_id, hostname, user."""
+    """Return what the journal keeps of a controller process of this machine and this pid namespace."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -30,6 +30,7 @@ def controller(pid: int) -> dict[str, Any]:
         "pid": pid,
         "start_ticks": liveness.start_ticks(pid),
         "boot_id": liveness.boot_id(),
+        "pid_namespace": liveness.pid_namespace(),
         "hostname": socket.gethostname(),
         "user": user,
     }

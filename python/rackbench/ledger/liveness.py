@@ -11,12 +11,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_PID_NAMESPACE = Path("/proc/self/ns/pid")
 
 
 def boot_id() -> str | None:
     """Return the id of this boot of this machine, or None where the kernel tells none."""
     try:
         return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+def pid_namespace() -> int | None:
+    """Return which pid namespace this process is in, or None where the kernel does not tell."""
+    try:
+        return _PID_NAMESPACE.stat().st_ino
     except OSError:
         return None
 
@@ -48,4 +57,8 @@ def is_alive(controller: Mapping[str, Any] | None) -> bool | None:
     if boot != here:
         # Another boot of this machine ended it; another machine cannot be asked.
         return False if controller.get("hostname") == socket.gethostname() else None
+    # A container shares the boot id, and its pids mean nothing outside of it. Older journals do not tell.
+    namespace = controller.get("pid_namespace")
+    if namespace is not None and namespace != pid_namespace():
+        return None
     return start_ticks(pid) == ticks

@@ -13,6 +13,7 @@ from rackbench import clock
 from rackbench.errors import RackbenchError
 from rackbench.ledger import (
     checkpoint,
+    claim,
     control,
     documents,
     journal,
@@ -65,13 +66,19 @@ class Recorder:
     def __init__(self, run_dir: Path) -> None:
         """Open the journal of a run directory and fold what it holds.
 
-        Raises `RackbenchError("ledger_write_failed")`, or `not_a_run_directory` when it cannot be read.
+        Raises `RackbenchError`: `ledger_write_failed`, `run_busy` while another process writes to it, or
+        `not_a_run_directory` when it cannot be read.
         """
         self.run_dir = run_dir
         self._prefix = f"{run_dir}/"
         self._lock = threading.RLock()
         self._failure: RackbenchError | None = None
-        self._journal = journal.JournalWriter(run_dir / rundir.EVENTS)
+        self._sign = claim.Sign(run_dir)
+        try:
+            self._journal = journal.JournalWriter(run_dir / rundir.EVENTS)
+        except BaseException:
+            self._sign.close()
+            raise
         self._ledgers: dict[str, int] = {}
         try:
             for name in (rundir.COMMAND_LEDGER, rundir.TRANSFER_LEDGER):
@@ -128,6 +135,7 @@ class Recorder:
         with self._lock:
             if self._failure is not None or not self.is_open:
                 return False
+            self._sign.give(now_mono)
             try:
                 self._read_requests()
                 self._read_beats(now_mono)
@@ -153,6 +161,7 @@ class Recorder:
             for handle in self._ledgers.values():
                 os.close(handle)
             self._ledgers.clear()
+            self._sign.close()
 
     def _check(self) -> None:
         if self._failure is not None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from rackbench.ledger.state import RunState
+    from rackbench.ledger.state import ExecutionState, RunState
 
 UNREACHABLE = "unreachable"
 # States of `lease` and `noise` in the journal in which the host is not as it was before the run.
@@ -122,6 +122,18 @@ def may_have_left_something(state: RunState) -> bool:
     return state.rebuilt is not None and (finished is None or finished.state != steps.COMPLETED)
 
 
+def may_be_at_work(state: RunState) -> list[ExecutionState]:
+    """Return the executions that a machine may be at work on still, as far as the journal tells.
+
+    They run one after another, and the task tells of one only when it ends, unless a heartbeat did. What an earlier
+    recovery could not end is among them.
+    """
+    names = {entry.execution for entry in state.active_executions or state.awaited_executions[:1]}
+    before = _dict((state.recovered or {}).get("jobs"))
+    names.update(name for name, ended in before.items() if ended == UNREACHABLE)
+    return [entry for entry in state.executions.values() if entry.execution in names]
+
+
 def may_have_noise(state: RunState) -> bool:
     """Return whether noise settings of a run may still be in force on its host."""
     if state.rebuilt is None:
@@ -148,6 +160,16 @@ class OnHost:
     def is_reached(self) -> bool:
         """Return whether nothing is left on the host, as far as is known."""
         return UNREACHABLE not in (self.lease, self.noise, *self.jobs.values())
+
+
+def unreached(state: RunState, failure: dict[str, Any]) -> OnHost:
+    """Return what is known of a host that nothing could be asked of: all that the run had there it has still."""
+    return OnHost(
+        lease=UNREACHABLE,
+        noise=UNREACHABLE if may_have_noise(state) else None,
+        jobs={entry.execution: UNREACHABLE for entry in may_be_at_work(state)},
+        failures=[failure],
+    )
 
 
 def record(restored: Restored, on_host: OnHost | None) -> documents.Loaded:

@@ -8,7 +8,7 @@ a required input that is unknown forbids `valid`. Nothing here raises: the condi
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rackbench import clock
@@ -48,6 +48,11 @@ class Verdict:
     reasons: list[str]
     unknown: list[str]
     inputs: dict[str, Any]
+
+    def disturbed(self, reason: str) -> Verdict:
+        """Return the verdict with one more reason for suspicion."""
+        verdict = SUSPECT if self.verdict == VALID else self.verdict
+        return replace(self, verdict=verdict, reasons=[*self.reasons, reason])
 
     def as_dict(self) -> dict[str, Any]:
         """Return the verdict as the journal has it."""

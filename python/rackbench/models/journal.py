@@ -68,6 +68,9 @@ class Controller(Model):
     pid: int
     start_ticks: int | None
     boot_id: str | None
+    pid_namespace: int | None = Field(
+        default=None, description="In which the pid counts. None: not known, as in older journals."
+    )
     hostname: str
     user: str
 

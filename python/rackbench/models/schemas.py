@@ -47,6 +47,7 @@ DOCUMENTS: dict[str, tuple[str, str]] = {
     "leases": ("rackbench.models.lease", "Leases"),
     "leases-released": ("rackbench.models.lease", "LeasesReleased"),
     "live-beat": ("rackbench.models.run_documents", "LiveBeat"),
+    "noise": ("rackbench.models.noise", "NoiseOriginals"),
     "notification": ("rackbench.models.notification", "Notification"),
     "preflight": ("rackbench.models.preflight", "Preflight"),
     "publish-ledger": ("rackbench.models.run_documents", "PublishLedger"),

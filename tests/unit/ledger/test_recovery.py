@@ -237,6 +237,18 @@ def test_what_could_not_be_reached_is_tried_again_and_then_done(tmp_path: Path) 
     assert (done.state.recovered or {})["lease"] == "released"
 
 
+def test_a_host_that_nothing_could_be_asked_of_has_still_all_that_the_run_had_there(tmp_path: Path) -> None:
+    run_dir = left_behind(tmp_path, open_run())
+    failure = RackbenchError("ansible_failed", "No host gave an answer.").as_dict()
+    with claim.claim(run_dir):
+        restored = recovery.restore(run_dir)
+        done = recovery.record(restored, recovery.unreached(restored.loaded.state, failure))
+    assert (done.state.recovered or {})["jobs"] == {"latency.smoke.1": "unreachable"}
+    assert recovery.may_have_left_something(done.state)
+    (alert,) = documents.current_status(run_dir)["alerts"]["items"]
+    assert "the job latency.smoke.1" in alert["message"]
+
+
 @pytest.mark.parametrize(
     ("records", "expected"),
     [

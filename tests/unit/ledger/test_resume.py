@@ -70,9 +70,7 @@ def test_a_job_that_ended_while_nobody_looked_is_found_again() -> None:
     assert resumed(fold(up_to("latency.execute", begun=True).records), on_host).reattached == [SMOKE]
 
 
-@pytest.mark.parametrize(
-    ("state", "outcome"), [("ended", "lost"), ("ended", "cancelled"), ("unknown", None)]
-)
+@pytest.mark.parametrize(("state", "outcome"), [("ended", "lost"), ("ended", "cancelled"), ("unknown", None)])
 def test_a_job_without_an_end_of_its_own_is_begun_anew(state: str, outcome: str | None) -> None:
     on_host = OnHost({SMOKE: job(state, outcome)}, frozenset({DIGEST}))
     left = resumed(fold(up_to("latency.execute", begun=True).records), on_host)

@@ -97,7 +97,7 @@ def test_a_recorded_run_has_every_document_valid_by_its_model(tmp_path: Path) ->
 @pytest.mark.parametrize("records", [whole_run(), failed_run(), whole_run()[:11]])
 def test_rebuilding_writes_what_the_recorder_wrote(tmp_path: Path, records: list[dict[str, Any]]) -> None:
     run_dir = recorded(tmp_path, records)
-    volatile = {"status.json", "recovery_summary.md"}
+    volatile = {"status.json", "recovery_summary.md", ".controller"}
     before = {
         path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file() and path.name not in volatile
     }
@@ -359,6 +359,37 @@ def test_this_process_is_alive_and_an_ended_one_is_not() -> None:
     assert liveness.is_alive(ended) is True
     child.communicate(b"\n")
     assert liveness.is_alive(ended) is False
+
+
+def test_a_controller_without_a_pid_namespace_as_in_older_journals_is_looked_up_by_its_pid() -> None:
+    own = identity.controller(os.getpid())
+    older = {name: value for name, value in own.items() if name != "pid_namespace"}
+    assert liveness.is_alive(older) is True
+    assert liveness.is_alive({**older, "start_ticks": 1}) is False
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="Only root can make a pid namespace.")
+def test_a_controller_in_another_pid_namespace_cannot_be_asked() -> None:
+    made = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*made, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("This machine lets root make no pid namespace.")
+    code = (
+        "import json, os; from rackbench.ledger import identity;"
+        "print(json.dumps(identity.controller(os.getpid())), flush=True); input()"
+    )
+    with subprocess.Popen(
+        [*made, sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(Path(rundir.__file__).parents[2])},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        there = json.loads(process.stdout.readline())
+        assert (there["pid"], there["boot_id"]) == (1, liveness.boot_id())
+        assert liveness.is_alive(there) is None
+        process.communicate("\n")
+    assert liveness.is_alive(there) is None
 
 
 @pytest.mark.parametrize(

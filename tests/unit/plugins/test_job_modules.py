@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rackbench.models.job import JobSpec, JobStop
+from rackbench.models.job import JobSpec, JobState, JobStop
 
 from tests.unit.plugins.target import NEVER_S, PATIENCE_S, REPOSITORY, RUN_ID, Target, code
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
 
@@ -140,15 +141,16 @@ def test_an_execution_that_ended_is_found_when_its_bundle_is_gone(target: Target
     assert target.start("good")["job_state"] == ended
 
 
-def test_a_start_waits_for_who_removes_bundles_and_then_says_that_its_bundle_is_gone(target: Target) -> None:
-    place = Path(target.stage()["path"])
-    handle = os.open(place.parent, os.O_RDONLY)
+def start_while(target: Target, happen: Callable[[], Any], **changed: Any) -> dict[str, Any]:
+    """Start a job; let something happen while it waits for the lock of the bundles; return the module's answer."""
+    bundles = target.root / "bundles"
+    handle = os.open(bundles, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         with ThreadPoolExecutor(1) as pool:
             try:
-                starting = pool.submit(target.start, "good")
-                inode = f":{place.parent.stat().st_ino} "
+                starting = pool.submit(target.start, "good", **changed)
+                inode = f":{bundles.stat().st_ino} "
                 deadline = time.monotonic() + PATIENCE_S
                 # The kernel names who waits for a lock with an arrow.
                 while not any(
@@ -157,12 +159,17 @@ def test_a_start_waits_for_who_removes_bundles_and_then_says_that_its_bundle_is_
                     assert not starting.done(), starting.result()
                     assert time.monotonic() < deadline
                     time.sleep(0.02)
-                shutil.rmtree(place)
+                happen()
             finally:
                 fcntl.flock(handle, fcntl.LOCK_UN)
-            assert code(starting.result()) == "bundle_not_staged"
+            return starting.result()
     finally:
         os.close(handle)
+
+
+def test_a_start_waits_for_who_removes_bundles_and_then_says_that_its_bundle_is_gone(target: Target) -> None:
+    place = Path(target.stage()["path"])
+    assert code(start_while(target, lambda: shutil.rmtree(place))) == "bundle_not_staged"
     assert not target.job_dir("good").exists()
 
 
@@ -299,8 +306,8 @@ def remove(target: Target, act: str, *, check: bool = False) -> dict[str, Any]:
     return target.call("job", check=check, state="absent", run_id=RUN_ID, execution_id=f"made-up.{act}.1")
 
 
-def listed(target: Target, *, check: bool = False) -> dict[str, Any]:
-    return target.call("job", check=check, state="listed", run_id=RUN_ID)
+def listed(target: Target, *, check: bool = False, **more: Any) -> dict[str, Any]:
+    return target.call("job", check=check, state="listed", run_id=RUN_ID, **more)
 
 
 def state_on_disk(target: Target, act: str) -> dict[str, Any]:
@@ -515,6 +522,143 @@ def test_a_job_that_runs_is_found_again_whoever_has_the_target(target: Target, l
     other = {**lease, "lease_id": "another-0000aaaa", "run_id": "another", "owner": "njord@boat"}
     lease_call(target, other, "taken", steal=True, reason="a test")
     assert target.start("wait", lease=lease)["job_state"]["state"] == "running"
+
+
+def test_a_job_is_not_begun_beside_another_one_that_runs(target: Target, lease: dict[str, str]) -> None:
+    target.stage()
+    lease_call(target, lease, "taken")
+    target.start("wait", lease=lease, run_id="another")
+    refused = target.start("good", lease=lease)
+    assert code(refused) == "host_at_work"
+    assert "made-up.wait.1 of the run another" in refused["msg"]
+    assert not target.job_dir("good").exists()
+    # The one that runs is found again.
+    assert target.start("wait", lease=lease, run_id="another")["job_state"]["state"] == "running"
+    stop(target, "wait", run_id="another")
+    assert target.start("good", lease=lease, wait_s=PATIENCE_S)["job_state"]["outcome"] == "passed"
+
+
+@pytest.mark.parametrize("damage", ["a state of another boot", "a damaged state", "a state without its pid"])
+def test_a_job_of_which_nothing_runs_is_in_nobodys_way(
+    target: Target, lease: dict[str, str], damage: str
+) -> None:
+    target.stage()
+    lease_call(target, lease, "taken")
+    target.start("crash", wait_s=PATIENCE_S)
+    path = target.job_dir("crash") / "state.json"
+    running = {**state_on_disk(target, "crash"), "state": "running", "outcome": None}
+    texts = {
+        "a state of another boot": json.dumps({**running, "boot_id": "another boot"}),
+        "a damaged state": "{",
+        "a state without its pid": json.dumps({**running, "pid": None}),
+    }
+    path.write_text(texts[damage])
+    assert target.start("good", lease=lease, wait_s=PATIENCE_S)["job_state"]["outcome"] == "passed"
+    assert path.read_text() == texts[damage]
+
+
+@pytest.mark.parametrize("made", ["made by this call", "made before"])
+def test_a_job_is_not_begun_when_its_run_is_given_up_while_it_waits(
+    target: Target, lease: dict[str, str], supervisor: ModuleType, made: str
+) -> None:
+    target.stage()
+    lease_call(target, lease, "taken")
+    if made == "made before":
+        prepared(target, supervisor, "good")
+    answer = start_while(target, lambda: lease_call(target, lease, "released"), lease=lease)
+    assert code(answer) == "lease_lost"
+    assert list(target.job_dir("good").parent.iterdir()) == []
+
+
+def test_a_job_is_not_begun_when_another_one_begins_while_it_waits(
+    target: Target, lease: dict[str, str], supervisor: ModuleType
+) -> None:
+    target.stage()
+    lease_call(target, lease, "taken")
+    target.start("wait")
+    running = state_on_disk(target, "wait")
+    path = target.job_dir("wait") / "state.json"
+    supervisor.write_document(path, {**running, "state": "starting"}, sync=False)
+    answer = start_while(target, lambda: supervisor.write_document(path, running, sync=False), lease=lease)
+    assert code(answer) == "host_at_work"
+    assert not target.job_dir("good").exists()
+
+
+def test_a_job_of_another_run_with_the_same_id_is_neither_found_nor_listed_nor_stopped(
+    target: Target, lease: dict[str, str]
+) -> None:
+    target.stage()
+    lease_call(target, lease, "taken")
+    target.start("wait", lease=lease)
+    target.start("good", wait_s=PATIENCE_S)
+    other = f"{RUN_ID}-ffff0000"
+    for refused in (
+        target.start("wait", lease={**lease, "lease_id": other}),
+        target.start("wait", lease={**lease, "lease_id": other}, check=True),
+        stop(target, "wait", lease_id=other),
+    ):
+        assert code(refused) == "execution_conflict"
+        assert str(target.job_dir("wait")) in refused["msg"]
+    # Whose the one without a lease is nobody knows.
+    assert set(listed(target, lease_id=other)["jobs"]) == {"made-up.good.1"}
+    both = {"made-up.good.1", "made-up.wait.1"}
+    assert set(listed(target, lease_id=lease["lease_id"])["jobs"]) == both
+    assert set(listed(target)["jobs"]) == both
+    assert state_on_disk(target, "wait")["state"] == "running"
+    assert stop(target, "wait", lease_id=lease["lease_id"])["job_state"]["outcome"] == "cancelled"
+
+
+def wait_for_the_end(supervisor: ModuleType, pid: int) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while supervisor.start_ticks(pid) is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"state": "running"}', None])
+def test_a_job_with_a_damaged_state_is_stopped_by_its_supervisor(
+    target: Target, supervisor: ModuleType, damage: str | None
+) -> None:
+    target.stage()
+    target.start("wait")
+    benchmark = target.benchmark_pid("wait")
+    path = target.job_dir("wait") / "state.json"
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_text(damage)
+    assert code(stop(target, "wait", check=True)) == "execution_lost"
+    assert supervisor.start_ticks(benchmark) is not None
+    stopped = stop(target, "wait")
+    assert (stopped["changed"], stopped["job_state"]["outcome"]) == (True, "cancelled")
+    assert state_on_disk(target, "wait") == stopped["job_state"]
+    assert supervisor.start_ticks(benchmark) is None
+
+
+@pytest.mark.parametrize("how", ["killed", "hanging"])
+def test_a_job_with_a_damaged_state_and_a_supervisor_that_is_of_no_use_is_lost(
+    target: Target, supervisor: ModuleType, how: str
+) -> None:
+    target.stage()
+    target.start("wait", grace_s=0)
+    benchmark = target.benchmark_pid("wait")
+    pid = state_on_disk(target, "wait")["pid"]
+    os.kill(pid, signal.SIGKILL if how == "killed" else signal.SIGSTOP)
+    if how == "killed":
+        wait_for_the_end(supervisor, pid)
+    assert supervisor.start_ticks(benchmark) is not None
+    (target.job_dir("wait") / "state.json").write_text("{")
+    assert listed(target)["jobs"]["made-up.wait.1"]["state"] == "unknown"
+    stopped = stop(target, "wait")
+    state = stopped["job_state"]
+    assert stopped["changed"]
+    assert (state["state"], state["outcome"], state["reason"]) == ("ended", "lost", "its state was damaged")
+    JobState.model_validate(state)
+    wait_for_the_end(supervisor, benchmark)
+    wait_for_the_end(supervisor, pid)
+    assert listed(target)["jobs"]["made-up.wait.1"] == state
+    assert not stop(target, "wait")["changed"]
+    assert remove(target, "wait")["changed"]
 
 
 def test_a_job_directory_without_a_supervisor_yet_is_started(target: Target, supervisor: ModuleType) -> None:

@@ -150,6 +150,43 @@ def test_a_clock_that_jumped_ends_a_lease_only_beyond_its_lifetime(
     assert host.has() == holder
 
 
+def held(host: Host, run: str = "ann", **changed: Any) -> dict[str, Any]:
+    return host.call("held", **{**wish(run), **changed})
+
+
+def test_what_is_held_is_renewed_and_an_expired_one_of_another_is_taken_again(host: Host) -> None:
+    host.take()
+    host.renewed(1000)
+    kept = held(host)
+    assert (kept["changed"], kept["held"], kept["holder"]["run_id"]) == (False, True, "ann")
+    assert host.call("read")["expires_in_s"] > TTL_S - 1000
+
+    host.take("bob", steal=True, reason="hers had expired")
+    host.renewed(TTL_S + 5)
+    planned = held(host, check=True)
+    assert (planned["changed"], planned["held"]) == (True, False)
+    assert json.loads(host.file.read_text())["run_id"] == "bob"
+    again = held(host)
+    assert (again["changed"], again["held"]) == (True, True)
+    assert again["expires_in_s"] > TTL_S - 1000
+    assert host.has() == "ann"
+
+
+def test_what_another_holds_or_was_given_back_is_lost(host: Host) -> None:
+    assert code(held(host)) == "lease_lost"
+    assert not host.directory.exists()
+    host.take()
+    host.release()
+    assert code(held(host)) == "lease_lost"
+    assert host.has() is None
+    host.take("bob")
+    before = host.file.read_bytes(), host.file.stat().st_mtime_ns
+    lost = held(host)
+    assert code(lost) == "lease_lost"
+    assert "bob@desk" in lost["msg"]
+    assert (host.file.read_bytes(), host.file.stat().st_mtime_ns) == before
+
+
 def test_only_the_run_that_has_it_gives_it_back(host: Host) -> None:
     host.take()
     assert not host.release("bob")["changed"]

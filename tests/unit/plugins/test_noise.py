@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rackbench.models.noise import NoiseOriginals
 
 from tests.unit.plugins.machine import BOOT_ID, CONTROL, LOUD, NO_TURBO, QUIET, SWAPS, THP, Machine
 from tests.unit.plugins.target import PATIENCE_S, REPOSITORY, RUN_ID, code
@@ -375,6 +376,53 @@ def test_what_a_killed_run_left_is_put_back_before_the_next_run_saves_its_origin
     assert {name for name in now if now[name] != before[name]} == {NO_TURBO}
     host.call("restored")
     assert host.machine.knobs() == before
+
+
+def test_originals_of_the_run_that_took_an_expired_lease_are_no_leftovers_to_the_run_that_lost_it(
+    host: Host,
+) -> None:
+    directory = host.folder / "lease"
+
+    def lease(run: str) -> dict[str, Any]:
+        path = str(directory / "lease.json")
+        return {"path": path, "lease_id": f"{run}-1", "owner": f"{run}@desk", "purpose": "latency"}
+
+    def take(run: str) -> None:
+        directory.mkdir(exist_ok=True)
+        ours = {name: value for name, value in lease(run).items() if name != "path"}
+        document = {"schema": "rackbench.lease/1.0", "run_id": run, "ttl_s": 1800, "taken_at": None, **ours}
+        (directory / "lease.json").write_text(json.dumps(document))
+
+    before = host.machine.knobs()
+    take("ann")
+    host.call("applied", settings=QUIET, lease=lease("ann"), run_id="ann")
+    host.call("restored", run_id="ann")
+    take("bob")
+    host.call("applied", settings=QUIET, lease=lease("bob"), run_id="bob")
+    quiet = host.machine.knobs()
+    late = host.call("applied", settings=QUIET, lease=lease("ann"), run_id="ann")
+    assert code(late) == "lease_lost"
+    assert "bob@desk" in late["msg"]
+    assert host.machine.knobs() == quiet
+    assert host.originals == ["bob.json"]
+    # An expired lease is taken again, and what its run left is put back first.
+    long_ago = time.time() - 1900
+    os.utime(directory / "lease.json", (long_ago, long_ago))
+    assert host.call("applied", settings=QUIET, lease=lease("ann"), run_id="ann")["leftovers"] == ["bob"]
+    host.call("restored", run_id="ann")
+    assert host.machine.knobs() == before
+
+
+def test_the_file_of_the_originals_fits_its_model(host: Host) -> None:
+    host.machine.set("sys/devices/system/cpu/cpu3/online", "0")
+    host.call("applied", settings=QUIET)
+    document = NoiseOriginals.model_validate_json((host.root / f"noise/{RUN_ID}.json").read_text())
+    assert document.schema_ == NoiseOriginals.schema_name()
+    assert document.run_id == RUN_ID
+    assert {change.kind for change in document.changes} == {"file", "turned", "swap", "service"}
+    assert {change.setting for change in document.changes} == set(QUIET)
+    assert document.model_extra == {}
+    assert all(change.model_extra == {} for change in document.changes)
 
 
 def test_leftovers_are_put_back_where_they_were_found_though_the_next_run_knows_other_places(

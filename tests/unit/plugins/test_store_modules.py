@@ -341,6 +341,23 @@ def test_cleaning_keeps_what_a_running_job_needs_and_later_leaves_nothing(
     assert not target.call("store", state="cleaned")["changed"]
 
 
+def test_cleaning_keeps_the_original_settings_of_a_run_that_did_not_put_them_back(target: Target) -> None:
+    target.stage()
+    originals = target.root / "noise" / f"{RUN_ID}.json"
+    originals.parent.mkdir()
+    originals.write_text("{}")
+    planned = target.call("store", state="cleaned", check=True)
+    done = target.call("store", state="cleaned")
+    assert done == planned
+    assert names(done["kept"]) == {("other", "noise")}
+    assert RUN_ID in done["kept"][0]["reason"]
+    assert sorted(target.root.rglob("*")) == [originals.parent, originals]
+
+    originals.unlink()
+    assert target.call("store", state="cleaned")["kept"] == []
+    assert not target.root.exists()
+
+
 def test_cleaning_follows_a_link_for_the_directory_and_leaves_the_link(target: Target) -> None:
     disk = target.home / "large-disk"
     disk.mkdir()
