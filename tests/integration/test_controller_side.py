@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,16 +87,27 @@ def test_the_program_of_a_dry_run_is_neither_staged_nor_run(project: LabProject)
     assert not (store(project) / "jobs").exists()
 
 
+def _module_of(program: str) -> str:
+    """Return the module that a program of Ansible's, as it is sent to a Python, holds."""
+    (name,) = set(re.findall(r"rackbench\.lab\.plugins\.modules\.(\w+)", program))
+    return str(name)
+
+
 def test_a_play_with_become_runs_it_as_ourselves_and_the_hosts_interpreter_is_not_ours(
     project: LabProject,
 ) -> None:
     reaching.add(project)
+    # The host's own Python writes down what it runs, in a zip file, before it runs it.
+    python, seen = project.root / "host-python", project.root / "seen"
+    python.write_text(f'#!/bin/sh\nn=$(ls {seen} | wc -l)\ntee {seen}/$n | exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    seen.mkdir()
     for path in (project.root / "roles/made_up/tasks").iterdir():
-        # A user and a Python that are not here: nothing of them may be used.
+        # A user that is not here: nothing may be done as that one.
         block = {
             "become": True,
             "become_user": "nobody-of-this-machine",
-            "vars": {"ansible_python_interpreter": "/nowhere/python"},
+            "vars": {"ansible_python_interpreter": str(python)},
             "block": yaml.safe_load(path.read_text()),
         }
         path.write_text(yaml.safe_dump([block]))
@@ -103,6 +115,8 @@ def test_a_play_with_become_runs_it_as_ourselves_and_the_hosts_interpreter_is_no
     assert done.rc == 0, done.said
     check_it_ran_here(project, project.run())
     assert reaching.facts_of(project.run())["there"][1] == getpass.getuser()
+    # The host is only asked whether its lease is still this run's.
+    assert {_module_of(path.read_text()) for path in seen.iterdir()} == {"lease"}
 
 
 def test_its_time_limit_ends_the_whole_process_group(project: LabProject) -> None:
