@@ -198,7 +198,8 @@ class _Work:
         self.to_run |= {name for name in host if not self._completed(name)}
         if self.preflight_again and PREFLIGHT in host:
             self.to_run.add(PREFLIGHT)
-        if self.to_run and FINALIZE in host:
+        # A controller that was killed after its last step has not closed the run.
+        if (self.to_run or self.state.closed is None) and FINALIZE in host:
             self.to_run.add(FINALIZE)
 
     def _completed(self, step_id: str) -> bool:

@@ -56,6 +56,11 @@ def test_a_whole_run_has_nothing_left() -> None:
     assert left.reused == [step.step_id for step in PLANNED]
 
 
+def test_a_run_that_was_killed_after_its_last_step_is_closed() -> None:
+    records = [record for record in whole_run() if record["kind"] != "run.closed"]
+    assert resumed(fold(records)).to_run == ["host.finalize"]
+
+
 def test_a_running_job_is_found_again_and_nothing_before_it_runs_twice() -> None:
     left = resumed(
         fold(up_to("latency.execute", begun=True).records), OnHost({SMOKE: job()}, frozenset({DIGEST}))
@@ -227,7 +232,7 @@ def test_wherever_a_run_was_cut_what_is_left_fits_together(
         if set(step.depends) & set(left.to_run):
             assert step.step_id in left.to_run or step.step_id in done - set(left.to_run)
     # Resuming what was resumed and did nothing yet finds the same work.
-    assert resumed(after, on_host, *found).to_run == left.to_run
+    assert not left.to_run or resumed(after, on_host, *found).to_run == left.to_run
 
 
 def test_a_run_that_is_resumed_up_to_a_phase_leaves_the_rest_for_later() -> None:
