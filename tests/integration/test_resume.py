@@ -150,6 +150,35 @@ def test_another_bundle_starts_what_is_left_again_and_mixes_nothing(project: Lab
     assert len(used) == 2
 
 
+def test_what_does_not_count_any_more_is_ended_before_it_is_begun_anew(project: LabProject) -> None:
+    run, count, until = killed_while_it_ran(project)
+    program = project.root / "benchmarks/made-up/bin/run"
+    program.write_text(program.read_text() + "# another one\n")
+    assert project.rackbench("bundle", "build", "benchmarks/made-up").rc == 0
+    resumed = project.start("rackbench", "resume", "--run-dir", run.path, "--yes")
+    wait_until(
+        lambda: begun(count) == ["made-up.only.1", "made-up.only.1.a2"], "the execution under its new name"
+    )
+    (state,) = project.home.glob(".rackbench/jobs/*/made-up.only.1/state.json")
+    assert json.loads(state.read_text())["outcome"] == "cancelled"
+    until.touch()
+    said, errors = resumed.communicate(timeout=LIMIT_S)
+    assert resumed.returncode == 0, said + errors
+
+
+def test_a_host_that_still_works_for_a_run_keeps_its_lease_when_the_run_ends(project: LabProject) -> None:
+    run, count, until = killed_while_it_ran(project)
+    done = project.rackbench("resume", "--run-dir", run.path, "--yes", "--phases", "stage")
+    assert done.rc == 3, done.said
+    assert "made-up.only.1 still runs on local" in done.said
+    assert (project.home / "lease/lease.json").exists()
+    until.touch()
+    done = project.rackbench("resume", "--run-dir", run.path, "--yes")
+    assert done.rc == 0, done.said
+    assert begun(count) == ["made-up.only.1"]
+    assert not (project.home / "lease/lease.json").exists()
+
+
 def test_a_completed_run_has_nothing_to_resume_and_stays_as_it_is(project: LabProject) -> None:
     made_up.add(project, families=[made_up.family()])
     assert project.playbook("-e", "lab_benchmarks=made-up").rc == 0
