@@ -535,7 +535,7 @@ def _disturbed(situation: Situation) -> Iterator[Finding]:
         reasons = _distinct(why for entry in entries for why in _texts((entry.verdict or {}).get("reasons")))
         names = ", ".join(f"{entry.execution} is {(entry.verdict or {})['verdict']}" for entry in entries)
         yield Finding(
-            f"{names}: {'; '.join(reasons) or 'no reason was told'}.",
+            f"{names}: {' '.join(reasons) or 'no reason was told.'}",
             step=f"{adapter}.execute",
             adapter=adapter,
             phase="execute",
