@@ -59,3 +59,7 @@ class ResultFile(Document):
     checks: list[CheckEntry] = Field(default_factory=list)
     skipped: list[SkippedEntry] = Field(default_factory=list)
     facts: dict[str, Any] = Field(default_factory=dict)
+    simulated: Annotated[bool, Strict()] = Field(
+        default=False,
+        description="whether a stand-in for the real benchmark made it; such results are never published",
+    )
