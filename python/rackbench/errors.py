@@ -33,6 +33,14 @@ FAILURES: dict[str, Failure] = {
     "unknown_option": Failure(
         USAGE, "A setting has a value that is not allowed.", "Correct the value and call again."
     ),
+    "unknown_setting": Failure(
+        USAGE,
+        "A benchmark has no such setting, or its value is not allowed.",
+        "See `rackbench adapters show NAME`, and correct `lab_settings`.",
+    ),
+    "unknown_profile": Failure(
+        USAGE, "A benchmark has no such profile.", "Choose one of the names that the message lists."
+    ),
     "wrong_usage": Failure(
         USAGE, "The command line cannot be understood.", "See the help of the command that is shown."
     ),
@@ -259,6 +267,31 @@ FAILURES: dict[str, Failure] = {
     ),
     "bundle_not_staged": Failure(
         CHECK_SAYS_NO, "The bundle is not on the target.", "Run the stage phase as well."
+    ),
+    "topology_unknown": Failure(
+        CHECK_SAYS_NO,
+        "The host does not tell which CPUs it has.",
+        "Look at preflight/topology.json of the run, or leave out families that need it.",
+    ),
+    "cpu_pool_impossible": Failure(
+        CHECK_SAYS_NO,
+        "The host does not have the CPUs that were asked for.",
+        "Name CPUs or a pool that it has; preflight/topology.json lists them.",
+    ),
+    "cpu_split_impossible": Failure(
+        CHECK_SAYS_NO,
+        "The agents do not fit on the CPUs that were asked for.",
+        "Ask for fewer agents, or for fewer CPUs for each.",
+    ),
+    "families_impossible": Failure(
+        CHECK_SAYS_NO,
+        "The host can run none of the families that were asked for.",
+        "Read the reasons in preflight/summary.md, and ask for other families.",
+    ),
+    "cpus_offline": Failure(
+        CHECK_SAYS_NO,
+        "CPUs that the run was planned with are offline now, or it may not use them any more.",
+        "Bring them online, or run again: the plan is then made anew.",
     ),
     "execution_conflict": Failure(
         CHECK_SAYS_NO,
