@@ -79,7 +79,7 @@ def _clean(args: argparse.Namespace, output: Output) -> int:
 def _enroll(args: argparse.Namespace, output: Output) -> int:
     """Walk the chains, record what is accepted, and return 0 if all machines have their key on record."""
     from rackbench.transport import hostkeys, routes, sources
-    from rackbench.transport.references import nearest
+    from rackbench.yaml_source import nearest
 
     if not args.yes and not sys.stdin.isatty():
         raise RackbenchError(

@@ -76,7 +76,7 @@ def inventory_hosts(directory: Path, inventories: Sequence[str]) -> list[str]:
 
 def check_hosts(directory: Path, wanted: Sequence[str], inventories: Sequence[str] = ()) -> None:
     """Raise `RackbenchError("unknown_host")` for a name that is no host and no group; Ansible would only warn."""
-    from rackbench.transport.references import nearest
+    from rackbench.yaml_source import nearest
 
     groups = _inventory(directory, inventories)
     known = {host for group in groups.values() for host in group.get("hosts", ())} | set(groups) - {"_meta"}

@@ -60,7 +60,7 @@ class Hosts:
         before anything is dialled.
         """
         from rackbench.transport import sources
-        from rackbench.transport.references import nearest
+        from rackbench.yaml_source import nearest
 
         wanted = list(dict.fromkeys(names(given)))
         paths = [there(path) for path in inventories]

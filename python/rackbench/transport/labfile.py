@@ -5,15 +5,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from rackbench.errors import RackbenchError
+from rackbench import yaml_source
 from rackbench.models import lab as models
 from rackbench.transport import references
-from rackbench.transport.references import Place, nearest
+from rackbench.yaml_source import nearest
+
+if TYPE_CHECKING:
+    from rackbench.yaml_source import Place, Source
 
 KNOWN_HOSTS = "known_hosts.txt"
 
@@ -22,39 +25,6 @@ class VaultText(str):
     """A scalar that was tagged `!vault` in the file: the encrypted text."""
 
     __slots__ = ()
-
-
-@dataclass(frozen=True)
-class Source:
-    """A YAML document with the line on which each place in it begins, lines counted from 1."""
-
-    path: Path
-    content: Any
-    lines: dict[Place, int]
-
-    def line(self, place: Place) -> int:
-        """Return the line of a place, or of the nearest place around it."""
-        while place and place not in self.lines:
-            place = place[:-1]
-        return self.lines.get(place, 1)
-
-    def at(self, place: Place) -> str:
-        """Return `file:line: path`, as error messages begin."""
-        return f"{self.path}:{self.line(place)}: {dotted(place) or 'the file'}"
-
-    def error(self, problems: list[tuple[Place, str]]) -> RackbenchError:
-        """Return the error that lists problems, in the order of their lines."""
-        ordered = sorted(problems, key=lambda problem: self.line(problem[0]))
-        text = "\n".join(f"{self.at(place)}: {reason}" for place, reason in ordered)
-        return RackbenchError("inventory_invalid", text, where=f"{self.path}:{self.line(ordered[0][0])}")
-
-
-def dotted(place: Place) -> str:
-    """Return a place as people write it: `hosts.turind8.transport.hops[0]`."""
-    text = ""
-    for part in place:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
 
 
 class _Loader(yaml.SafeLoader):
@@ -66,60 +36,6 @@ def _vault(loader: yaml.SafeLoader, node: yaml.Node) -> VaultText:
 
 
 _Loader.add_constructor("!vault", _vault)
-
-
-def read_source(path: Path) -> Source:
-    """Return the YAML document in `path` with its lines.
-
-    Raises `RackbenchError("inventory_invalid")` for a file that cannot be read, is not YAML, or has a key twice.
-    """
-    try:
-        loader = _Loader(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise RackbenchError(
-            "inventory_invalid", f"{path}: cannot be read: {reason}", where=str(path)
-        ) from error
-    try:
-        node = loader.get_single_node()
-        lines: dict[Place, int] = {}
-        if node is not None:
-            _walk(node, (), lines, path)
-        content = loader.construct_document(node) if node is not None else None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        _not_yaml(path, error)
-    finally:
-        loader.dispose()
-    return Source(path, content, lines)
-
-
-def _not_yaml(path: Path, error: Exception) -> NoReturn:
-    mark = getattr(error, "problem_mark", None)
-    line = mark.line + 1 if mark is not None else 1
-    reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-    raise RackbenchError(
-        "inventory_invalid", f"{path}:{line}: this is not YAML: {reason}", where=f"{path}:{line}"
-    ) from error
-
-
-def _walk(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) -> None:
-    lines.setdefault(place, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            name = str(key.value)
-            line = key.start_mark.line + 1
-            inner = (*place, name)
-            if inner in lines:
-                raise RackbenchError(
-                    "inventory_invalid",
-                    f"{path}:{line}: {dotted(inner)}: this key stands twice; the first is on line {lines[inner]}",
-                    where=f"{path}:{line}",
-                )
-            lines[inner] = line
-            _walk(value, inner, lines, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            _walk(value, (*place, index), lines, path)
 
 
 @dataclass(frozen=True)
@@ -160,7 +76,7 @@ def load(path: Path) -> LabFile:
 
     Raises `RackbenchError("inventory_invalid")`, one line for each problem: file, line, path and what is allowed.
     """
-    source = read_source(path.absolute())
+    source = yaml_source.read(path.absolute(), code="inventory_invalid", loader=_Loader)
     if not isinstance(source.content, dict):
         raise source.error([((), "a lab file is a mapping with schema, auth_refs, defaults, hops and hosts")])
     try:
@@ -190,8 +106,7 @@ def _problem(item: Any, source: Source) -> tuple[Place, str]:
         return (*place, "type"), f"unknown type {context['tag']!r}; {nearest(str(context['tag']), allowed)}"
     if item["type"] == "union_tag_not_found":
         return place, "the key 'type' is missing"
-    given = repr(item["input"])
-    return place, f"{item['msg']} (given: {given if len(given) <= 60 else given[:57] + '...'})"
+    return place, f"{item['msg']} {yaml_source.given(item['input'])}"
 
 
 def _real_place(location: Place, content: Any) -> Place:

@@ -3,28 +3,14 @@
 
 from __future__ import annotations
 
-import difflib
-from typing import TYPE_CHECKING
-
 from rackbench.models import lab as models
+from rackbench.yaml_source import Place, nearest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-Place = tuple[str | int, ...]
 Problem = tuple[Place, str]
 
 GROUPS = {"all", "ungrouped", "lab"}
 # What a host that is a hop as well takes from the hop.
 OF_THE_HOP = ("hostname", "user", "port", "auth_ref", "host_key", "proxy_command", "transport", "retry")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return what is allowed, with the nearest name in front if one is near."""
-    names = sorted(known)
-    listed = ", ".join(names) or "nothing is defined"
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}? Allowed: {listed}" if close else f"allowed: {listed}"
 
 
 def group_name(tag: str) -> str:

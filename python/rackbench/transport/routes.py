@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rackbench.models import lab as models
-from rackbench.transport.labfile import LabFile, dotted
-from rackbench.transport.references import Place, nearest
+from rackbench.yaml_source import Place, dotted, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from rackbench.transport.labfile import LabFile
 
 
 @dataclass(frozen=True)
