@@ -30,6 +30,12 @@ FAILURES: dict[str, Failure] = {
     "unknown_phase": Failure(
         USAGE, "There is no such phase.", "Choose from the phases that the message lists."
     ),
+    "unknown_template": Failure(
+        USAGE, "No template has this name.", "See the names with `rackbench templates`."
+    ),
+    "template_invalid": Failure(
+        USAGE, "The file of a template breaks its contract.", "Correct the file at the line named."
+    ),
     "unknown_option": Failure(
         USAGE, "A setting has a value that is not allowed.", "Correct the value and call again."
     ),

@@ -36,6 +36,23 @@ class Source:
             place = place[:-1]
         return self.lines.get(place, 1)
 
+    def place(self, location: Place) -> Place:
+        """Return pydantic's place without the tags of unions and the `[key]` marks, which the file does not have."""
+        place: list[str | int] = []
+        here = self.content
+        for index, part in enumerate(location):
+            last = index == len(location) - 1
+            if part == "[key]":
+                continue
+            if isinstance(here, dict) and part not in here and not last:
+                continue
+            place.append(part)
+            if isinstance(here, dict):
+                here = here.get(part)
+            elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+                here = here[part]
+        return tuple(place)
+
     def at(self, place: Place) -> str:
         """Return `file:line: path`, as error messages begin."""
         return f"{self.path}:{self.line(place)}: {dotted(place) or 'the file'}"

@@ -60,6 +60,8 @@ DOCUMENTS: dict[str, tuple[str, str]] = {
     "step": ("rackbench.models.run_documents", "StepDocument"),
     "stop": ("rackbench.models.control", "StopAnswer"),
     "store": ("rackbench.models.store", "StoreReport"),
+    "template": ("rackbench.models.template", "TemplateYml"),
+    "templates": ("rackbench.models.template", "Templates"),
     "transfer-ledger-line": ("rackbench.models.run_documents", "TransferLine"),
     "validation": ("rackbench.models.validation", "Validation"),
 }

@@ -90,7 +90,7 @@ def load(path: Path) -> LabFile:
 
 
 def _problem(item: Any, source: Source) -> tuple[Place, str]:
-    place = _real_place(item["loc"], source.content)
+    place = source.place(item["loc"])
     if item["type"] == "extra_forbidden":
         return place, f"unknown key; {nearest(str(place[-1]), _allowed(place[:-1], source.content))}"
     if item["type"] == "missing" and place == ("plugin",):
@@ -107,24 +107,6 @@ def _problem(item: Any, source: Source) -> tuple[Place, str]:
     if item["type"] == "union_tag_not_found":
         return place, "the key 'type' is missing"
     return place, f"{item['msg']} {yaml_source.given(item['input'])}"
-
-
-def _real_place(location: Place, content: Any) -> Place:
-    """Return pydantic's place without the tags of unions and the `[key]` marks, which the file does not have."""
-    place: list[str | int] = []
-    here = content
-    for index, part in enumerate(location):
-        last = index == len(location) - 1
-        if part == "[key]":
-            continue
-        if isinstance(here, dict) and part not in here and not last:
-            continue
-        place.append(part)
-        if isinstance(here, dict):
-            here = here.get(part)
-        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
-            here = here[part]
-    return tuple(place)
 
 
 def _allowed(place: Place, content: Any) -> list[str]:
