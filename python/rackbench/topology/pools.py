@@ -43,6 +43,23 @@ def pool(topology: Topology, pool: str, threading: str) -> tuple[int, ...]:
     return _first_of_each_core(topology, cpus) if threading == PHYSICAL else cpus
 
 
+def check_name(pool: str) -> None:
+    """Raise `PoolError` for a pool that no host can have."""
+    name = pool.strip()
+    if name != "all" and name not in KIND_POOLS and not _NUMBERED.fullmatch(name):
+        _listed(name)
+
+
+def _listed(name: str) -> tuple[int, ...]:
+    try:
+        cpus = cpulist.parse(name)
+    except ValueError as error:
+        raise PoolError(f"The pool {name[:80]!r} is none of {POOLS}: {error}.") from error
+    if not cpus:
+        raise PoolError(f"The pool is empty; give {POOLS}.")
+    return cpus
+
+
 def _members(topology: Topology, name: str) -> tuple[int, ...]:
     if name == "all":
         return _usable(topology, topology.online, "The host")
@@ -51,12 +68,7 @@ def _members(topology: Topology, name: str) -> tuple[int, ...]:
     numbered = _NUMBERED.fullmatch(name)
     if numbered:
         return _of_group(topology, numbered[1], int(numbered[2]))
-    try:
-        cpus = cpulist.parse(name)
-    except ValueError as error:
-        raise PoolError(f"The pool {name[:80]!r} is none of {POOLS}: {error}.") from error
-    if not cpus:
-        raise PoolError(f"The pool is empty; give {POOLS}.")
+    cpus = _listed(name)
     check_usable(topology, cpus)
     return cpus
 
@@ -81,6 +93,8 @@ def check_usable(topology: Topology, cpus: Iterable[int]) -> None:
 def _of_kind(topology: Topology, name: str, kind: str) -> tuple[int, ...]:
     cores = [core for core in topology.cores if core.kind == kind]
     if not cores:
+        if not topology.cores:
+            raise PoolError(f"There is no pool {name}: the host's cores are not known.")
         if set(topology.kinds) <= {UNIFORM}:
             raise PoolError(f"There is no pool {name}: the host has one kind of core.")
         counts = ", ".join(f"{count} {other}" for other, count in topology.kinds.items())
