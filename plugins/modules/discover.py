@@ -10,6 +10,7 @@ short_description: Read what a host is
 version_added: "0.1.0"
 description:
   - Read the host's operating system, machine, libc, kernel, boot id, own ssh key, processors and memory in one call.
+  - Read the files that tell which processors the host has.
   - As an action within a run it also records them in the run's ledger.
 options:
   run_dir:
@@ -38,6 +39,14 @@ platform:
   returned: success
   type: dict
   sample: {machine: x86_64, os: linux, os_id: debian, os_version: "12"}
+topology:
+  description:
+    - The files of C(/sys) and C(/proc) that tell the host's processors, and where this process may run.
+    - RV(topology.files) are their texts by path, or RV(topology.packed) the same as base64 of zlib of JSON when large.
+  returned: success
+  type: dict
+  sample:
+    files: {sys/devices/system/cpu/online: "0-7"}
 """
 
 import hashlib
@@ -46,7 +55,7 @@ import platform
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.rackbench.lab.plugins.module_utils import _host, _supervisor
+from ansible_collections.rackbench.lab.plugins.module_utils import _host, _supervisor, _topology
 
 
 def read(path: str) -> str:
@@ -96,6 +105,7 @@ def main() -> None:
             "hostname": platform.node(),
             "user": _host.user(),
         },
+        topology=_topology.snapshot(),
     )
 
 

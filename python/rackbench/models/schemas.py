@@ -62,6 +62,7 @@ DOCUMENTS: dict[str, tuple[str, str]] = {
     "store": ("rackbench.models.store", "StoreReport"),
     "template": ("rackbench.models.template", "TemplateYml"),
     "templates": ("rackbench.models.template", "Templates"),
+    "topology": ("rackbench.models.topology", "TopologyDocument"),
     "transfer-ledger-line": ("rackbench.models.run_documents", "TransferLine"),
     "validation": ("rackbench.models.validation", "Validation"),
 }

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -32,6 +31,20 @@ def from_snapshot(files: Mapping[str, str]) -> Topology:
     return assemble(sysfs.read(files))
 
 
+def from_answer(answer: Mapping[str, Any]) -> Topology:
+    """Return the topology that the module `discover` found: its files as `files`, or `packed` by zlib and base64.
+
+    Raises `RackbenchError(topology_unknown)` if it is no such answer, or as `from_snapshot`.
+    """
+    try:
+        files = _unpack(answer)
+    except (zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RackbenchError(
+            "topology_unknown", f"What the host answered about its topology cannot be read: {error}."
+        ) from error
+    return from_snapshot(files)
+
+
 def from_tree(root: Path) -> Topology:
     """Return the topology of a recorded tree, a directory that holds `sys` and `proc`. Raises as `from_snapshot`."""
     return from_snapshot(sysfs.files_of(root))
@@ -53,22 +66,13 @@ def from_lstopo(text: str) -> Topology:
     return assemble(lstopo.read(text))
 
 
-def unpack(snapshot: Mapping[str, Any]) -> dict[str, str]:
-    """Return the files of a target's snapshot: `files` as they are, or `packed` by base64 and zlib.
-
-    Raises `RackbenchError(topology_unknown)` if it is no snapshot.
-    """
-    try:
-        if "packed" in snapshot:
-            stream = zlib.decompressobj()
-            data = stream.decompress(base64.b64decode(snapshot["packed"], validate=True), LARGEST_SNAPSHOT)
-            if not stream.eof:
-                raise ValueError("it is cut off, or larger than any host's")  # noqa: TRY301
-            files = json.loads(data)
-        else:
-            files = snapshot["files"]
-        return {str(path): str(text) for path, text in files.items()}
-    except (binascii.Error, zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RackbenchError(
-            "topology_unknown", f"The host's snapshot of its topology cannot be read: {error}."
-        ) from error
+def _unpack(answer: Mapping[str, Any]) -> dict[str, str]:
+    if "packed" not in answer:
+        files = answer["files"]
+    else:
+        stream = zlib.decompressobj()
+        data = stream.decompress(base64.b64decode(answer["packed"], validate=True), LARGEST_SNAPSHOT)
+        if not stream.eof:
+            raise ValueError("it is cut off, or larger than any host's")
+        files = json.loads(data)
+    return {str(path): str(text) for path, text in files.items()}
