@@ -57,7 +57,8 @@ class ActionModule(JobAction):
             # Beside the run directories and not in one, so that a kill leaves nothing half-written in the run.
             temporary = self.run_dir.parents[2] / f".collect-{rundir.run_id_of(self.run_dir)}"
             shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir()
+            # Files in it may be for their owner only, and are together in one archive at first.
+            temporary.mkdir(mode=0o700)
             try:
                 self._fetch(names, temporary, place, adapter)
             finally:
@@ -122,6 +123,7 @@ class ActionModule(JobAction):
                 metrics=metrics,
                 headline=headline,
                 path=f"{place}/result.json",
+                simulated=result.simulated,
             )
         if failures:
             raise min(failures, key=lambda failure: failure[0])[1]

@@ -6,12 +6,19 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _controller, _lease, _repeats
+from ansible_collections.rackbench.lab.plugins.plugin_utils import (
+    _adapters,
+    _attachments,
+    _controller,
+    _lease,
+    _private,
+    _repeats,
+)
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR
 from ansible_collections.rackbench.lab.plugins.plugin_utils._jobs import ENDINGS, JobAction
 
 if MISSING is None:
-    from rackbench.errors import RackbenchError
+    from rackbench.errors import FAILURES, RackbenchError
     from rackbench.ledger import rundir
     from rackbench.ledger.state import used_bundle
     from rackbench.ledger.verdict import judge
@@ -22,7 +29,7 @@ if t.TYPE_CHECKING:
     from rackbench.adapters.catalog import Adapter
     from rackbench.adapters.repeats import Family
 
-JOB_SCHEMA = "rackbench.job/1.0"
+JOB_SCHEMA, JOB_SCHEMA_OF_AGENTS = "rackbench.job/1.0", "rackbench.job/1.1"
 INTERVAL_S = 1.0
 CODES = {
     "partial": "execution_failed",
@@ -114,11 +121,18 @@ class ActionModule(JobAction):
             "cpus": execution.get("cpus"),
             "time_limit_s": limit,
         }
+        if execution.get("groups") is not None:
+            # Only a benchmark that runs agents has to know of this field; others may be older than it.
+            job.update(schema=JOB_SCHEMA_OF_AGENTS, groups=execution["groups"])
         if target is not None:
             job["target"] = target
         return {
             **self._staged(adapter),
             "job": job,
+            "attachments": _attachments.staged(self.state(), adapter),
+            "private": _private.handed_over(
+                self, adapter, job["parameters"], self._task_vars.get("lab_broker")
+            ),
             **({} if self.on_controller else _lease.arguments(self)),
             "inherited": _controller.INHERITED if self.on_controller else [],
             "time_limit_s": limit,
@@ -200,6 +214,8 @@ class ActionModule(JobAction):
         if outcome == "lost":
             code = "target_rebooted" if reason == "target_rebooted" else "execution_lost"
             why = "the target rebooted" if reason == "target_rebooted" else "its supervisor vanished"
+        elif outcome in {"partial", "failed"} and (told := answer.get("told") or {}).get("code") in FAILURES:
+            code, why = told["code"], str(told.get("message") or reason).rstrip(".")
         else:
             code, why = CODES[outcome], reason
         return RackbenchError(

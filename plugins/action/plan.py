@@ -17,6 +17,7 @@ if MISSING is None:
     from rackbench import clock
     from rackbench.adapters import export
     from rackbench.adapters.catalog import require
+    from rackbench.adapters.settings import changed
     from rackbench.errors import RackbenchError
     from rackbench.ledger import rundir
 
@@ -43,6 +44,8 @@ class ActionModule(LabAction):
         "cache_dir": {"type": "path", "default": ".rackbench"},
         "dist_dir": {"type": "path", "default": "dist"},
         "benchmark_repos": {"type": "dict", "default": {}},
+        "settings": {"type": "dict", "default": {}},
+        "set": {"type": "list", "elements": "str", "default": []},
         "require_signature": {"type": "bool", "default": False},
         "allowed_signers": {"type": "path"},
         "store_quota_bytes": {"type": "int"},
@@ -59,6 +62,7 @@ class ActionModule(LabAction):
     def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         hosts = sorted(task_vars["ansible_play_hosts_all"])
         self._check(args, len(hosts))
+        args["settings"] = changed(args["settings"], args["set"])
         catalog = _adapters.catalog(self.project)
         require(catalog, [*args["bundles"], *args["benchmark_repos"]])
         planned = _planning.planned(catalog, args, args["phases"])
@@ -91,7 +95,7 @@ class ActionModule(LabAction):
             **_planning.opening(self.project, [catalog[name] for name in planned.benchmarks], task_vars),
         }
         self._opened = {"run_dir": str(run_dir), "kind": "run.opened", "record": opened}
-        steps = _planning.for_play(planned.steps, planned.executions, None)
+        steps = _planning.for_play(planned.steps)
         begun = {"run_dir": str(run_dir), "run_id": opened["run_id"], "steps": steps}
         return {"mine": True, "begun": True, **begun, **asked}
 
@@ -105,7 +109,7 @@ class ActionModule(LabAction):
     @staticmethod
     def _options(args: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the settings that later steps read; of publish targets only names, as addresses may hold tokens."""
-        not_kept = {"limit", "parent", "rerun_of", "runs_dir", "begin"}
+        not_kept = {"set", "limit", "parent", "rerun_of", "runs_dir", "begin"}
         kept = {name: value for name, value in args.items() if name not in not_kept}
         return {**kept, "publish_targets": sorted(args["publish_targets"])}
 

@@ -41,11 +41,20 @@ class ActionModule(LabAction):
         obstacle = gate.obstacle(self.state(), step, self.stop_request())
         if obstacle is None:
             self.record("step.began", step=step)
-            return {"proceed": True}
+            return {"proceed": True, "executions": self._executions(step)}
         self.record(
             "step.ended", step=step, state=obstacle.state, reason=obstacle.reason, failure=obstacle.failure
         )
         return {"proceed": False, "msg": obstacle.reason}
+
+    def _executions(self, step_id: str) -> list[dict[str, t.Any]]:
+        """Return the executions that the step is about: execute has those that are not over yet."""
+        state = self.state()
+        step = state.steps[step_id].step
+        adapter = step.adapter or ""
+        if step.phase == "execute":
+            return state.pending_executions(adapter)
+        return state.planned_executions.get(adapter, [])
 
     def _failure_of_another_task(self, message: str) -> dict[str, t.Any]:
         """Return the failure when the task that failed is none of ours; the journal names it just before this."""

@@ -65,7 +65,7 @@ EXAMPLES = r"""
   rackbench.lab.collect:
     run_dir: "{{ rackbench_plan.run_dir }}"
     adapter: latency
-    executions: "{{ lifecycle_step.executions }}"
+    executions: "{{ lifecycle_gate.executions }}"
 """
 
 RETURN = r"""

@@ -69,6 +69,18 @@ options:
   job:
     description: The document that the benchmark reads as C(job.json). Needed with O(state=started).
     type: dict
+  attachments:
+    description:
+      - The SHA-256 of each attachment of the benchmark, by its name. They are on the target as bundles are.
+      - C(job.json) gets their places as C(attachments).
+    type: dict
+    default: {}
+  private:
+    description:
+      - Secrets that the benchmark is handed, in base64, by the names of their files in C(private) beside C(job.json).
+      - That directory is for the owner only, and is gone when the execution has ended.
+    type: dict
+    default: {}
   inherited:
     description:
       - Names of environment variables that the benchmark takes over from where it is started. Their values stand in no
@@ -124,7 +136,7 @@ EXAMPLES = r"""
     run_dir: "{{ rackbench_plan.run_dir }}"
     adapter: latency
     execution: "{{ lab_execution }}"
-  loop: "{{ lifecycle_step.executions }}"
+  loop: "{{ lifecycle_gate.executions }}"
   loop_control:
     loop_var: lab_execution
     label: "{{ lab_execution.execution_id }}"
@@ -185,6 +197,11 @@ result:
   returned: with O(with_result=true), when the execution has ended and passed
   type: str
   sample: '{"schema": "rackbench.result/1.0"}'
+told:
+  description: What the benchmark itself says went wrong, as C(failure) in its C(result.json).
+  returned: when the execution has ended and did not pass
+  type: dict
+  sample: {code: upload_refused, message: Geekbench could not upload its result.}
 stderr_tail:
   description: The last lines that the benchmark wrote to standard error.
   returned: when the execution has ended and did not pass
@@ -192,6 +209,7 @@ stderr_tail:
   sample: "bin/run: no such option"
 """
 
+import base64
 import calendar
 import contextlib
 import os
@@ -245,6 +263,8 @@ def main() -> None:
             "bundle": {"type": "str"},
             "entry_point": {"type": "str"},
             "job": {"type": "dict"},
+            "attachments": {"type": "dict", "default": {}},
+            "private": {"type": "dict", "default": {}, "no_log": True},
             "inherited": {"type": "list", "elements": "str", "default": []},
             "lease": {"type": "dict"},
             "lease_id": {"type": "str"},
@@ -311,6 +331,7 @@ def one_job(module: Any, root: Path, job_dir: Path) -> dict[str, Any]:
     result["conditions"] = _supervisor.read_document(job_dir / "conditions.json") or {}
     if state["outcome"] != "passed":
         result["stderr_tail"] = tail(job_dir / "stderr") or tail(job_dir / "supervisor.log")
+        result["told"] = (_supervisor.read_document(job_dir / "out/result.json") or {}).get("failure")
     elif module.params["with_result"]:
         result["result"] = small_text(job_dir / "out/result.json")
     return result
@@ -341,6 +362,8 @@ def start(module: Any, root: Path, job_dir: Path) -> bool:
     lease = module.params["lease"]
     if lease:
         require_ours(job_dir, str(lease["lease_id"]))
+    if known is None:
+        require_cpus(module.params["job"])
     if module.check_mode:
         return known is None
     if known is None or state_of(job_dir)["state"] == "starting":
@@ -352,13 +375,48 @@ def start(module: Any, root: Path, job_dir: Path) -> bool:
                 raise TargetError("bundle_not_staged", f"The bundle is not on the target: {bundle}.")
             _store.touch(bundle)
             if known is None:
-                _supervisor.prepare(job_dir, spec_of(module, bundle, job_dir), module.params["job"])
+                job = {**module.params["job"], **attached(root, module.params["attachments"])}
+                _supervisor.prepare(job_dir, spec_of(module, bundle, job_dir), job, private_of(module))
         if lease:
             keep_turn(root, job_dir, lease)
     if state_of(job_dir)["state"] != "starting":
         return False
     launch(root, job_dir, module.params["inherited"], module.params["grace_s"])
     return True
+
+
+def attached(root: Path, digests: dict[str, Any]) -> dict[str, Any]:
+    """Return where the job's attachments are, as job.json has them. Raises `TargetError` if they are not whole.
+
+    The benchmark takes what it needs of them when it begins: whoever makes room later takes nothing from it.
+    """
+    found = {}
+    for name, digest in digests.items():
+        place = root / "bundles" / require(DIGEST, digest, "SHA-256")
+        if _store.verify(place) is None:
+            raise TargetError("bundle_not_staged", f"The {name} is not on the target: {place}.")
+        _store.touch(place)
+        found[name] = {"path": str(place), "sha256": digest}
+    return {"attachments": found} if found else {}
+
+
+def private_of(module: Any) -> dict[str, bytes]:
+    """Return the secrets that the benchmark is handed, by the names of their files."""
+    return {
+        require(NAME, name, "name of a secret"): base64.b64decode(text)
+        for name, text in module.params["private"].items()
+    }
+
+
+def require_cpus(job: dict[str, Any]) -> None:
+    """Raise `TargetError` when the job is to run on CPUs that are not there: they may go offline after the plan."""
+    missing = sorted(set(job.get("cpus") or ()) - os.sched_getaffinity(0))
+    if missing:
+        raise TargetError(
+            "cpus_offline",
+            f"The CPUs {', '.join(map(str, missing))}, which the run was planned with, are offline now, or it may not "
+            "use them.",
+        )
 
 
 def require_turn(root: Path, job_dir: Path, lease: dict[str, Any]) -> None:
@@ -669,6 +727,7 @@ def declare_lost(job_dir: Path, *, may_write: bool) -> dict[str, Any]:
 
 def write_end(job_dir: Path, state: dict[str, Any]) -> None:
     """Write down how an execution ended that has no supervisor. Only for who holds the job directory's lock."""
+    _supervisor.remove_private(job_dir)
     with contextlib.suppress(OSError):
         (job_dir / ".reserve").unlink()
     _supervisor.write_document(job_dir / "state.json", state, sync=True)

@@ -8,7 +8,7 @@ import os
 import typing as t
 from pathlib import Path
 
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _readiness
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _readiness, _topology
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING
 
 if MISSING is None:
@@ -64,7 +64,7 @@ def _offline(project: Path, host: str, plan: t.Mapping[str, t.Any], *, reached: 
         controller_probe=None,
         verdicts=verdicts,
         decisions=decisions,
-        planned=_readiness.planned(catalog, adapters, options),
+        plan=_readiness.planned(catalog, adapters, options, _topology.known(last.run_dir) if last else None),
     )
     return staging(foreseen, os.path.relpath(last.path, project) if last else None)
 

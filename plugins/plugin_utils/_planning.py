@@ -18,18 +18,23 @@ if t.TYPE_CHECKING:
     from rackbench.adapters.catalog import Adapter
     from rackbench.adapters.plan import Plan
     from rackbench.ledger.steps import Step
+    from rackbench.topology.model import Topology
 
 REPEATING = ("warmups", "repeats_until", "repeats_max")
 
 
 def planned(
-    catalog: Mapping[str, Adapter], options: Mapping[str, t.Any], phases: Sequence[str] | None
+    catalog: Mapping[str, Adapter],
+    options: Mapping[str, t.Any],
+    phases: Sequence[str] | None,
+    topology: Topology | None = None,
 ) -> Plan:
-    """Return the plan that a run's options lead to, up to the last of `phases`."""
+    """Return the plan that a run's options lead to, up to the last of `phases`, on a host of this topology."""
     from rackbench.adapters.plan import plan
+    from rackbench.adapters.settings import configured_catalog
 
     return plan(
-        catalog,
+        configured_catalog(catalog, options.get("settings") or {}),
         benchmarks=options["benchmarks"],
         families=options["families"],
         phases=phases,
@@ -37,6 +42,7 @@ def planned(
         # Runs of earlier versions know nothing of these.
         **{name: options[name] for name in REPEATING if options.get(name) is not None},
         role_of=_adapters.role_of,
+        topology=topology,
     )
 
 
@@ -71,25 +77,13 @@ def _named(project: Path, sources: list[str]) -> list[str]:
     return [os.path.relpath(source, project) if Path(source).exists() else source for source in sources]
 
 
-def for_play(
-    steps: Iterable[Step],
-    executions: Mapping[str, Sequence[Mapping[str, t.Any]]],
-    pending: frozenset[str] | None,
-) -> list[dict[str, t.Any]]:
-    """Return steps as the lifecycle role takes them. An execute step gets those of its executions that are `pending`.
-
-    Without `pending` it gets them all.
-    """
+def for_play(steps: Iterable[Step]) -> list[dict[str, t.Any]]:
+    """Return steps as the lifecycle role takes them."""
     return [
         {
             **step.as_dict(),
             # The host steps' roles and publishing do one thing; an adapter's role has a task file for each phase.
             "tasks": step.phase if step.phase in {"stage", "execute", "collect"} else "main",
-            "executions": [
-                dict(entry)
-                for entry in executions.get(step.adapter or "", ())
-                if step.phase != "execute" or pending is None or entry["execution_id"] in pending
-            ],
         }
         for step in steps
     ]

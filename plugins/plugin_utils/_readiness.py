@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _planning
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _planning, _topology
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, LabAction
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
     from rackbench.adapters.catalog import Adapter
+    from rackbench.adapters.plan import Plan
     from rackbench.bundles.decision import Decision
     from rackbench.readiness.cached import Cached
     from rackbench.readiness.classify import Readiness
+    from rackbench.topology.model import Topology
 
 if MISSING is None:
     from rackbench.bundles.platforms import platform_of
@@ -27,7 +29,7 @@ if MISSING is None:
     from rackbench.readiness.cached import last_preflight
     from rackbench.readiness.classify import bootstrapped_commands, chosen_digests, commands_needed
     from rackbench.readiness.local import local_probe
-    from rackbench.readiness.report import planned_families, report, summary
+    from rackbench.readiness.report import report, summary
     from rackbench.readiness.states import Evidence
 
 # What Ansible calls the password of sudo; the inventory plugin sets the first from the lab file.
@@ -65,12 +67,14 @@ def not_reached(action: LabAction, failure: RackbenchError) -> None:
 
 
 def planned(
-    catalog: t.Mapping[str, Adapter], adapters: t.Sequence[Adapter], options: t.Mapping[str, t.Any]
-) -> dict[str, list[dict[str, t.Any]]]:
-    """Return the families of a run; a run that ends before execute is told what it would have taken."""
+    catalog: t.Mapping[str, Adapter],
+    adapters: t.Sequence[Adapter],
+    options: t.Mapping[str, t.Any],
+    topology: Topology | None,
+) -> Plan:
+    """Return the whole plan of a run on a host: one that ends before execute is told what it would have taken."""
     asked = {**options, "benchmarks": [adapter.name for adapter in adapters]}
-    whole = _planning.planned(catalog, asked, None)
-    return planned_families(adapters, whole.executions)
+    return _planning.planned(catalog, asked, None, topology)
 
 
 def quota(adapter: Adapter, options: t.Mapping[str, t.Any]) -> int | None:
@@ -119,6 +123,9 @@ class _Weighing:
             self.action.record("packaging", adapter=name, decision=decision.as_dict(), made=None)
         for verdict in verdicts:
             self.action.record("readiness", **verdict.as_dict())
+        plan = planned(self.catalog, self.adapters, self.state.options, self._topology())
+        if failure is None:
+            self._record_families(plan)
         document = report(
             self.action.host,
             platform=self.state.platform,
@@ -126,12 +133,33 @@ class _Weighing:
             controller_probe=controller,
             verdicts=verdicts,
             decisions=self.decisions,
-            planned=planned(self.catalog, self.adapters, self.state.options),
+            plan=plan,
             failure=failure,
         )
         self._write(self.action.run_dir / rundir.PREFLIGHT_REPORT, json_text(document))
         self._write(self.action.run_dir / rundir.PREFLIGHT_SUMMARY, summary(document))
         return verdicts
+
+    def _topology(self) -> Topology | None:
+        """Return what is known of the host's CPUs: by this run, or by the last one that reached it."""
+        found = _topology.known(self.action.run_dir)
+        if found is None and self.cached is not None:
+            found = _topology.known(self.cached.run_dir)
+        return found
+
+    def _record_families(self, plan: Plan) -> None:
+        """Record what families with CPUs of their own mean on this host. A resumed run has planned that before."""
+        executes = "execute" in self.state.phases
+        for name, families in plan.families.items():
+            missing = plan.unavailable[name]
+            if missing or any(family.cpus is not None for family in families):
+                fresh = executes and not self.state.planned_executions.get(name)
+                self.action.record(
+                    "families",
+                    adapter=name,
+                    executions=plan.executions.get(name, []) if fresh else None,
+                    unavailable=[family.as_dict() for family in missing],
+                )
 
     def _controller_probe(self) -> dict[str, t.Any] | None:
         here = [adapter for adapter in self.adapters if adapter.on_controller]

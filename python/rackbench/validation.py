@@ -33,6 +33,8 @@ def staging(preflight: Mapping[str, Any], evidence: str | None) -> dict[str, Any
             {
                 "benchmark": item["adapter"],
                 "families": preflight["planned_families"][item["adapter"]],
+                # Reports of earlier versions do not have them.
+                "unavailable_families": preflight.get("unavailable_families", {}).get(item["adapter"], []),
                 "readiness": dict(item),
                 "packaging": preflight["packaging"][item["adapter"]],
             }

@@ -127,7 +127,7 @@ TASKS = {
                 "adapter": "made-up",
                 "execution": "{{ lab_execution }}",
             },
-            "loop": "{{ lifecycle_step.executions }}",
+            "loop": "{{ lifecycle_gate.executions }}",
             "loop_control": {"loop_var": "lab_execution", "label": "{{ lab_execution.execution_id }}"},
         }
     ],
@@ -137,7 +137,7 @@ TASKS = {
             "rackbench.lab.collect": {
                 "run_dir": "{{ rackbench_plan.run_dir }}",
                 "adapter": "made-up",
-                "executions": "{{ lifecycle_step.executions }}",
+                "executions": "{{ lifecycle_gate.executions }}",
             },
         }
     ],

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from rackbench.models.adapter import AgentsSection
+
 FILE_NAME = "adapter.yml"
 
 
@@ -54,15 +56,54 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
-    """One way to run the benchmark; times in seconds."""
+class Setting:
+    """What a site may set; `choices` is None when every value of the default's type is allowed."""
 
     name: str
     summary: str
-    selector: str
+    default: Any
+    choices: tuple[Any, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentRule:
+    """An archive of the operator: the setting with its path, what it is, the expression of its program's path in it.
+
+    With the setting `instead` the benchmark does without it.
+    """
+
+    setting: str
+    what: str
+    entry_point: str
+    instead: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pinning:
+    """Which CPUs a family gets: a pool by the topology's names, or `per-socket`, `per-node` and `per-l3`.
+
+    With agents it has the `label` of its families, the `mode` (`single` or `multi`), and the split into so many agents
+    with so many CPUs each; None: one agent on each CPU. `splits` says whether its supplement is about splits.
+    """
+
+    pool: str
+    threading: str
+    label: str | None = None
+    mode: str | None = None
+    split: tuple[int, int] | None = None
+    splits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One way to run the benchmark; times in seconds. Without `pinning` it gets all CPUs."""
+
+    name: str
+    summary: str
     parameters: Mapping[str, Any]
     time_limit_s: float
     heartbeat_s: float | None
+    pinning: Pinning | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +141,11 @@ class Adapter:
     artifacts: tuple[ArtifactRule, ...]
     directory: Path
     needs: Needs = Needs()
+    settings: tuple[Setting, ...] = ()
+    attachments: tuple[AttachmentRule, ...] = ()
+    secrets: tuple[str, ...] = ()
+    agents: AgentsSection | None = None
+    in_default_runs: bool = True
 
     @property
     def on_controller(self) -> bool:
@@ -175,10 +221,10 @@ def _adapter(document: AdapterYml, directory: Path) -> Adapter:
             Family(
                 entry.name,
                 entry.summary,
-                entry.selector,
                 entry.parameters,
                 entry.time_limit_s,
                 entry.heartbeat_s,
+                _pinning(entry.selector),
             )
             for entry in document.families
         ),
@@ -191,7 +237,24 @@ def _adapter(document: AdapterYml, directory: Path) -> Adapter:
         needs=Needs(
             document.requirements.disk_bytes, document.requirements.memory_bytes, document.requirements.root
         ),
+        settings=tuple(
+            Setting(entry.name, entry.summary, entry.default, tuple(entry.choices) if entry.choices else None)
+            for entry in document.settings
+        ),
+        attachments=tuple(
+            AttachmentRule(entry.setting, entry.what, entry.entry_point, entry.instead)
+            for entry in document.attachments
+        ),
+        secrets=tuple(document.secrets),
+        agents=document.agents,
+        in_default_runs=document.in_default_runs,
     )
+
+
+def _pinning(selector: str) -> Pinning | None:
+    if selector == "all":
+        return None
+    return Pinning("all", "physical") if selector == "physical" else Pinning(selector, "logical")
 
 
 def known(catalog: Mapping[str, Adapter]) -> list[str]:

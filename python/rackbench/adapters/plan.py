@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rackbench.adapters import repeats as repeating
 from rackbench.adapters.catalog import require, suggest
+from rackbench.adapters.families import needs_topology
+from rackbench.adapters.families import on_host as families_on_host
 from rackbench.errors import RackbenchError
 from rackbench.ledger.steps import PHASES, Step
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from rackbench.adapters.catalog import Adapter, Family
+    from rackbench.adapters.families import HostFamily, Unavailable
+    from rackbench.topology.model import Topology
 
 PREFLIGHT = "preflight"
 _HOST_PHASES = ("discover", "preflight")
@@ -29,16 +33,21 @@ _WAITS_FOR = {"stage": (), "execute": ("stage",), "collect": ("execute",), "publ
 class Plan:
     """What a run will do on one host.
 
+    `families` holds for each adapter what its executions are of, and `unavailable` what the host cannot run.
     `executions` holds for each adapter that executes a list of
-    `{execution_id, family, repeat, time_limit_s, parameters}`, and `heartbeat_s` where the family sets it (seconds).
-    Each family's warm-ups, with `warmup`, come before its repeats. `until_percent` in a repeat says that it is made
-    only while the family's number is less precise than that.
+    `{execution_id, family, repeat, time_limit_s, parameters}`, `heartbeat_s` (seconds) where the family sets it, `cpus`
+    where it has CPUs of its own, and `groups` where it has agents. Each family's warm-ups, with `warmup`, come before
+    its repeats. `until_percent` in a repeat says that it is made only while the family's number is less precise than
+    that. `waiting` names the adapters whose executions are known only when the host's topology is.
     """
 
     benchmarks: list[str]
     phases: list[str]
     steps: list[Step]
+    families: dict[str, list[HostFamily]]
+    unavailable: dict[str, list[Unavailable]]
     executions: dict[str, list[dict[str, Any]]]
+    waiting: list[str]
 
 
 def own_role(adapter: Adapter) -> str:
@@ -57,20 +66,23 @@ def plan(
     repeats_until: float | None = None,
     repeats_max: int = 20,
     role_of: Callable[[Adapter], str] = own_role,
+    topology: Topology | None = None,
 ) -> Plan:
-    """Return the plan for `benchmarks` (none given: every adapter that has a bundle), in their order.
+    """Return the plan for `benchmarks`, in their order; none given: every adapter with a bundle in default runs.
 
     `families` holds `NAME` (for every adapter that has it) and `ADAPTER:NAME`; an adapter that none of them
     names runs its default families. `phases` ends the run after the last of them: what they rest on is planned too.
     `preflight` as the only benchmark plans the host's steps alone. Each family is executed `repeats` times (none given:
-    once), or with `repeats_until` (percent) up to `repeats_max` times. `role_of` names the role of an adapter.
+    once), or with `repeats_until` (percent) up to `repeats_max` times. `role_of` names the role of an adapter. Families
+    with CPUs of their own are planned when the `topology` of the host is given.
     Raises `RackbenchError`: unknown_benchmark, unknown_family, unknown_phase, unknown_option (numbers out of their
     range, a count together with a precision, or an adapter without a number to judge repeats by).
     """
     _check_repeats(repeats, warmups, repeats_until, repeats_max)
     wanted = [name for name in benchmarks or () if name != PREFLIGHT]
     only_preflight = bool(benchmarks) and not wanted
-    chosen = require(catalog, wanted or [name for name, adapter in catalog.items() if adapter.bundle])
+    default = [name for name, adapter in catalog.items() if adapter.bundle and adapter.in_default_runs]
+    chosen = require(catalog, wanted or default)
     planned_families = _families(catalog, chosen, families)
     planned_phases = _phases(["discover", "preflight"] if only_preflight else phases)
 
@@ -96,18 +108,36 @@ def plan(
         _require_headline(executing)
     most = (repeats or 1) if repeats_until is None else repeats_max
     until = {} if repeats_until is None else {"until_percent": repeats_until}
+    on_host = {
+        adapter.name: families_on_host(adapter, planned_families[adapter.name], topology)
+        for adapter in executing
+    }
+    waiting = [
+        adapter.name
+        for adapter in executing
+        if topology is None and needs_topology(planned_families[adapter.name])
+    ]
     executions = {
         adapter.name: [
             execution
-            for family in planned_families[adapter.name]
+            for family in on_host[adapter.name][0]
             for execution in (
                 *(_execution(adapter, family, number, "w") | {"warmup": True} for number in _from_1(warmups)),
                 *(_execution(adapter, family, number) | until for number in _from_1(most)),
             )
         ]
         for adapter in executing
+        if adapter.name not in waiting
     }
-    return Plan([adapter.name for adapter in chosen], planned_phases, steps, executions)
+    return Plan(
+        benchmarks=[adapter.name for adapter in chosen],
+        phases=planned_phases,
+        steps=steps,
+        families={name: found for name, (found, _) in on_host.items()},
+        unavailable={name: missing for name, (_, missing) in on_host.items()},
+        executions=executions,
+        waiting=waiting,
+    )
 
 
 def _from_1(most: int) -> range:
@@ -146,7 +176,7 @@ def _require_headline(adapters: Sequence[Adapter]) -> None:
             )
 
 
-def _execution(adapter: Adapter, family: Family, repeat: int, mark: str = "") -> dict[str, Any]:
+def _execution(adapter: Adapter, family: HostFamily, repeat: int, mark: str = "") -> dict[str, Any]:
     execution: dict[str, Any] = {
         "execution_id": f"{adapter.name}.{family.name}.{mark}{repeat}",
         "family": family.name,
@@ -156,6 +186,10 @@ def _execution(adapter: Adapter, family: Family, repeat: int, mark: str = "") ->
     }
     if family.heartbeat_s is not None:
         execution["heartbeat_s"] = family.heartbeat_s
+    if family.cpus is not None:
+        execution["cpus"] = list(family.cpus)
+    if family.groups is not None:
+        execution["groups"] = [list(group) for group in family.groups]
     return execution
 
 

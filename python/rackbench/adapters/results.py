@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rackbench.adapters.headline import headlines
@@ -14,7 +14,7 @@ from rackbench.models.common import check
 from rackbench.models.result import ResultFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from rackbench.adapters.catalog import Adapter
@@ -48,6 +48,7 @@ class Result:
     checks: tuple[Mapping[str, Any], ...]
     skipped: tuple[Mapping[str, str], ...]
     document: Mapping[str, Any]
+    simulated: bool = False
 
 
 def read_result(path: Path) -> Result:
@@ -94,6 +95,7 @@ def parse_result(text: bytes | str, path: Path) -> Result:
         checks=tuple(entry.model_dump() for entry in document.checks),
         skipped=tuple(entry.model_dump() for entry in document.skipped),
         document=content,
+        simulated=document.simulated,
     )
 
 
@@ -115,28 +117,32 @@ def summarise(result: Result, adapter: Adapter) -> tuple[list[dict[str, Any]], l
     A summary is `{name, unit, direction, labels, n, median, min, max}`. A metric with more than 64 label sets is one
     summary over all its samples, with no labels and `series`, the number of label sets.
     """
-    groups: dict[tuple[str, str, str], list[Metric]] = {}
-    for metric in result.metrics:
-        groups.setdefault((metric.name, metric.unit, metric.direction), []).append(metric)
-    rows = []
-    for group in groups.values():
-        if len(group) > _ROWS_PER_METRIC:
-            rows.append(
-                _row(group[0], [value for metric in group for value in metric.samples], {})
-                | {"series": len(group)}
-            )
-        else:
-            rows += [_row(metric, metric.samples, metric.labels) for metric in group]
+    rows = [
+        _row(metric) | ({"series": count} if count > 1 else {}) for metric, count in series_of(result.metrics)
+    ]
     return rows, headlines(result.document, adapter.headline)
 
 
-def _row(metric: Metric, samples: Sequence[float], labels: Mapping[str, str | int]) -> dict[str, Any]:
+def series_of(metrics: Iterable[Metric]) -> Iterator[tuple[Metric, int]]:
+    """Yield each metric with 1, and of one with more than 64 label sets all samples, without labels, with their number."""
+    groups: dict[tuple[str, str, str], list[Metric]] = {}
+    for metric in metrics:
+        groups.setdefault((metric.name, metric.unit, metric.direction), []).append(metric)
+    for group in groups.values():
+        if len(group) > _ROWS_PER_METRIC:
+            samples = tuple(value for metric in group for value in metric.samples)
+            yield replace(group[0], samples=samples, labels={}), len(group)
+        else:
+            yield from ((metric, 1) for metric in group)
+
+
+def _row(metric: Metric) -> dict[str, Any]:
     return {
         "name": metric.name,
         "unit": metric.unit,
         "direction": metric.direction,
-        "labels": dict(labels),
-        **statistics_of(samples),
+        "labels": dict(metric.labels),
+        **statistics_of(metric.samples),
     }
 
 

@@ -47,6 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--warmups", type=int, metavar="N", help="run every family N times before, which does not count"
     )
+    parser.add_argument(
+        "--set",
+        dest="changes",
+        action="append",
+        default=[],
+        metavar="B.NAME=VALUE",
+        help="a setting of a benchmark, as `agentsth.cpu_pool=p-core`; the others hold as the site has them",
+    )
     parser.add_argument("--parent", default="", metavar="ID", help="the campaign that these runs belong to")
     parser.add_argument(
         "--worker-group-count", type=int, metavar="N", help="how many workers share the hosts (default: 1)"
@@ -97,6 +105,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
         repeats_until=args.repeats_until,
         repeats_max=args.repeats_max,
         warmups=args.warmups,
+        changes=tuple(args.changes),
         parent=args.parent,
         worker_group_count=args.worker_group_count,
         worker_group_id=args.worker_group_id,

@@ -45,6 +45,8 @@ def obstacle(state: RunState, step_id: str, stop: Mapping[str, Any] | None) -> O
         return Obstacle(reason)
     if step.phase == "stage" and step.adapter is not None:
         return _not_ready(state, step.adapter)
+    if step.phase == "execute" and not state.planned_executions.get(str(step.adapter)):
+        return _nothing_to_run(state, str(step.adapter))
     return None
 
 
@@ -52,6 +54,18 @@ def stop_reason(stop: Mapping[str, Any]) -> str:
     """Return in words who stopped the run and why."""
     reason = f": {stop['reason']}" if stop.get("reason") else ""
     return f"{stop.get('by') or 'somebody'} stopped the run{reason}"
+
+
+def _nothing_to_run(state: RunState, adapter: str) -> Obstacle:
+    told = (state.families.get(adapter) or {}).get("unavailable") or []
+    reasons = " ".join(f"{each['family']}: {each['reason']}" for each in told)
+    failure = RackbenchError(
+        "families_impossible",
+        f"{state.host} can run no family of {adapter} that was asked for. {reasons}".strip(),
+        where=state.host,
+        next_path=f"{state.run_dir}/{rundir.PREFLIGHT_SUMMARY}",
+    )
+    return Obstacle(failure.message, failure.as_dict())
 
 
 def _not_ready(state: RunState, adapter: str) -> Obstacle | None:

@@ -119,6 +119,7 @@ KINDS: dict[str, frozenset[str]] = {
         }
     ),
     "packaging": frozenset({"adapter", "decision", "made"}),
+    "families": frozenset({"adapter", "executions", "unavailable"}),
     "transfer": frozenset(
         {"direction", "source", "destination", "bytes", "sha256", "duration_s", "reused", "step"}
     ),
@@ -131,7 +132,18 @@ KINDS: dict[str, frozenset[str]] = {
     ),
     "execution.ended": frozenset({"execution", "outcome", "rc", "signal", "duration_s", "failure", "metric"}),
     "result": frozenset(
-        {"adapter", "execution", "family", "repeat", "warmup", "status", "metrics", "headline", "path"}
+        {
+            "adapter",
+            "execution",
+            "family",
+            "repeat",
+            "warmup",
+            "status",
+            "metrics",
+            "headline",
+            "path",
+            "simulated",
+        }
     ),
     "artifact": frozenset({"path", "bytes", "sha256", "artifact_kind", "step", "execution", "publishable"}),
     "publish": frozenset({"adapter", "state", "target", "reason"}),

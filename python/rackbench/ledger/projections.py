@@ -217,6 +217,9 @@ def run_manifest(state: RunState) -> dict[str, Any]:
         "inventory": opened.get("inventory") or {},
         "steps": [entry.step.as_dict() for entry in state.steps.values()],
         "executions": state.planned_executions,
+        "unavailable_families": {
+            adapter: list(told["unavailable"]) for adapter, told in state.families.items()
+        },
         "platform": dict(state.platform),
         "packaging": {adapter: dict(entry) for adapter, entry in state.packaging.items()},
         "documents": {

@@ -33,6 +33,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "step.ended": ("step",),
     "readiness": ("adapter",),
     "packaging": ("adapter",),
+    "families": ("adapter",),
     "publish": ("adapter",),
     "execution.began": ("execution",),
     "execution.ended": ("execution",),
@@ -413,6 +414,11 @@ class _Builder:
                 "candidates": [],
             }
             self._add("packaging", staged, {"adapter": adapter, "decision": decision, "made": None})
+        unavailable = _mapping(self.manifest.get("unavailable_families"))
+        for adapter, told in {**_mapping(preflight.get("unavailable_families")), **unavailable}.items():
+            self._add(
+                "families", at, {"adapter": adapter, "executions": None, "unavailable": _mappings(told)}
+            )
 
     def _results(self) -> None:
         shown: dict[str, list[Mapping[str, Any]]] = {}

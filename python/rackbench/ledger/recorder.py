@@ -41,6 +41,7 @@ _CHANGES: dict[str, tuple[str, ...]] = {
     "run.resumed": tuple(documents.STATIC),
     "platform": (rundir.RUN_MANIFEST, rundir.INVENTORY_SNAPSHOT),
     "packaging": (rundir.RUN_MANIFEST,),
+    "families": (rundir.RUN_MANIFEST,),
     "artifact": (rundir.ARTIFACT_MANIFEST,),
     "publish": (rundir.PUBLISH_LEDGER,),
     "run.closed": (rundir.RUN_MANIFEST,),

@@ -71,8 +71,7 @@ class OnHost:
 class Resumption:
     """What a resumed run does. `steps` is the whole plan; `to_run` are the steps of it that are not completed.
 
-    `again` are the steps of the earlier part that go back to pending. `executions` are those that count, by adapter,
-    and `pending` names those of them that an execute step begins or waits for.
+    `again` are the steps of the earlier part that go back to pending. `executions` are those that count, by adapter.
     """
 
     steps: list[steps.Step]
@@ -80,7 +79,6 @@ class Resumption:
     again: list[str]
     reused: list[str]
     executions: dict[str, list[dict[str, Any]]]
-    pending: frozenset[str]
     reattached: list[str]
     superseded: list[str]
 
@@ -135,7 +133,6 @@ def resumption(
         again=[name for name in state.steps if name in work.to_run and _is_over(state, name)],
         reused=[step.step_id for step in planned if step.step_id not in work.to_run],
         executions=work.executions,
-        pending=frozenset(work.pending),
         reattached=work.reattached,
         superseded=work.superseded,
     )

@@ -158,6 +158,7 @@ class RunState:
     lease: dict[str, Any] | None = None
     noise: dict[str, Any] | None = None
     repeats: dict[str, dict[str, Any]] = field(default_factory=dict)
+    families: dict[str, dict[str, Any]] = field(default_factory=dict)
     last: dict[str, Any] | None = None
     illegal_transitions: int = 0
     missing_records: int = 0
@@ -209,7 +210,19 @@ class RunState:
     def planned_executions(self) -> dict[str, list[dict[str, Any]]]:
         """Return the executions of each adapter as the plan gives them to its role: those that still count."""
         last = self.resumed[-1] if self.resumed else self.opened
-        return {str(name): list(entries) for name, entries in (last.get("executions") or {}).items()}
+        planned = {str(name): list(entries) for name, entries in (last.get("executions") or {}).items()}
+        for name, told in self.families.items():
+            if told["executions"] is not None:
+                planned[name] = list(told["executions"])
+        return planned
+
+    def pending_executions(self, adapter: str) -> list[dict[str, Any]]:
+        """Return the planned executions of an adapter that are not over: to be begun, or to be waited for."""
+        return [
+            planned
+            for planned in self.planned_executions.get(adapter, ())
+            if (known := self.executions.get(str(planned["execution_id"]))) is None or known.state != ENDED
+        ]
 
     @property
     def reattached(self) -> list[str]:
@@ -377,6 +390,9 @@ def _run_resumed(state: RunState, record: Mapping[str, Any]) -> None:
             _repeat_again(state, state.executions[name])
         state.results.pop(name, None)
     state.resumed.append({"at": record.get("at"), **body})
+    # What they meant on the host is in the plan that was just made.
+    for told in state.families.values():
+        told["executions"] = None
     state.closed, state.closed_mono, state.stop, state.recovered = None, None, None, None
     # What was put back may be applied again.
     state.noise = None if (state.noise or {}).get("state") == "restored" else state.noise
@@ -552,6 +568,15 @@ def _readiness(state: RunState, record: Mapping[str, Any]) -> None:
     state.readiness[str(record["adapter"])] = {"status": None, **_body(record)}
 
 
+def _families(state: RunState, record: Mapping[str, Any]) -> None:
+    adapter = str(record["adapter"])
+    executions = record.get("executions")
+    if executions is not None:
+        executions = _list(executions)
+        _plan_executions(state, {adapter: executions})
+    state.families[adapter] = {"executions": executions, "unavailable": _list(record.get("unavailable"))}
+
+
 def _packaging(state: RunState, record: Mapping[str, Any]) -> None:
     state.packaging[str(record["adapter"])] = {**_dict(record["decision"]), "made": record.get("made")}
 
@@ -695,6 +720,7 @@ _HANDLERS: dict[str, Callable[[RunState, Mapping[str, Any]], None]] = {
     "platform": _platform,
     "readiness": _readiness,
     "packaging": _packaging,
+    "families": _families,
     "transfer": _transfer,
     "command": _command,
     "execution.began": _execution_began,

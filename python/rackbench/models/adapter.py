@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
@@ -81,6 +82,24 @@ class SettingEntry(StrictModel):
         if self.choices is not None and self.default not in self.choices:
             raise ValueError(f"the default {self.default!r} is not one of its choices")
         return self
+
+
+class AttachmentEntry(StrictModel):
+    """A tar.gz archive of the operator that goes to the host beside the bundle, and into nothing that is published."""
+
+    setting: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="the setting that holds its path on the controller")
+    what: str = Field(min_length=1, description="what it is an archive of, in words")
+    entry_point: str = Field(min_length=1, description="regular expression of the path of its program")
+    instead: str | None = Field(default=None, description="a setting that makes it unnecessary")
+
+    @field_validator("entry_point")
+    @classmethod
+    def _is_an_expression(cls, text: str) -> str:
+        try:
+            re.compile(text)
+        except re.error as error:
+            raise ValueError(f"is no regular expression: {error}") from error
+        return text
 
 
 class ProfileEntry(StrictModel):
@@ -180,6 +199,11 @@ class AdapterYml(StrictModel):
         default=True, description="whether a run that names no benchmarks takes this one"
     )
     settings: list[SettingEntry] = Field(default_factory=list)
+    attachments: list[AttachmentEntry] = Field(default_factory=list)
+    secrets: list[str] = Field(
+        default_factory=list,
+        description="settings that name a secret: a path on the controller, or `secret:` and an auth reference",
+    )
     agents: AgentsSection | None = None
     families: list[FamilyEntry] = Field(default_factory=list)
     default_families: list[Name] = Field(default_factory=list)
@@ -196,7 +220,7 @@ class AdapterYml(StrictModel):
     @model_validator(mode="after")
     def _has_families(self) -> Self:
         if self.agents is None and not (self.families and self.default_families):
-            raise ValueError("families and default_families are needed by a benchmark without agents")
+            raise ValueError("a benchmark without agents needs families and default_families")
         if self.agents is not None and (self.families or self.default_families):
             raise ValueError("the families of a benchmark with agents follow from its settings; name none")
         return self
@@ -208,6 +232,14 @@ class AdapterYml(StrictModel):
         if doubled := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"the setting {doubled[0]} is there twice")
         return settings
+
+    @model_validator(mode="after")
+    def _names_own_settings(self) -> Self:
+        own = {setting.name for setting in self.settings}
+        named = [*self.secrets, *(name for each in self.attachments for name in (each.setting, each.instead) if name)]
+        if unknown := sorted(set(named) - own):
+            raise ValueError(f"attachments and secrets name {unknown[0]}, which is none of the settings")
+        return self
 
     @field_validator("families")
     @classmethod

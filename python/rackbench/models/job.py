@@ -21,10 +21,18 @@ class Target(Model):
     ssh_config: str | None = Field(default=None, description="null for the connection local")
 
 
+class AttachedFiles(Model):
+    """The unpacked archive of the operator."""
+
+    path: str
+    sha256: str
+
+
 class Job(Document):
     """One execution of a benchmark."""
 
     KIND: ClassVar[str] = "job"
+    VERSION: ClassVar[str] = "1.1"
 
     run_id: str
     execution_id: str
@@ -33,7 +41,14 @@ class Job(Document):
     repeat: int = Field(ge=1)
     parameters: dict[str, Any] = Field(default_factory=dict)
     cpus: list[int] | None = Field(default=None, description="CPUs to use; null for all that are allowed")
+    groups: list[list[int]] | None = Field(
+        default=None,
+        description="CPUs of each agent, for a benchmark that runs agents; disjoint, all of them in `cpus`",
+    )
     time_limit_s: float = Field(gt=0)
+    attachments: dict[str, AttachedFiles] | None = Field(
+        default=None, description="by the names of the settings that name them"
+    )
     target: Target | None = Field(default=None, description="for a benchmark that runs on the controller")
 
 

@@ -60,6 +60,16 @@ class ExecutionPlan(Model):
         description="It is made only while the family's first headline number is less precise than this.",
     )
     time_limit_s: float | None = None
+    cpus: list[int] | None = Field(default=None, description="CPUs of its own; None: all that are allowed.")
+    groups: list[list[int]] | None = Field(default=None, description="CPUs of each of its agents.")
+
+
+class UnavailableFamily(Model):
+    """A family that the host cannot run, and why."""
+
+    family: str
+    code: str
+    reason: str
 
 
 class Controller(Model):
@@ -326,6 +336,17 @@ class Readiness(Record):
     next_command: str | None = Field(default=None, description="What puts right what stops the adapter.")
 
 
+class Families(Record):
+    """What the families of an adapter mean on this host, now that its topology is known."""
+
+    kind: Literal["families"]
+    adapter: str
+    executions: list[ExecutionPlan] | None = Field(
+        default=None, description="None: what was planned before stands."
+    )
+    unavailable: list[UnavailableFamily]
+
+
 class Packaging(Record):
     """Which bundle was chosen for an adapter, and why."""
 
@@ -422,6 +443,7 @@ class Result(Record):
     metrics: list[dict[str, Any]]
     headline: list[dict[str, Any]]
     path: str
+    simulated: bool = Field(default=False, description="Whether a stand-in for the real benchmark made it.")
 
 
 class Artifact(Record):
@@ -484,6 +506,7 @@ AnyRecord = (
     | Platform
     | Readiness
     | Packaging
+    | Families
     | Transfer
     | Command
     | ExecutionBegan

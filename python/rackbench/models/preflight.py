@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from rackbench.models.common import Document, Model
+from rackbench.models.journal import UnavailableFamily
 
 
 class Probe(Model):
@@ -39,13 +40,15 @@ class PlannedFamily(Model):
     summary: str
     time_limit_s: float
     executions: list[str]
+    cpus: str | None = Field(default=None, description="CPUs of its own, as a list; null: all")
+    agents: int | None = Field(default=None, description="of a benchmark that runs agents")
 
 
 class Preflight(Document):
     """The preflight of one host."""
 
     KIND: ClassVar[str] = "preflight"
-    VERSION: ClassVar[str] = "1.1"
+    VERSION: ClassVar[str] = "1.2"
 
     host: str
     checked: bool = Field(default=True, description="whether the host was asked")
@@ -58,3 +61,6 @@ class Preflight(Document):
     readiness: list[dict[str, Any]]
     packaging: dict[str, dict[str, Any]]
     planned_families: dict[str, list[PlannedFamily]] = Field(default_factory=dict)
+    unavailable_families: dict[str, list[UnavailableFamily]] = Field(
+        default_factory=dict, description="by adapter: what the host cannot run, and why"
+    )

@@ -8,7 +8,16 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from rackbench.models.common import Document, Model
-from rackbench.models.journal import Controller, ExecutionPlan, FailureText, Seconds, Sha256, StepPlan, Utc
+from rackbench.models.journal import (
+    Controller,
+    ExecutionPlan,
+    FailureText,
+    Seconds,
+    Sha256,
+    StepPlan,
+    UnavailableFamily,
+    Utc,
+)
 
 StepStateName = Literal["pending", "running", "completed", "failed", "skipped", "cancelled"]
 RunStateName = Literal["unknown", "running", "cancelling", "interrupted", "completed", "failed", "cancelled"]
@@ -316,6 +325,9 @@ class RunManifest(Document):
     inventory: dict[str, Any]
     steps: list[StepPlan]
     executions: dict[str, list[ExecutionPlan]]
+    unavailable_families: dict[str, list[UnavailableFamily]] = Field(
+        default_factory=dict, description="by adapter: what the host cannot run, and why"
+    )
     platform: dict[str, Any]
     packaging: dict[str, dict[str, Any]]
     documents: dict[str, str]

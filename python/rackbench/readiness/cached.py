@@ -31,6 +31,11 @@ class Cached:
     probe: Mapping[str, Any]
     controller_probe: Mapping[str, Any] | None = None
 
+    @property
+    def run_dir(self) -> Path:
+        """Return the directory of the run that asked."""
+        return self.path.parent.parent
+
     def probe_for(self, adapter: Adapter) -> Mapping[str, Any] | None:
         """Return the probe of the machine that runs the adapter."""
         return self.controller_probe if adapter.on_controller else self.probe

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from rackbench.bundles.decision import ON_CONTROLLER, ON_TARGET
 from rackbench.models.preflight import Preflight
 from rackbench.readiness import states
+from rackbench.topology import cpulist
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from rackbench.adapters.catalog import Adapter
+    from rackbench.adapters.plan import Plan
     from rackbench.bundles.decision import Decision
     from rackbench.errors import RackbenchError
     from rackbench.readiness.classify import Readiness
@@ -28,7 +29,7 @@ def report(
     controller_probe: Mapping[str, Any] | None,
     verdicts: Sequence[Readiness],
     decisions: Mapping[str, Decision],
-    planned: Mapping[str, list[dict[str, Any]]],
+    plan: Plan,
     failure: RackbenchError | None = None,
 ) -> dict[str, Any]:
     """Return `preflight/summary.json`. It says nothing of the run that made it, so that reports can be compared."""
@@ -42,28 +43,29 @@ def report(
         "controller_probe": controller_probe,
         "readiness": [verdict.as_dict() for verdict in verdicts],
         "packaging": {name: decision.as_dict() for name, decision in decisions.items()},
-        "planned_families": dict(planned),
+        "planned_families": {name: planned_families(plan, name) for name in plan.families},
+        "unavailable_families": {
+            name: [family.as_dict() for family in missing]
+            for name, missing in plan.unavailable.items()
+            if missing
+        },
     }
 
 
-def planned_families(
-    adapters: Iterable[Adapter], executions: Mapping[str, Iterable[Mapping[str, Any]]]
-) -> dict[str, list[dict[str, Any]]]:
-    """Return the families that a plan's executions belong to, adapter by adapter."""
-    planned = {}
-    for adapter in adapters:
-        mine = list(executions.get(adapter.name, ()))
-        planned[adapter.name] = [
-            {
-                "family": family.name,
-                "summary": family.summary,
-                "time_limit_s": family.time_limit_s,
-                "executions": [str(each["execution_id"]) for each in mine if each["family"] == family.name],
-            }
-            for family in adapter.families
-            if any(each["family"] == family.name for each in mine)
-        ]
-    return planned
+def planned_families(plan: Plan, adapter: str) -> list[dict[str, Any]]:
+    """Return the families that a plan's executions of an adapter belong to."""
+    executions = plan.executions.get(adapter, ())
+    return [
+        {
+            "family": family.name,
+            "summary": family.summary,
+            "time_limit_s": family.time_limit_s,
+            "executions": [str(each["execution_id"]) for each in executions if each["family"] == family.name],
+            "cpus": cpulist.text(family.cpus) if family.cpus is not None else None,
+            "agents": len(family.groups) if family.groups is not None else None,
+        }
+        for family in plan.families[adapter]
+    ]
 
 
 def summary(document: Mapping[str, Any]) -> str:
@@ -78,7 +80,11 @@ def summary(document: Mapping[str, Any]) -> str:
     )
     for each in document["readiness"]:
         name = each["adapter"]
-        lines += ["", *_section(each, document["packaging"][name], document["planned_families"][name])]
+        missing = document["unavailable_families"].get(name, ())
+        lines += [
+            "",
+            *_section(each, document["packaging"][name], document["planned_families"][name], missing),
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -100,7 +106,10 @@ def _about_host(document: Mapping[str, Any]) -> str:
 
 
 def _section(
-    readiness: Mapping[str, Any], decision: Mapping[str, Any], planned: list[Mapping[str, Any]]
+    readiness: Mapping[str, Any],
+    decision: Mapping[str, Any],
+    planned: Sequence[Mapping[str, Any]],
+    unavailable: Sequence[Mapping[str, Any]],
 ) -> list[str]:
     lines = [
         f"## {readiness['adapter']}",
@@ -134,14 +143,28 @@ def _section(
         ]
     if planned:
         runs = (
-            (each["family"], each["summary"], str(len(each["executions"])), f"{each['time_limit_s']:g}")
+            (
+                each["family"],
+                each["summary"],
+                str(len(each["executions"])),
+                each["cpus"] or "all",
+                f"{each['time_limit_s']:g}",
+            )
             for each in planned
         )
         lines += [
             "",
             "### Planned families",
             "",
-            *_table(("family", "what it is", "runs", "limit in s"), runs),
+            *_table(("family", "what it is", "runs", "CPUs", "limit in s"), runs),
+        ]
+    if unavailable:
+        causes = ((each["family"], each["reason"], each["code"]) for each in unavailable)
+        lines += [
+            "",
+            "### Families that the host cannot run",
+            "",
+            *_table(("family", "why", "code"), causes),
         ]
     return lines
 

@@ -34,6 +34,9 @@ def test_an_adapter_is_found_by_its_file_alone(make_role: MakeRole, tmp_path: Pa
     assert adapter.default_families == ("full",)
 
 
+AGENTS = {"profiles": [{"name": "v1", "summary": "x", "time_limit_s": 5}], "defaults": {"profile": "v1"}}
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
@@ -49,7 +52,18 @@ def test_an_adapter_is_found_by_its_file_alone(make_role: MakeRole, tmp_path: Pa
         ),
         ({"bundle": {"name": "x", "source": "../x"}}, "bundle.source: "),
         ({"default_families": ["nope"]}, "default_families.0: nope is not one of smoke, full"),
-        ({"families": []}, "families: "),
+        ({"families": []}, "a benchmark without agents needs families and default_families"),
+        (
+            {"families": [{"name": "a", "summary": "b", "time_limit_s": 1, "selector": "0-x"}]},
+            "families.0.selector",
+        ),
+        ({"settings": [{"name": "a", "summary": "b", "default": 1, "choices": [2]}]}, "settings.0: "),
+        ({"settings": [{"name": "a", "summary": "b"}] * 2}, "the setting a is there twice"),
+        ({"agents": AGENTS}, "follow from its settings; name none"),
+        (
+            {"agents": AGENTS | {"defaults": {"profile": "v9"}}, "families": [], "default_families": []},
+            "defaults.profile v9 is not one of v1",
+        ),
         ({"families": [{"name": "a", "summary": "b", "time_limit_s": 0}]}, "families.0.time_limit_s: "),
         ({"families": [{"name": "a", "summary": "b", "time_limit_s": 1}] * 2}, "the family a is there twice"),
         ({"results": {"headline": [{"label": "a", "query": "metrics[", "unit": "s"}]}}, "headline.0.query: "),

@@ -26,8 +26,8 @@ ADAPTER = Adapter(
     requirements=(LSTOPO, NUMACTL),
     capabilities=frozenset({"turns"}),
     families=(
-        Family("smoke", "A few.", "all", {}, 60.0, None),
-        Family("full", "All.", "all", {}, 600.0, None),
+        Family("smoke", "A few.", {}, 60.0, None),
+        Family("full", "All.", {}, 600.0, None),
     ),
     default_families=("full",),
     headline=(),

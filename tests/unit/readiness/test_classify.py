@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rackbench.bundles.attachments import Attachment
 from rackbench.errors import FAILURES
 from rackbench.readiness.classify import chosen_digests, classify, commands_needed
 from rackbench.readiness.states import STATES, Evidence
@@ -38,6 +39,17 @@ READY_STATES = {
     "dist": "ready_with_local_bundle",
     **dict.fromkeys(MADE, "ready_with_fallback"),
 }
+NOT_THERE = Attachment("archive", reason="not_set", detail="Set the archive.")
+UNFIT_ONE = Attachment("archive", "/a.tar.gz", "unfit", "/a.tar.gz is something else.")
+FITTING = Attachment("archive", "/a.tar.gz", sha256="a" * 64, size=100, unpacked_size=200)
+
+
+def attached(attachment: Attachment, **seen: Any) -> Evidence:
+    """Return evidence of a good bundle with one of the operator's files beside it."""
+    known = evidence(GOOD, seen=probe(**seen))
+    return replace(known, decision=replace(known.decision, attachments=(attachment,)))
+
+
 # Evidence, and the state and basis that follow. Each state and each basis is reached by one.
 CASES: list[tuple[Adapter, Evidence, str, str]] = [
     (ADAPTER, evidence(GOOD, reached=False), "unreachable", "connectivity"),
@@ -55,6 +67,13 @@ CASES: list[tuple[Adapter, Evidence, str, str]] = [
         "ready_with_fallback",
         "repo",
     ),
+    (ADAPTER, attached(NOT_THERE), "packaging_blocked", "settings"),
+    (ADAPTER, attached(UNFIT_ONE), "packaging_blocked", "attachment"),
+    (ADAPTER, attached(FITTING), "ready_with_local_bundle", "dist"),
+    # The archive that the operator has counts beside the bundle, unless it is on the host already.
+    (ADAPTER, attached(FITTING, free_bytes=3299), "packaging_blocked", "disk"),
+    (ADAPTER, attached(FITTING, free_bytes=3300), "ready_with_local_bundle", "dist"),
+    (ADAPTER, attached(FITTING, free_bytes=3000, stored=["a" * 64]), "ready_with_local_bundle", "dist"),
     (ADAPTER, evidence(GOOD, seen=probe(free_bytes=2999)), "packaging_blocked", "disk"),
     (HUNGRY, evidence(GOOD, seen=probe(free_bytes=3499)), "packaging_blocked", "disk"),
     (HUNGRY, evidence(candidate("repo"), seen=probe(free_bytes=499)), "packaging_blocked", "disk"),

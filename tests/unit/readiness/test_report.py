@@ -6,20 +6,28 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from rackbench.adapters.families import Unavailable
+from rackbench.adapters.plan import Plan, plan
 from rackbench.errors import RackbenchError
 from rackbench.models.preflight import Preflight
 from rackbench.readiness.assess import assess
-from rackbench.readiness.report import planned_families, report, summary
+from rackbench.readiness.report import report, summary
 from rackbench.readiness.states import Evidence
 
 from tests.unit.readiness.samples import ADAPTER, HOST, HUNGRY, candidate, decision, evidence, probe
 
 PLATFORM = {"os": "linux", "machine": "x86_64", "os_id": "debian", "os_version": "12"}
-EXECUTIONS = {"probe": [{"execution_id": f"probe.full.{repeat}", "family": "full"} for repeat in (1, 2)]}
+PLAN = plan({"probe": ADAPTER}, ["probe"], ["full"], repeats=2)
+# As on a host with one kind of core.
+PINNED = replace(
+    PLAN,
+    families={"probe": [replace(PLAN.families["probe"][0], cpus=(0, 1, 2, 8), groups=((0, 1), (2, 8)))]},
+    unavailable={"probe": [Unavailable("p-core", "cpu_pool_impossible", "The host has one kind | of core.")]},
+)
 BAD = replace(candidate("configured", "checksum"), detail="its digest | is\nanother.")
 
 
-def made(known: Evidence, failure: RackbenchError | None = None) -> dict[str, Any]:
+def made(known: Evidence, failure: RackbenchError | None = None, planned: Plan = PLAN) -> dict[str, Any]:
     document = report(
         HOST,
         platform=PLATFORM,
@@ -27,7 +35,7 @@ def made(known: Evidence, failure: RackbenchError | None = None) -> dict[str, An
         controller_probe=None,
         verdicts=[assess(HUNGRY, HOST, known)],
         decisions={"probe": known.decision},
-        planned=planned_families([ADAPTER], EXECUTIONS),
+        plan=planned,
         failure=failure,
     )
     Preflight.model_validate(document)
@@ -50,9 +58,19 @@ def test_the_summary_tells_people_everything_of_the_report() -> None:
         "| numactl | numactl | optional | missing |",
         "| lstopo | hwloc-nox | required | /usr/bin/lstopo |",
         "| configured/probe.tar.gz | configured | checksum | its digest \\| is another. |",
-        "| full | All. | 2 | 600 |",
+        "| full | All. | 2 | all | 600 |",
     ):
         assert part in text
+    assert "cannot run" not in text
+
+
+def test_families_with_cpus_of_their_own_and_those_that_the_host_cannot_run_are_told() -> None:
+    document = made(evidence(candidate("dist")), planned=PINNED)
+    (family,) = document["planned_families"]["probe"]
+    assert (family["cpus"], family["agents"]) == ("0-2,8", 2)
+    text = summary(document)
+    assert "| full | All. | 2 | 0-2,8 | 600 |" in text
+    assert "| p-core | The host has one kind \\| of core. | cpu_pool_impossible |" in text
 
 
 def test_a_bundle_that_is_there_is_told_with_its_sizes() -> None:
@@ -76,7 +94,7 @@ def test_a_host_that_was_not_reached_has_a_whole_report_with_the_cause() -> None
     assert "The host was not reached: thor: auth: Permission denied (publickey). [auth_refused]" in text
     assert "`unreachable (connectivity)`" in text
     assert "| lstopo | hwloc | required | not looked for |" in text
-    assert "| full | All. | 2 | 600 |" in text
+    assert "| full | All. | 2 | all | 600 |" in text
 
 
 def test_a_benchmark_without_a_bundle_is_told_so() -> None:
