@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _lease, _readiness
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _lease, _readiness, _topology
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR, LabAction
 
 if MISSING is None:
@@ -19,11 +19,12 @@ class ActionModule(LabAction):
 
     def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         try:
-            found = self.remote("discover")["platform"]
+            found = self.remote("discover")
         except RackbenchError as error:
             _readiness.not_reached(self, error)
             raise
-        self.record("platform", **found)
+        self.record("platform", **found["platform"])
+        _topology.keep(self, _topology.told(found["topology"]))
         if not self.check_mode:
             options = self.state().options
             _lease.take(
@@ -32,4 +33,4 @@ class ActionModule(LabAction):
                 reason=options.get("steal_reason"),
                 wait=bool(options.get("wait")),
             )
-        return {"platform": found}
+        return {"platform": found["platform"]}

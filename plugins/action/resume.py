@@ -7,7 +7,7 @@ import contextlib
 import typing as t
 from pathlib import Path  # noqa: TC003
 
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _lease, _planning
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _lease, _planning, _topology
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR, LabAction
 from ansible_collections.rackbench.lab.plugins.plugin_utils._running import name_of
 
@@ -49,7 +49,8 @@ class ActionModule(LabAction):
         catalog = _adapters.catalog(self.project)
         adapters = [catalog[name] for name in state.benchmarks if name in catalog]
         opening = _planning.opening(self.project, adapters, task_vars)
-        found_platform = self.remote("discover")["platform"]
+        discovered = self.remote("discover")
+        found_platform = discovered["platform"]
         begin = args["begin"] and not self.check_mode
         if begin:
             # Whoever takes the run up at this moment is not disturbed.
@@ -65,7 +66,8 @@ class ActionModule(LabAction):
             # Under the lease nobody else begins or removes anything there.
             on_host = self._survey(state, adapters)
             found = resume.differences(state, self._now(state, adapters, opening, found_platform))
-            planned = _planning.planned(catalog, state.options, args["phases"])
+            topology = _topology.told(discovered["topology"])
+            planned = _planning.planned(catalog, state.options, args["phases"], topology)
             todo = resume.resumption(state, planned.steps, planned.executions, found, on_host)
             if begin:
                 self._end(todo.superseded, on_host, catalog)
@@ -89,12 +91,13 @@ class ActionModule(LabAction):
             },
         }
         self.record("platform", **found_platform)
+        _topology.keep(self, topology)
         to_run = [step for step in todo.steps if step.step_id in todo.to_run]
         return {
             "begun": True,
             "run_dir": str(self.run_dir),
             "run_id": rundir.run_id_of(self.run_dir),
-            "steps": _planning.for_play(to_run, todo.executions, todo.pending),
+            "steps": _planning.for_play(to_run),
             **told,
         }
 
