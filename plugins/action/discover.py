@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _lease, _readiness, _topology
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _host_state, _lease, _readiness, _topology
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR, LabAction
 
 if MISSING is None:
@@ -24,6 +24,7 @@ class ActionModule(LabAction):
             _readiness.not_reached(self, error)
             raise
         self.record("platform", **found["platform"])
+        _host_state.keep(self, found["host_state"])
         _topology.keep(self, _topology.told(found["topology"]))
         if not self.check_mode:
             options = self.state().options

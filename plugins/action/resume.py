@@ -7,7 +7,7 @@ import contextlib
 import typing as t
 from pathlib import Path  # noqa: TC003
 
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _lease, _planning, _topology
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _host_state, _lease, _planning, _topology
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR, LabAction
 from ansible_collections.rackbench.lab.plugins.plugin_utils._running import name_of
 
@@ -65,7 +65,10 @@ class ActionModule(LabAction):
         try:
             # Under the lease nobody else begins or removes anything there.
             on_host = self._survey(state, adapters)
-            found = resume.differences(state, self._now(state, adapters, opening, found_platform))
+            found = [
+                *resume.differences(state, self._now(state, adapters, opening, found_platform)),
+                *_host_state.differences(self, discovered["host_state"]),
+            ]
             topology = _topology.told(discovered["topology"])
             planned = _planning.planned(catalog, state.options, args["phases"], topology)
             todo = resume.resumption(state, planned.steps, planned.executions, found, on_host)
@@ -91,6 +94,7 @@ class ActionModule(LabAction):
             },
         }
         self.record("platform", **found_platform)
+        _host_state.keep(self, discovered["host_state"])
         _topology.keep(self, topology)
         to_run = [step for step in todo.steps if step.step_id in todo.to_run]
         return {

@@ -10,6 +10,8 @@ short_description: Read what a host is
 version_added: "0.1.0"
 description:
   - Read the host's operating system, machine, libc, kernel, boot id, own ssh key, processors and memory in one call.
+  - Read the state that measurements depend on, such as firmware, microcode, mitigations and memory modules, as far as
+    the user may. It needs no root, changes nothing, and reads no serial number.
   - Read the files that tell which processors the host has.
   - As an action within a run it also records them in the run's ledger.
 options:
@@ -39,6 +41,14 @@ platform:
   returned: success
   type: dict
   sample: {machine: x86_64, os: linux, os_id: debian, os_version: "12"}
+host_state:
+  description:
+    - The host's state. RV(host_state.facts) are texts by name, RV(host_state.unknown) says why something is not known.
+  returned: success
+  type: dict
+  sample:
+    facts: {kernel.release: 6.12.9, settings.governor: powersave}
+    unknown: {bmc.firmware: ipmitool is not installed}
 topology:
   description:
     - The files of C(/sys) and C(/proc) that tell the host's processors, and where this process may run.
@@ -55,7 +65,13 @@ import platform
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.rackbench.lab.plugins.module_utils import _host, _supervisor, _topology
+from ansible_collections.rackbench.lab.plugins.module_utils import (
+    _host,
+    _host_state,
+    _noise,
+    _supervisor,
+    _topology,
+)
 
 
 def read(path: str) -> str:
@@ -105,6 +121,7 @@ def main() -> None:
             "hostname": platform.node(),
             "user": _host.user(),
         },
+        host_state=_host_state.collect(_noise.Places()),
         topology=_topology.snapshot(),
     )
 

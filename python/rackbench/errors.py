@@ -79,6 +79,19 @@ FAILURES: dict[str, Failure] = {
         "The directory holds no run.",
         "Give a directory below automation-runs/, as a run's last line prints it.",
     ),
+    "no_host_state": Failure(
+        USAGE,
+        "The run recorded no state of its host, or it cannot be read.",
+        "Take another run; every run and dry run records it since this version.",
+    ),
+    "no_results": Failure(
+        USAGE, "The run has no result that counts.", "See how far it came, and take a run that has results."
+    ),
+    "simulated_and_real": Failure(
+        USAGE,
+        "Results of a stand-in and of the real benchmark are not compared.",
+        "Compare runs that are both real, or both simulated.",
+    ),
     "inventory_invalid": Failure(
         USAGE, "A lab inventory file breaks its contract.", "Correct the file at the line named."
     ),

@@ -195,6 +195,11 @@ class RunState:
         return dict(self.opened.get("options") or {})
 
     @property
+    def label(self) -> str | None:
+        """Return the label that the run was given."""
+        return _text_or_none(self.options.get("label"))
+
+    @property
     def controller(self) -> dict[str, Any]:
         """Return the controller process that owns the run: the one that opened it, or resumed it last."""
         last = self.resumed[-1] if self.resumed else self.opened

@@ -34,6 +34,7 @@ DOCUMENTS: dict[str, tuple[str, str]] = {
     "conditions": ("rackbench.models.conditions", "JobConditions"),
     "error": ("rackbench.models.answers", "ErrorAnswer"),
     "export": ("rackbench.models.export", "Export"),
+    "host-state": ("rackbench.models.host_state", "HostState"),
     "host-inventory-snapshot": ("rackbench.models.run_documents", "HostInventorySnapshot"),
     "hosts-enrolled": ("rackbench.models.answers", "HostsEnrolled"),
     "inventory-imported": ("rackbench.models.answers", "InventoryImported"),
