@@ -19,7 +19,7 @@ if MISSING is None:
     from rackbench.adapters.catalog import require
     from rackbench.adapters.settings import changed
     from rackbench.errors import RackbenchError
-    from rackbench.ledger import rundir
+    from rackbench.ledger import labels, rundir
 
 
 class ActionModule(LabAction):
@@ -52,6 +52,7 @@ class ActionModule(LabAction):
         "runs_dir": {"type": "path", "default": "automation-runs"},
         "export_formats": {"type": "list", "elements": "str", "default": ["json", "csv", "markdown"]},
         "publish_targets": {"type": "dict", "default": {}},
+        "label": {"type": "str"},
         "parent": {"type": "str"},
         "rerun_of": {"type": "str"},
         "worker_group_id": {"type": "int", "default": 0},
@@ -130,6 +131,7 @@ class ActionModule(LabAction):
                 f"({args['worker_group_count'] - 1}).",
             )
         export.check_formats(args["export_formats"])
+        labels.check(args["label"])
         _lease.require_reason(args["steal"], args["steal_reason"])
         # A shared cache that nobody can read is known before any host is called.
         _adapters.Bundles(args, self.project)

@@ -7,7 +7,13 @@ import contextlib
 import typing as t
 from pathlib import Path  # noqa: TC003
 
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _host_state, _lease, _planning, _topology
+from ansible_collections.rackbench.lab.plugins.plugin_utils import (
+    _adapters,
+    _host_state,
+    _lease,
+    _planning,
+    _topology,
+)
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR, LabAction
 from ansible_collections.rackbench.lab.plugins.plugin_utils._running import name_of
 

@@ -105,6 +105,11 @@ options:
     description: The publish targets, by the key that the adapters name.
     type: dict
     default: {}
+  label:
+    description:
+      - A name that keeps the results of this run apart from those of other runs.
+      - Up to 64 letters, digits and C(._+-), beginning with a letter or digit.
+    type: str
   parent:
     description: The campaign that this run belongs to. Runs of one call on several hosts get one by themselves.
     type: str

@@ -45,6 +45,7 @@ class Request:
     repeats_max: int | None = None
     warmups: int | None = None
     changes: tuple[str, ...] = ()
+    label: str = ""
     parent: str = ""
     worker_group_count: int | None = None
     worker_group_id: int | None = None
@@ -69,6 +70,7 @@ class Request:
             "lab_repeats_max": self.repeats_max,
             "lab_warmups": self.warmups,
             "lab_set": list(self.changes) or None,
+            "lab_label": self.label,
             "lab_parent": self.parent,
             "lab_worker_group_count": self.worker_group_count,
             "lab_worker_group_id": self.worker_group_id,

@@ -12,12 +12,13 @@ from rackbench.adapters.catalog import suggest
 from rackbench.adapters.results import read_result, statistics_of
 from rackbench.errors import RackbenchError
 from rackbench.files import json_text, write_atomic
+from rackbench.ledger import host_state
 from rackbench.ledger.projections import repeats_rows
 from rackbench.ledger.state import used_bundle
 from rackbench.models.export import Export
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from rackbench.ledger.state import ExecutionState, RunState
@@ -26,6 +27,8 @@ _FOLDER = "exports"
 _CSV_COLUMNS = (
     "run_id",
     "host",
+    "label",
+    "state_digest",
     "adapter",
     "family",
     "repeat",
@@ -34,6 +37,8 @@ _CSV_COLUMNS = (
     "benchmark_version",
     "bundle_sha256",
     "status",
+    "verdict",
+    "simulated",
     "started_at",
     "metric",
     "labels",
@@ -44,6 +49,8 @@ _CSV_COLUMNS = (
     "min",
     "max",
 )
+# What a spreadsheet takes for the beginning of a formula (OWASP ASVS 5.0, 1.2.10).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0")
 
 
 def check_formats(formats: Sequence[str]) -> None:
@@ -81,6 +88,8 @@ def enrich(run_dir: Path, state: RunState) -> dict[str, Any]:
         "schema": Export.schema_name(),
         "run_id": state.run_id,
         "host": state.host,
+        "label": state.label,
+        "state_digest": host_state.of_run(run_dir, state).digest,
         "run_dir": state.run_dir,
         "opened_at": state.opened_at,
         "check": bool(state.opened.get("check")),
@@ -107,6 +116,8 @@ def _execution(run_dir: Path, state: RunState, execution: ExecutionState) -> dic
         "warmup": execution.warmup,
         "outcome": execution.outcome,
         "status": recorded.get("status"),
+        "verdict": (execution.verdict or {}).get("verdict"),
+        "simulated": False,
         "benchmark": None,
         "bundle": _bundle(used_bundle(packaging)),
         "started_at": None,
@@ -124,9 +135,10 @@ def _execution(run_dir: Path, state: RunState, execution: ExecutionState) -> dic
     try:
         result = read_result(run_dir / row["path"])
     except RackbenchError as error:
-        row["problem"] = error.message
+        row["problem"] = error.message.replace(f"{run_dir}/", "")
         return row
     return row | {
+        "simulated": result.simulated,
         "benchmark": dict(result.benchmark),
         "started_at": result.started_at,
         "duration_s": result.duration_s,
@@ -147,20 +159,35 @@ def _bundle(chosen: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def _csv(document: Mapping[str, Any]) -> str:
     """Return one line per metric of each execution, and one for an execution that has none."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _CSV_COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    rows = []
     for execution in document["executions"]:
         common = {
-            "run_id": document["run_id"],
-            "host": document["host"],
+            **{name: document[name] for name in ("run_id", "host", "label", "state_digest")},
             "benchmark_version": (execution["benchmark"] or {}).get("version"),
             "bundle_sha256": (execution["bundle"] or {}).get("sha256"),
             **{name: execution[name] for name in _CSV_COLUMNS if name in execution},
         }
-        for metric in execution["metrics"] or [None]:
-            writer.writerow(common | (_csv_metric(metric) if metric else {}))
+        rows += [
+            common | (_csv_metric(metric) if metric else {}) for metric in execution["metrics"] or [None]
+        ]
+    return csv_text(_CSV_COLUMNS, rows)
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return rows as CSV (RFC 4180, lines end with a line feed); columns that a row lacks are empty.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it; numbers are never touched.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_csv_cell(row.get(name)) for name in columns])
     return text.getvalue()
+
+
+def _csv_cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _csv_metric(metric: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,9 +207,11 @@ def _markdown(document: Mapping[str, Any]) -> str:
         "",
         f"Run `{document['run_id']}`, opened {document['opened_at']}.",
         "",
-        *_table(
+        *markdown_table(
             ("what", "value"),
             [
+                ("label", document["label"] or "-"),
+                ("state of the host", (document["state_digest"] or "unknown")[:12]),
                 *(
                     (name, platform[name])
                     for name in ("machine", "kernel", "os_id", "os_version", "cpus")
@@ -212,7 +241,11 @@ def _repeats_lines(repeats: Sequence[Mapping[str, Any]]) -> list[str]:
         for row in repeats
         if row["stopped_by"] != "count"
     ]
-    return ["", *_table(("family", "repeats", "of", "95 % of the mean", "ended by"), rows)] if rows else []
+    return (
+        ["", *markdown_table(("family", "repeats", "of", "95 % of the mean", "ended by"), rows)]
+        if rows
+        else []
+    )
 
 
 def _execution_lines(execution: Mapping[str, Any]) -> Iterator[str]:
@@ -226,7 +259,7 @@ def _execution_lines(execution: Mapping[str, Any]) -> Iterator[str]:
     yield f"{name}: {execution['status']} in {execution['duration_s']:.1f} s{digest}."
     if execution["headline"]:
         yield ""
-        yield from _table(
+        yield from markdown_table(
             ("headline", "value", "unit"),
             [(line["label"], number_text(line["value"]), line["unit"]) for line in execution["headline"]],
         )
@@ -245,11 +278,19 @@ def number_text(value: float | None) -> str:
     return f"{value:.0f}" if float(value).is_integer() else f"{value:.4g}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Return a table as lines of Markdown; without rows, none. Cells are plain text, whatever they hold."""
     if not rows:
         return []
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines]
+    lines = [head, ["---"] * len(head), *([markdown_text(str(cell)) for cell in row] for row in rows)]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def markdown_text(text: str) -> str:
+    """Return a text of somebody else's so that it makes no cells, links, pictures or HTML."""
+    for mark, instead in (("\\", "\\\\"), ("|", "\\|"), ("[", "\\["), ("<", "&lt;")):
+        text = text.replace(mark, instead)
+    return " ".join(text.split())
 
 
 _WRITERS: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {

@@ -124,7 +124,7 @@ def summarise(result: Result, adapter: Adapter) -> tuple[list[dict[str, Any]], l
 
 
 def series_of(metrics: Iterable[Metric]) -> Iterator[tuple[Metric, int]]:
-    """Yield each metric with 1, and of one with more than 64 label sets all samples, without labels, with their number."""
+    """Yield metrics and of how many label sets each is: one with more than 64 comes as one, without labels."""
     groups: dict[tuple[str, str, str], list[Metric]] = {}
     for metric in metrics:
         groups.setdefault((metric.name, metric.unit, metric.direction), []).append(metric)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from rackbench.cli import cleaning
+from rackbench.cli import cleaning, host_diff
 from rackbench.cli.inputs import add_lab_option, names, there
 from rackbench.cli.output import Output, add_json_option
 from rackbench.errors import CHECK_SAYS_NO, FAILURES, GOOD, RackbenchError
@@ -41,11 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     cleaning.add_options(clean)
     clean.add_argument("--yes", action="store_true", help="do not ask")
     add_json_option(clean)
+    summary = "show what changed on a host from one run to another: firmware, kernel, settings and more"
+    diff = actions.add_parser("diff", help=summary, description=summary[0].upper() + summary[1:] + ".")
+    host_diff.add_options(diff)
 
 
 def run(args: argparse.Namespace, output: Output) -> int:
     """Do the action and return the exit status."""
-    actions = {"enroll": _enroll, "clean": _clean}
+    actions = {"enroll": _enroll, "clean": _clean, "diff": host_diff.diff}
     return actions[args.action](args, output)
 
 

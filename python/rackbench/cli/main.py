@@ -33,6 +33,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "status": ("show where a run stands and what to do next", "rackbench.cli.status"),
     "runs": ("list the runs: who, when, what came of them", "rackbench.cli.runs"),
     "rerun": ("run families of an earlier run again", "rackbench.cli.rerun"),
+    "compare": ("show the numbers of two runs side by side", "rackbench.cli.compare"),
+    "export": ("print the results of runs as a table, for an article", "rackbench.cli.export"),
     "adapters": ("list the benchmarks this checkout knows, or explain one", "rackbench.cli.adapters"),
     "bundle": ("build, list, select, show, verify, sign and prune benchmark bundles", "rackbench.cli.bundle"),
     "campaign": ("roll up the runs that belong together", "rackbench.cli.campaign"),

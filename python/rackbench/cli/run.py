@@ -55,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="B.NAME=VALUE",
         help="a setting of a benchmark, as `agentsth.cpu_pool=p-core`; the others hold as the site has them",
     )
+    parser.add_argument(
+        "--label", default="", metavar="TEXT", help="a name that keeps the results apart from others"
+    )
     parser.add_argument("--parent", default="", metavar="ID", help="the campaign that these runs belong to")
     parser.add_argument(
         "--worker-group-count", type=int, metavar="N", help="how many workers share the hosts (default: 1)"
@@ -106,6 +109,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
         repeats_max=args.repeats_max,
         warmups=args.warmups,
         changes=tuple(args.changes),
+        label=args.label,
         parent=args.parent,
         worker_group_count=args.worker_group_count,
         worker_group_id=args.worker_group_id,

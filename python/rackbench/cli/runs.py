@@ -71,11 +71,15 @@ def _show(rows: list[Row], output: Output) -> None:
     if not rows:
         output.line("There is no such run.")
         return
-    linked = any(row.rerun_of for row in rows)
+    more = [
+        (name, attribute)
+        for name, attribute in (("label", "label"), ("rerun of", "rerun_of"))
+        if any(getattr(row, attribute) for row in rows)
+    ]
     # Never a drawn table: it would break the directories, which are there to be pasted, and take seconds for thousands.
     for line in summary.plain_table(
-        (*COLUMNS, "rerun of") if linked else COLUMNS,
-        [(*_cells(row), row.rerun_of or "") if linked else _cells(row) for row in rows],
+        (*COLUMNS, *(name for name, _attribute in more)),
+        [(*_cells(row), *(getattr(row, attribute) or "" for _name, attribute in more)) for row in rows],
     ):
         output.line(line)
 

@@ -71,15 +71,17 @@ def _restored(loaded: Loaded, output: Output) -> Loaded:
 
 
 def run_dir_of(given: str) -> Path:
-    """Return the run directory that a user named: from here, or as a run's last line does it."""
-    from rackbench.project import find_project
+    """Return the run directory that a user named: from here, as a run's last line does it, or by the run's id."""
+    from rackbench.ledger import index
+    from rackbench.project import RUNS, find_project
 
     path = Path(given)
     if path.is_absolute() or path.exists():
         return path
     # The last line of a run names its directory from the project's root.
-    from_project = find_project() / path
-    return from_project if from_project.exists() else path
+    project = find_project()
+    from_project = project / path
+    return from_project if from_project.exists() else index.directory_of(project / RUNS, given) or path
 
 
 def _show(status: dict[str, Any], output: Output) -> None:
@@ -88,6 +90,8 @@ def _show(status: dict[str, Any], output: Output) -> None:
         output.line(f"run_dir: {status['run_dir']}")
     if status["rerun_of"]:
         output.line(f"rerun of: {status['rerun_of']}")
+    if status["label"]:
+        output.line(f"label: {status['label']}")
     _show_position(status, output)
     for problem in status["ledger"]["problems"]:
         output.line(f"ledger: {problem}", "yellow")

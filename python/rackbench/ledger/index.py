@@ -21,7 +21,7 @@ from rackbench.files import write_atomic
 from rackbench.ledger import documents, journal, liveness, monitoring, rundir
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 # Where the rows are remembered, relative to the project.
 CACHE = ".rackbench/runs.json"
 # Raise the number whenever a row has other fields, or is made of the journal in another way.
-_SCHEMA = "rackbench.runs-cache/1.0"
+_SCHEMA = "rackbench.runs-cache/1.1"
 STATES = ("running", "cancelling", "interrupted", "completed", "failed", "cancelled", "unknown")
 # From the best to the worst.
 VERDICTS = ("valid", "suspect", "void")
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _STAMP = re.compile(r"\d{8}T\d{6}Z")
+_RUN_ID = re.compile(r"((\d{4})(\d\d)(\d\d)T\d{6}Z)-([^/\0]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Row:
     verdict: str | None
     headline: list[dict[str, Any]]
     rerun_of: str | None
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,17 +179,33 @@ def _fold(run_dir: Path) -> tuple[Row, dict[str, Any]]:
         verdict=_worst_verdict(state),
         headline=_headline(state),
         rerun_of=str(state.opened["rerun_of"]) if state.opened.get("rerun_of") else None,
+        label=state.label,
     )
     return row, journal.plain(state.controller)
 
 
+def directory_of(runs: Path, run_id: str) -> Path | None:
+    """Return the directory of a run, or of a dry run, below the directory of all runs; None when it is not there."""
+    found = _RUN_ID.fullmatch(run_id)
+    if found is None:
+        return None
+    stamp, year, month, day, host = found.groups()
+    places = (runs / f"{year}-{month}-{day}" / host / stamp, runs / "dry-runs" / host / stamp)
+    return next((path for path in places if path.is_dir()), None)
+
+
+def worst(verdicts: Iterable[str | None]) -> str | None:
+    """Return the worst of verdicts, where None is none; None without any."""
+    told = set(verdicts)
+    return next((verdict for verdict in reversed(VERDICTS) if verdict in told), None)
+
+
 def _worst_verdict(state: RunState) -> str | None:
-    told = {
+    return worst(
         entry.verdict["verdict"]
         for entry in state.executions.values()
         if entry.verdict and not entry.warmup and not entry.superseded
-    }
-    return next((verdict for verdict in reversed(VERDICTS) if verdict in told), None)
+    )
 
 
 def _headline(state: RunState) -> list[dict[str, Any]]:

@@ -149,6 +149,7 @@ class RunRow(Model):
     verdict: Literal["valid", "suspect", "void"] | None = Field(description="the worst of its executions'")
     headline: list[RunHeadline]
     rerun_of: str | None
+    label: str | None = None
 
 
 class SkippedDirectory(Model):

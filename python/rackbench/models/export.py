@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,8 @@ class ExportedExecution(Model):
     warmup: bool = Field(default=False, description="it went before the others and does not count")
     outcome: str | None
     status: str | None
+    verdict: Literal["valid", "suspect", "void"] | None = None
+    simulated: bool = Field(default=False, description="a stand-in for the real benchmark made the result")
     benchmark: dict[str, Any] | None
     bundle: dict[str, Any] | None
     started_at: str | None
@@ -38,9 +40,14 @@ class Export(Document):
     """The whole file."""
 
     KIND: ClassVar[str] = "export"
+    VERSION: ClassVar[str] = "1.1"
 
     run_id: str | None
     host: str | None
+    label: str | None = None
+    state_digest: str | None = Field(
+        default=None, description="of the state of the host that was measured; None: nobody knows it"
+    )
     run_dir: str | None
     opened_at: str | None
     check: bool

@@ -272,6 +272,7 @@ class Status(Document):
     phases: list[str]
     parent: str | None
     rerun_of: str | None = None
+    label: str | None = Field(default=None, description="keeps the results apart from those of other labels")
     worker: dict[str, Any] | None
     opened_at: Utc | None
     closed_at: Utc | None
@@ -316,6 +317,7 @@ class RunManifest(Document):
     options: dict[str, Any]
     parent: str | None
     rerun_of: str | None = None
+    label: str | None = None
     identity: dict[str, Any] | None = None
     lease_id: str | None = None
     worker: dict[str, Any] | None
