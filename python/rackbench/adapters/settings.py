@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
-from rackbench.adapters.catalog import Family, Pinning, suggest
+from rackbench.adapters.catalog import Family, Pinning, Setting, suggest
 from rackbench.errors import RackbenchError
 from rackbench.models.adapter import AgentSettings, AgentsSection, ProfileEntry, Supplement
 from rackbench.models.common import explain
@@ -18,7 +18,7 @@ from rackbench.topology import pools
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from rackbench.adapters.catalog import Adapter, Setting
+    from rackbench.adapters.catalog import Adapter
 
 OFFICIAL = "official"
 # Pools that are one family for each unit of the host: what one of them is called, and its name in words.
@@ -99,6 +99,22 @@ def configured(adapter: Adapter, given: Mapping[str, Any]) -> Adapter:
             replace(family, parameters={**values, **family.parameters}) for family in adapter.families
         ),
     )
+
+
+def all_settings(adapter: Adapter) -> list[Setting]:
+    """Return what a site may set about a benchmark: its own settings, and those of its agents."""
+    of_agents = [] if adapter.agents is None else list(_of_agents(adapter.agents))
+    return [*of_agents, *adapter.settings]
+
+
+def _of_agents(section: AgentsSection) -> Iterator[Setting]:
+    for name, default in section.defaults.model_dump().items():
+        choices: tuple[str, ...] | None = None
+        if name == "profile":
+            choices = tuple(profile.name for profile in section.profiles)
+        elif name == "threading":
+            choices = (pools.LOGICAL, pools.PHYSICAL)
+        yield Setting(name, str(AgentSettings.model_fields[name].description), default, choices)
 
 
 def _checked(adapter: Adapter, setting: Setting, given: Mapping[str, Any]) -> Any:

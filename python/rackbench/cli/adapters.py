@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from rackbench.cli.output import add_json_option
@@ -10,7 +11,7 @@ from rackbench.cli.output import add_json_option
 if TYPE_CHECKING:
     import argparse
 
-    from rackbench.adapters.catalog import Adapter
+    from rackbench.adapters.catalog import Adapter, Setting
     from rackbench.cli.output import Output
 
 
@@ -27,9 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, output: Output) -> int:
     """Answer from the catalogue; 0."""
     from rackbench.adapters.catalog import load_catalog, require
+    from rackbench.adapters.settings import configured_catalog
     from rackbench.project import find_project
 
-    catalog = load_catalog([find_project() / "roles"])
+    catalog = configured_catalog(load_catalog([find_project() / "roles"]), {})
     if args.action == "show":
         _show(require(catalog, [args.name])[0], output)
         return 0
@@ -49,6 +51,8 @@ def run(args: argparse.Namespace, output: Output) -> int:
 
 
 def _document(adapter: Adapter) -> dict[str, Any]:
+    from rackbench.adapters.settings import all_settings
+
     return {
         "name": adapter.name,
         "summary": adapter.summary,
@@ -59,6 +63,16 @@ def _document(adapter: Adapter) -> dict[str, Any]:
         "requirements": [
             {"command": need.command, "required": need.required, "packages": dict(need.packages)}
             for need in adapter.requirements
+        ],
+        "in_default_runs": adapter.in_default_runs,
+        "settings": [
+            {
+                "name": setting.name,
+                "summary": setting.summary,
+                "default": setting.default,
+                "choices": list(setting.choices) if setting.choices else None,
+            }
+            for setting in all_settings(adapter)
         ],
         "families": [
             {
@@ -74,7 +88,15 @@ def _document(adapter: Adapter) -> dict[str, Any]:
     }
 
 
+def _meaning(setting: Setting) -> str:
+    if setting.choices is None:
+        return setting.summary
+    return f"{setting.summary} ({', '.join(str(choice) for choice in setting.choices)})"
+
+
 def _show(adapter: Adapter, output: Output) -> None:
+    from rackbench.adapters.settings import all_settings
+
     if output.as_json:
         output.document({"schema": "rackbench.adapter-help/1.0", **_document(adapter)})
         return
@@ -94,6 +116,13 @@ def _show(adapter: Adapter, output: Output) -> None:
         for family in adapter.families
     ]
     output.table(("family", "time limit s", "summary"), families, right=(1,))
+    settings = all_settings(adapter)
+    if settings:
+        output.line()
+        output.table(
+            ("setting", "default", "summary"),
+            [(setting.name, json.dumps(setting.default), _meaning(setting)) for setting in settings],
+        )
     if adapter.requirements:
         output.line()
         needs = [

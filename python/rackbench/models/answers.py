@@ -45,6 +45,15 @@ class HeadlineSummary(Model):
     unit: str
 
 
+class SettingSummary(Model):
+    """What a site may set about a benchmark."""
+
+    name: str
+    summary: str
+    default: Any
+    choices: list[Any] | None
+
+
 class AdapterSummary(Model):
     """What a benchmark is, needs and measures."""
 
@@ -55,6 +64,8 @@ class AdapterSummary(Model):
     bundle: str | None
     capabilities: list[str]
     requirements: list[NeededCommand]
+    in_default_runs: bool = True
+    settings: list[SettingSummary] = Field(default_factory=list)
     families: list[FamilySummary]
     results: list[HeadlineSummary]
 
