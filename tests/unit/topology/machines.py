@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import bz2
 import tarfile
-from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
-
 from rackbench.topology.facts import Facts, assemble
 from rackbench.topology.model import Node, Topology
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT = Path(__file__).resolve().parents[3]
 DATA = ROOT / "tests/data/topology"

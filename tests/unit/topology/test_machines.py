@@ -6,17 +6,20 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
-
 from rackbench.models.topology import TopologyDocument
 from rackbench.topology import cpulist, read
 from rackbench.topology.model import Topology
+
 from tests.unit.topology import machines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,8 @@ MACHINES = {
         offline="2,5,13-14",
         cores=((0, 8), (4, 12), (10,), (7, 15)),
     ),
-    # Intel's specifications of the Core i7-1370P: 14 cores, 6 of them performance and 8 efficient, 20 threads, 24 MB L3.
-    # README of the recordings: 6 P-cores with 2 threads, 8 E-cores with 1. The efficient ones come last.
+    # Intel's specifications of the Core i7-1370P: 14 cores, 6 performance and 8 efficient ones, 20 threads, 24 MB L3.
+    # Only the performance cores have two threads, so the recorded siblings say which they are.
     "intel-i7-1370p-hybrid": Machine(
         sockets=(0,),
         nodes=1,
