@@ -45,7 +45,8 @@ CPUINFO_FIELDS = (
 )
 # A larger answer is packed.
 LARGEST_PLAIN = 16 * 1024
-LARGEST_FILE = 1024 * 1024
+# At most a megabyte of any file.
+PART_BYTES, MOST_PARTS = 64 * 1024, 16
 MOST_CPUS = 65536
 
 
@@ -75,10 +76,19 @@ class _Files:
     def text(self, path: str) -> str | None:
         """Return a file's text, or None if it cannot be read."""
         try:
-            with open(os.path.join(self.root, path), "rb") as file:  # noqa: PTH118, PTH123 - thousands of files
-                return file.read(LARGEST_FILE).decode("utf-8", "replace")
+            # Files of the kernel, and thousands of them: unbuffered reads take a third of the time of open().
+            file = os.open(f"{self.root}/{path}", os.O_RDONLY | os.O_NONBLOCK)
         except (OSError, ValueError):
             return None
+        try:
+            parts = []
+            while len(parts) < MOST_PARTS and (part := os.read(file, PART_BYTES)):
+                parts.append(part)
+        except OSError:
+            return None
+        finally:
+            os.close(file)
+        return b"".join(parts).decode("utf-8", "replace")
 
     def take(self, path: str) -> str | None:
         """Keep a file's text, and return it."""
