@@ -7,15 +7,15 @@
 
 #include "files.h"
 
-static void read_sysfs(struct caches *caches, int cpu) {
+static void read_sysfs(struct caches *caches, const char *root, int cpu) {
     for (int index = 0; index < 16; index++) {
-        char base[96];
-        char path[128];
+        char base[ROOT_BYTES + 96];
+        char path[ROOT_BYTES + 128];
         char type[32];
         uint64_t level;
         uint64_t bytes;
         uint64_t line;
-        snprintf(base, sizeof base, "/sys/devices/system/cpu/cpu%d/cache/index%d", cpu, index);
+        snprintf(base, sizeof base, "%s/sys/devices/system/cpu/cpu%d/cache/index%d", root, cpu, index);
         snprintf(path, sizeof path, "%s/type", base);
         if (!file_read(path, type, sizeof type)) {
             continue;
@@ -61,9 +61,9 @@ static bool plausible(const struct caches *caches) {
     return caches->l1_bytes >= 4096 && caches->llc_bytes <= UINT64_C(1) << 44;
 }
 
-void caches_read(struct caches *caches, int cpu, uint64_t l1_override, uint64_t llc_override) {
+void caches_read(struct caches *caches, const char *root, int cpu, uint64_t l1_override, uint64_t llc_override) {
     memset(caches, 0, sizeof *caches);
-    read_sysfs(caches, cpu);
+    read_sysfs(caches, root, cpu);
     find_ends(caches);
     caches->source = "sysfs";
     if (!plausible(caches)) {

@@ -17,6 +17,7 @@ struct caches {
     bool overridden;     // the job gave l1_bytes or llc_bytes
 };
 
-void caches_read(struct caches *caches, int cpu, uint64_t l1_override, uint64_t llc_override);
+// root stands before /sys: "" for this machine.
+void caches_read(struct caches *caches, const char *root, int cpu, uint64_t l1_override, uint64_t llc_override);
 
 #endif

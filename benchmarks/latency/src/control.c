@@ -31,6 +31,11 @@ bool control_stopped(const struct control *control) {
     return atomic_load_explicit(&terminated, memory_order_relaxed) != 0 || now_ns() >= control->deadline_ns;
 }
 
+double control_left_s(const struct control *control) {
+    uint64_t now = now_ns();
+    return now < control->deadline_ns ? (double)(control->deadline_ns - now) / 1e9 : 0;
+}
+
 void control_reason(const struct control *control, char *text, uint64_t size) {
     if (atomic_load_explicit(&terminated, memory_order_relaxed) != 0) {
         snprintf(text, size, "stopped by SIGTERM");

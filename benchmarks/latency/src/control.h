@@ -15,6 +15,7 @@ struct control {
 void control_catch_sigterm(void);
 void control_start(struct control *control, double time_limit_s);
 bool control_stopped(const struct control *control);
+double control_left_s(const struct control *control);
 void control_reason(const struct control *control, char *text, uint64_t size);
 uint64_t now_ns(void);  // monotonic
 

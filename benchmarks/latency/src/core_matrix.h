@@ -1,30 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The core-to-core matrix: ping_pong for every pair of CPUs, or for a fixed random part of them.
+// The core-to-core matrix: ping_pong for every pair of CPUs that is planned.
 #ifndef CORE_MATRIX_H
 #define CORE_MATRIX_H
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include "control.h"
 #include "job.h"
+#include "matrix_plan.h"
 #include "results.h"
 
-struct cpu_pair {
-    int cpu_a;
-    int cpu_b;
-};
-
-struct matrix {
-    struct cpu_pair *pairs;
-    size_t possible;
-    size_t planned;
-};
-
-bool matrix_plan(struct matrix *matrix, const struct job *job, const int *cpus, size_t count);  // false: no memory
-bool matrix_run(const struct matrix *matrix, const struct job *job, const struct control *control,
+// Tries a few pairs of each sharing for a moment, to expect how long a pair takes.
+void matrix_try(struct matrix_plan *plan, const struct job *job, const struct control *control);
+bool matrix_run(struct matrix_plan *plan, const struct job *job, const struct control *control,
                 struct results *results);  // false: a file could not be opened
-void matrix_free(struct matrix *matrix);
 
 #endif

@@ -42,6 +42,23 @@ bool file_read_number(const char *path, uint64_t *number) {
     return true;
 }
 
+size_t file_read_list(const char *path, int *numbers, size_t most) {
+    char text[4096];
+    size_t count = 0;
+    if (!file_read(path, text, sizeof text)) {
+        return 0;
+    }
+    for (char *at = text; isdigit((unsigned char)*at);) {
+        long first = strtol(at, &at, 10);
+        long last = *at == '-' && isdigit((unsigned char)at[1]) ? strtol(at + 1, &at, 10) : first;
+        for (long number = first; number <= last && count < most; number++) {
+            numbers[count++] = (int)number;
+        }
+        at += *at == ',';
+    }
+    return count;
+}
+
 bool file_read_field(const char *path, const char *name, uint64_t *number) {
     char text[256];
     size_t length = strlen(name);

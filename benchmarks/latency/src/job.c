@@ -77,6 +77,29 @@ static bool whole(const char *path, const struct json *parameters, const char *n
     return true;
 }
 
+// "auto", "all", or how many pairs, as a number or in a text as a command line gives it.
+static bool read_sampling(const char *path, const struct json *parameters, struct job *job) {
+    const struct json *value = json_member(parameters, "sampling");
+    if (value == NULL || value->type == JSON_NULL) {
+        return true;
+    }
+    double number = value->type == JSON_NUMBER && value->integer ? value->number : 0;
+    if (value->type == JSON_STRING) {
+        if (strcmp(value->string, "auto") == 0 || strcmp(value->string, "all") == 0) {
+            job->sampling = strcmp(value->string, "all") == 0 ? SAMPLE_ALL : SAMPLE_AUTO;
+            return true;
+        }
+        size_t digits = strspn(value->string, "0123456789");
+        number = digits > 0 && value->string[digits] == '\0' ? strtod(value->string, NULL) : 0;
+    }
+    if (number < 1 || number > 1e9) {
+        return refuse(path, "parameters.sampling must be \"auto\", \"all\" or a whole number from 1 to 1000000000");
+    }
+    job->sampling = SAMPLE_NUMBER;
+    job->max_pairs = (uint64_t)number;
+    return true;
+}
+
 static bool read_parameters(const char *path, const struct json *parameters, struct job *job) {
     static const struct job smoke = {.mode = "smoke", .samples = 5, .round_trips = 2000, .chase_steps = 1 << 16,
                                      .points_per_octave = 0, .max_pairs = 64, .pair_time_limit_s = 10};
@@ -101,7 +124,8 @@ static bool read_parameters(const char *path, const struct json *parameters, str
         !whole(path, parameters, "points_per_octave", 1, 8, &job->points_per_octave) ||
         !whole(path, parameters, "max_pairs", 1, 1000000000, &job->max_pairs) ||
         !whole(path, parameters, "l1_bytes", 4096, UINT64_C(1) << 30, &job->l1_bytes) ||
-        !whole(path, parameters, "llc_bytes", 4096, UINT64_C(1) << 44, &job->llc_bytes)) {
+        !whole(path, parameters, "llc_bytes", 4096, UINT64_C(1) << 44, &job->llc_bytes) ||
+        !read_sampling(path, parameters, job)) {
         return false;
     }
     if (job->l1_bytes != 0 && job->llc_bytes != 0 && job->l1_bytes > job->llc_bytes) {

@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// Which pairs of CPUs are measured: those that fit into the time, all, or max_pairs of them.
+enum sampling { SAMPLE_AUTO, SAMPLE_ALL, SAMPLE_NUMBER };
+
 struct job {
     char mode[8];               // "smoke" or "full"
     double time_limit_s;
@@ -15,6 +18,7 @@ struct job {
     uint64_t round_trips;       // per sample
     uint64_t chase_steps;       // per sample
     uint64_t points_per_octave; // 0: one point per cache level
+    enum sampling sampling;
     uint64_t max_pairs;         // 0: no limit
     uint64_t l1_bytes;          // 0: what the machine says
     uint64_t llc_bytes;         // 0: what the machine says

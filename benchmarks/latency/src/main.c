@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // latency: core-to-core and memory latency. Started as: run --config job.json --out DIR
+// With --plan in place of --out DIR it prints which pairs it would measure.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,34 +10,59 @@
 #include "control.h"
 #include "core_matrix.h"
 #include "cpus.h"
+#include "files.h"
 #include "job.h"
 #include "memory_curve.h"
 #include "results.h"
+#include "virtual.h"
 
 enum { EXIT_UNUSABLE = 2, EXIT_MACHINE = 3 };
+
+static const double PAIRS_SHARE = 0.8;
 
 struct options {
     const char *config;
     const char *out;
+    const char *root;
+    bool plan;
 };
 
+static bool usage(void) {
+    fprintf(stderr, "usage: run --config job.json --out DIR\n"
+                    "       run --config job.json --plan [--root DIR]\n");
+    return false;
+}
+
 static bool read_options(int count, char **arguments, struct options *options) {
-    for (int i = 1; i + 1 < count; i += 2) {
-        if (strcmp(arguments[i], "--config") == 0 && options->config == NULL) {
-            options->config = arguments[i + 1];
-        } else if (strcmp(arguments[i], "--out") == 0 && options->out == NULL) {
-            options->out = arguments[i + 1];
-        } else {
-            break;
+    for (int i = 1; i < count; i++) {
+        const char **value = NULL;
+        if (strcmp(arguments[i], "--plan") == 0 && !options->plan) {
+            options->plan = true;
+            continue;
         }
+        if (strcmp(arguments[i], "--config") == 0) {
+            value = &options->config;
+        } else if (strcmp(arguments[i], "--out") == 0) {
+            value = &options->out;
+        } else if (strcmp(arguments[i], "--root") == 0) {
+            value = &options->root;
+        }
+        if (value == NULL || *value != NULL || ++i == count) {
+            return usage();
+        }
+        *value = arguments[i];
     }
-    if (count != 5 || options->config == NULL || options->out == NULL) {
-        fprintf(stderr, "usage: run --config job.json --out DIR\n");
-        return false;
+    bool measures = options->out != NULL && !options->plan && options->root == NULL;
+    bool plans = options->out == NULL && options->plan;
+    if (options->config == NULL || !(measures || plans)) {
+        return usage();
     }
     struct stat status;
-    if (strlen(options->out) > 3000 || stat(options->out, &status) != 0 || !S_ISDIR(status.st_mode)) {
-        fprintf(stderr, "latency: --out %s is not a directory\n", options->out);
+    const char *directory = measures ? options->out : options->root;
+    size_t longest = measures ? 3000 : ROOT_BYTES - 1;
+    if (directory != NULL &&
+        (strlen(directory) > longest || stat(directory, &status) != 0 || !S_ISDIR(status.st_mode))) {
+        fprintf(stderr, "latency: %s is not a directory\n", directory);
         return false;
     }
     return true;
@@ -70,6 +96,8 @@ static bool choose_cpus(const struct job *job, int **cpus, size_t *count) {
 static void add_facts(struct results *results, const struct job *job, const struct curve *curve, const int *cpus,
                       size_t count) {
     const struct caches *caches = &curve->caches;
+    struct virtual_machine machine;
+    char text[160];
     char *list = NULL;
     size_t size;
     FILE *stream = open_memstream(&list, &size);
@@ -96,7 +124,23 @@ static void add_facts(struct results *results, const struct job *job, const stru
     results_string_fact(results, "transparent_huge_pages", curve->huge.enabled);
     results_fact(results, "huge_page_bytes", "%llu", (unsigned long long)curve->huge.page_bytes);
     results_fact(results, "available_memory_bytes", "%llu", (unsigned long long)memory_available());
+    results_fact(results, "cpu_node", "%d", curve->nodes.cpu_node);
+    results_fact(results, "memory_nodes", "%zu", curve->nodes.count);
     results_string_fact(results, "compiler", __VERSION__);
+    virtual_detect(&machine);
+    results_fact(results, "virtual", "{\"machine\": \"%s\", \"evidence\": [%s]}", machine.kind, machine.evidence);
+    bool bare = strcmp(machine.kind, "none") == 0 || strcmp(machine.kind, "unknown") == 0;
+    snprintf(text, sizeof text,
+             bare ? "no sign of a virtual machine (%s)"
+                  : "this is a virtual machine (%s): its CPUs may share cores, and its memory has one more translation",
+             machine.kind);
+    results_check_machine(results, "vm", bare, text);
+}
+
+// What the pairs may take: most of what is left beside the curve.
+static double budget_s(const struct curve *curve, const struct job *job, double left_s) {
+    double budget = (left_s - curve_expected_s(curve, job)) * PAIRS_SHARE;
+    return budget > 0 ? budget : 0;
 }
 
 // The curve comes first: its time is known, that of the pairs grows with the square of the CPUs.
@@ -104,26 +148,66 @@ static bool measure(struct results *results, const struct job *job, const struct
                     size_t count) {
     char detail[200];
     struct curve *curve = malloc(sizeof *curve);
-    struct matrix matrix;
-    if (curve == NULL || !matrix_plan(&matrix, job, cpus, count)) {
+    struct matrix_plan plan;
+    if (curve == NULL || !pairs_list(&plan, "", cpus, count)) {
         free(curve);
         return false;
     }
-    curve_plan(curve, job, cpus[0]);
-    results->total = curve_measurements(curve) + matrix.planned;
+    curve_plan(curve, job, "", cpus[0]);
     add_facts(results, job, curve, cpus, count);
     bool present = chase_self_check(detail, sizeof detail);
     results_check(results, "measured_loop_present", present, detail);
     // A program that does not do what it says measures nothing worth keeping.
-    bool good = !present || (curve_run(curve, job, cpus[0], control, results) &&
-                             matrix_run(&matrix, job, control, results));
-    matrix_free(&matrix);
+    bool good = true;
+    if (present) {
+        matrix_try(&plan, job, control);
+        pairs_choose(&plan, job, budget_s(curve, job, control_left_s(control)));
+        results->total = curve_measurements(curve) + plan.planned;
+        good = curve_run(curve, job, cpus[0], control, results) && matrix_run(&plan, job, control, results);
+    }
+    pairs_free(&plan);
     free(curve);
     return good;
 }
 
+// Prints what would be measured, and measures nothing. The CPUs are those of the job, else those that are online.
+static int print_plan(const struct job *job, const char *root) {
+    char path[ROOT_BYTES + 64];
+    struct control control;
+    struct matrix_plan plan;
+    struct curve *curve = malloc(sizeof *curve);
+    int *online = calloc(MAX_CPUS, sizeof *online);
+    const int *cpus = job->cpus;
+    size_t count = job->cpu_count;
+    int code = EXIT_MACHINE;
+    snprintf(path, sizeof path, "%s/sys/devices/system/cpu/online", root);
+    if (job->all_cpus && online != NULL) {
+        count = file_read_list(path, online, MAX_CPUS);
+        cpus = online;
+    }
+    if (count == 0) {
+        fprintf(stderr, "latency: %s names no CPU\n", path);
+    } else if (curve != NULL && pairs_list(&plan, root, cpus, count)) {
+        curve_plan(curve, job, root, cpus[0]);
+        pairs_assume(&plan, job);
+        control_start(&control, job->time_limit_s);
+        pairs_choose(&plan, job, budget_s(curve, job, control_left_s(&control)));
+        char *sampling = pairs_facts(&plan, job);
+        printf("{\"cpus\": %zu, \"time_limit_s\": %g, \"curve\": {\"measurements\": %llu, \"expected_s\": %.6g}, "
+               "\"sampling\": %s}\n",
+               count, job->time_limit_s, (unsigned long long)curve_measurements(curve), curve_expected_s(curve, job),
+               sampling != NULL ? sampling : "null");
+        free(sampling);
+        pairs_free(&plan);
+        code = fflush(stdout) == 0 ? 0 : EXIT_MACHINE;
+    }
+    free(online);
+    free(curve);
+    return code;
+}
+
 int main(int count, char **arguments) {
-    struct options options = {NULL, NULL};
+    struct options options = {NULL, NULL, NULL, false};
     struct job job;
     struct control control;
     struct results results;
@@ -137,8 +221,13 @@ int main(int count, char **arguments) {
         job_free(&job);
         return EXIT_UNUSABLE;
     }
-    control_start(&control, job.time_limit_s);
     int code = EXIT_MACHINE;
+    if (options.plan) {
+        code = print_plan(&job, options.root != NULL ? options.root : "");
+        job_free(&job);
+        return code;
+    }
+    control_start(&control, job.time_limit_s);
     if (choose_cpus(&job, &cpus, &cpu_count) && results_open(&results, options.out) &&
         measure(&results, &job, &control, cpus, cpu_count)) {
         code = results_close(&results, (double)(now_ns() - control.start_ns) / 1e9);

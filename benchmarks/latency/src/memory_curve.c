@@ -16,12 +16,15 @@ enum { BLOCK = 1 << 18 };
 
 enum outcome { MEASURED, STOPPED, NOT_GIVEN, WRONG_END };
 
+// A point counts only when so much of its memory is what it is said to be.
+static const double ENOUGH = 0.9;
+
 struct point {
     uint64_t bytes;
-    const char *pages;               // "small" or "huge"
-    const struct huge_pages *huge;   // NULL for small pages
-    uint64_t anon_huge_bytes;
+    const struct variant *variant;
     uint64_t mapped_bytes;
+    struct mapping_pages pages;
+    double node_share;  // -1: the kernel does not tell
 };
 
 struct run {
@@ -33,7 +36,7 @@ struct run {
     int table;
     uint64_t measured;      // points
     uint64_t ends_checked;
-    uint64_t largest_small_bytes;
+    uint64_t largest_bytes;  // of the first variant
     bool wrong_end;
     FILE *point_facts;
 };
@@ -84,18 +87,67 @@ static bool touch(const struct mapping *mapping, const struct control *control) 
     return true;
 }
 
+// With one node there is nothing to choose. Memory of the own node is what the first touch gives anyway.
+static bool choose_node(const struct run *run, const struct variant *variant, const struct mapping *mapping,
+                        char *reason, size_t size) {
+    if (run->curve->nodes.count == 1) {
+        return true;
+    }
+    int error = nodes_prefer(mapping->base, mapping->bytes, variant->node);
+    if (error != 0 && variant->remote) {
+        snprintf(reason, size, "memory of node %d cannot be asked for: %s", variant->node, strerror(error));
+        return false;
+    }
+    return true;
+}
+
+// Whether the pages and the node are what they are said to be, by what the kernel tells of them.
+static bool is_as_wanted(const struct run *run, struct point *point, const struct mapping *mapping, char *reason,
+                         size_t size) {
+    const struct variant *variant = point->variant;
+    memory_pages_of(mapping, &point->pages);
+    point->mapped_bytes = mapping->bytes;
+    point->node_share = nodes_share(mapping->base, mapping->bytes, variant->node);
+    if (variant->pages.kind == TRANSPARENT_PAGES &&
+        (double)point->pages.anon_huge_bytes < ENOUGH * (double)mapping->bytes) {
+        snprintf(reason, size, "the kernel gave huge pages for %" PRIu64 " of %zu bytes", point->pages.anon_huge_bytes,
+                 mapping->bytes);
+        return false;
+    }
+    if (variant->pages.kind == HUGETLB_PAGES && point->pages.kernel_page_bytes != variant->pages.bytes) {
+        snprintf(reason, size, "the kernel says that the pages have %" PRIu64 " bytes, not %" PRIu64,
+                 point->pages.kernel_page_bytes, variant->pages.bytes);
+        return false;
+    }
+    if (run->curve->nodes.count == 1 || (point->node_share < 0 && !variant->remote)) {
+        return true;
+    }
+    if (point->node_share < 0) {
+        snprintf(reason, size, "the kernel does not tell whether the memory is on node %d", variant->node);
+    } else if (point->node_share < ENOUGH) {
+        snprintf(reason, size, "the kernel gave %.0f %% of the memory on node %d", 100 * point->node_share,
+                 variant->node);
+    }
+    return point->node_share >= ENOUGH;
+}
+
 static enum outcome fill_and_walk(struct run *run, struct point *point, const struct mapping *mapping,
                                   const uint32_t *order, char *reason, size_t size) {
     size_t stride = run->curve->caches.line_bytes;
+    const struct variant *variant = point->variant;
     struct cycle cycle = {.base = mapping->base, .stride = stride, .lines = point->bytes / stride};
+    if (!choose_node(run, variant, mapping, reason, size)) {
+        return NOT_GIVEN;
+    }
+    int error = variant->pages.kind == HUGETLB_PAGES ? memory_give_hugetlb(mapping, &variant->pages) : 0;
+    if (error != 0) {
+        snprintf(reason, size, "the kernel did not give the reserved pages: %s", strerror(error));
+        return NOT_GIVEN;
+    }
     if (!touch(mapping, run->control)) {
         return STOPPED;
     }
-    point->anon_huge_bytes = memory_anon_huge_bytes(mapping);
-    point->mapped_bytes = mapping->bytes;
-    if (point->huge != NULL && point->anon_huge_bytes < mapping->bytes / 10 * 9) {
-        snprintf(reason, size, "the kernel gave huge pages for %" PRIu64 " of %zu bytes", point->anon_huge_bytes,
-                 mapping->bytes);
+    if (!is_as_wanted(run, point, mapping, reason, size)) {
         return NOT_GIVEN;
     }
     if (!chase_link(&cycle, order, run->control)) {
@@ -110,9 +162,20 @@ static enum outcome fill_and_walk(struct run *run, struct point *point, const st
 static enum outcome measure(struct run *run, struct point *point, const uint32_t *order, char *reason, size_t size,
                             bool *no_memory) {
     struct mapping mapping;
-    if (!memory_map(&mapping, point->bytes, point->huge)) {
-        snprintf(reason, size, "%" PRIu64 " bytes could not be mapped: %s", point->bytes, strerror(errno));
-        *no_memory = true;
+    const struct pages *pages = &point->variant->pages;
+    uint64_t wanted = memory_mapped_bytes(point->bytes, pages);
+    if (pages->kind == HUGETLB_PAGES) {
+        int node = run->curve->nodes.count > 1 ? point->variant->node : -1;
+        uint64_t reserved = memory_hugetlb_free(pages, node);
+        if (reserved < wanted) {
+            snprintf(reason, size, "%" PRIu64 " bytes of reserved pages are free, and %" PRIu64 " are needed",
+                     reserved, wanted);
+            return NOT_GIVEN;
+        }
+    }
+    if (!memory_map(&mapping, point->bytes, pages)) {
+        snprintf(reason, size, "%" PRIu64 " bytes could not be mapped: %s", wanted, strerror(errno));
+        *no_memory = pages->kind != HUGETLB_PAGES;
         return NOT_GIVEN;
     }
     enum outcome outcome = fill_and_walk(run, point, &mapping, order, reason, size);
@@ -120,40 +183,66 @@ static enum outcome measure(struct run *run, struct point *point, const uint32_t
     return outcome;
 }
 
-static void record(struct run *run, const struct point *point) {
-    char labels[96];
-    char label[160];
-    uint64_t count = run->job->samples;
-    struct spread spread = results_spread(run->samples, count);
-    bool small = point->huge == NULL;
-    snprintf(labels, sizeof labels, "\"bytes\": %" PRIu64 ", \"pages\": \"%s\"", point->bytes, point->pages);
-    results_metric(run->results, "memory_latency", labels, run->samples, count);
-    if (small && point->bytes == run->curve->bytes[0]) {
-        results_metric(run->results, "memory_latency_l1", "", run->samples, count);
-    }
-    if (small && point->bytes == run->curve->bytes[run->curve->points - 1]) {
-        results_metric(run->results, "memory_latency_dram", "", run->samples, count);
-    }
-    if (small && point->bytes > run->largest_small_bytes) {
-        run->largest_small_bytes = point->bytes;
-    }
-    csv_row(run->table, "%" PRIu64 ",%s,%" PRIu64 ",%" PRIu64 ",%.6g,%.6g,%.6g", point->bytes, point->pages,
-            point->anon_huge_bytes, count, spread.least, spread.median, spread.most);
+static const char *place_of(const struct variant *variant) {
+    return variant->remote ? "remote" : "local";
+}
+
+static void put_fact(struct run *run, const struct point *point) {
+    const struct variant *variant = point->variant;
     fprintf(run->point_facts,
-            "%s{\"bytes\": %" PRIu64 ", \"pages\": \"%s\", \"mapped_bytes\": %" PRIu64
-            ", \"anon_huge_bytes\": %" PRIu64 "}",
-            run->measured > 0 ? ", " : "", point->bytes, point->pages, point->mapped_bytes, point->anon_huge_bytes);
+            "%s{\"bytes\": %" PRIu64 ", \"pages\": \"%s\", \"memory\": \"%s\", \"memory_node\": %d, \"mapped_bytes\": "
+            "%" PRIu64 ", \"anon_huge_bytes\": %" PRIu64 ", \"kernel_page_bytes\": %" PRIu64 ", \"node_share\": ",
+            run->measured > 0 ? ", " : "", point->bytes, variant->pages.name, place_of(variant), variant->node,
+            point->mapped_bytes, point->pages.anon_huge_bytes, point->pages.kernel_page_bytes);
+    if (point->node_share < 0) {
+        fputs("null}", run->point_facts);
+    } else {
+        fprintf(run->point_facts, "%.3g}", point->node_share);
+    }
+}
+
+static void record(struct run *run, const struct point *point) {
+    char labels[200];
+    char label[200];
+    uint64_t count = run->job->samples;
+    const struct variant *variant = point->variant;
+    const char *pages = variant->pages.name;
+    const char *memory = place_of(variant);
+    struct spread spread = results_spread(run->samples, count);
+    snprintf(labels, sizeof labels,
+             "\"bytes\": %" PRIu64 ", \"pages\": \"%s\", \"memory\": \"%s\", \"cpu_node\": %d, \"memory_node\": %d",
+             point->bytes, pages, memory, run->curve->nodes.cpu_node, variant->node);
+    results_metric(run->results, "memory_latency", labels, run->samples, count);
+    if (variant == run->curve->variants) {
+        if (point->bytes == run->curve->bytes[0]) {
+            results_metric(run->results, "memory_latency_l1", "", run->samples, count);
+        }
+        if (point->bytes == run->curve->bytes[run->curve->points - 1]) {
+            results_metric(run->results, "memory_latency_dram", "", run->samples, count);
+        }
+        run->largest_bytes = point->bytes;
+    }
+    csv_row(run->table, "%" PRIu64 ",%s,%" PRIu64 ",%" PRIu64 ",%.6g,%.6g,%.6g,%s,%d,%" PRIu64, point->bytes, pages,
+            point->pages.anon_huge_bytes, count, spread.least, spread.median, spread.most, memory, variant->node,
+            point->pages.kernel_page_bytes);
+    put_fact(run, point);
     run->measured++;
-    snprintf(label, sizeof label, "memory %" PRIu64 " bytes, %s pages: %.4g ns", point->bytes, point->pages,
+    snprintf(label, sizeof label, "memory %" PRIu64 " bytes, %s pages, %s: %.4g ns", point->bytes, pages, memory,
              spread.median);
     results_progress(run->results, label);
 }
 
 static void skip(struct run *run, const struct point *point, const char *reason, bool planned) {
+    char what[120];
     char text[160];
-    snprintf(text, sizeof text, "memory_latency %" PRIu64 " bytes, %s pages", point->bytes, point->pages);
+    const struct variant *variant = point->variant;
+    int length = snprintf(what, sizeof what, "%" PRIu64 " bytes, %s pages", point->bytes, variant->pages.name);
+    if (variant->remote) {
+        snprintf(what + length, sizeof what - (size_t)length, ", remote node %d", variant->node);
+    }
+    snprintf(text, sizeof text, "memory_latency %s", what);
     results_skip(run->results, text, reason, planned);
-    snprintf(text, sizeof text, "memory %" PRIu64 " bytes, %s pages: skipped", point->bytes, point->pages);
+    snprintf(text, sizeof text, "memory %s: skipped", what);
     results_progress(run->results, text);
 }
 
@@ -178,9 +267,12 @@ static bool do_point(struct run *run, struct point *point, const uint32_t *order
 }
 
 static bool enough_memory(const struct run *run, uint64_t bytes, char *reason, size_t size) {
-    const struct huge_pages *huge = run->curve->huge.usable ? &run->curve->huge : NULL;
+    struct pages pages = memory_base_pages();
+    if (run->curve->huge.usable) {
+        pages = memory_transparent_pages(&run->curve->huge);
+    }
     uint64_t lines = bytes / run->curve->caches.line_bytes;
-    uint64_t mapped = memory_mapped_bytes(bytes, huge);
+    uint64_t mapped = memory_mapped_bytes(bytes, &pages);
     uint64_t page_tables = mapped / 256;
     uint64_t needed = mapped + lines * sizeof(uint32_t) + page_tables + (UINT64_C(16) << 20);
     uint64_t available = memory_available();
@@ -196,30 +288,59 @@ static bool enough_memory(const struct run *run, uint64_t bytes, char *reason, s
     return true;
 }
 
-// Both page sizes walk the same order. False when the curve ends here.
+// All kinds of memory are walked in the same order. False when the curve ends here.
 static bool do_size(struct run *run, uint64_t bytes) {
-    struct point small = {.bytes = bytes, .pages = "small"};
-    struct point huge = {.bytes = bytes, .pages = "huge", .huge = &run->curve->huge};
     char reason[200];
-    bool with_huge = run->curve->huge.usable;
     bool good = enough_memory(run, bytes, reason, sizeof reason);
     uint32_t *order = good ? chase_order(bytes / run->curve->caches.line_bytes, run->control) : NULL;
-    if (order == NULL) {
-        if (control_stopped(run->control)) {
-            return false;
-        }
-        if (good) {
-            snprintf(reason, sizeof reason, "no memory for the order of the cycle");
-        }
-        skip(run, &small, reason, true);
-        if (with_huge) {
-            skip(run, &huge, reason, true);
-        }
-        return true;
+    if (order == NULL && control_stopped(run->control)) {
+        return false;
     }
-    good = do_point(run, &small, order) && (!with_huge || do_point(run, &huge, order));
+    if (good && order == NULL) {
+        snprintf(reason, sizeof reason, "no memory for the order of the cycle");
+    }
+    good = true;
+    for (size_t i = 0; good && i < run->curve->variant_count; i++) {
+        struct point point = {.bytes = bytes, .variant = &run->curve->variants[i]};
+        if (bytes < point.variant->from_bytes) {
+            continue;
+        }
+        if (order == NULL) {
+            skip(run, &point, reason, true);
+        } else {
+            good = do_point(run, &point, order);
+        }
+    }
     free(order);
     return good;
+}
+
+static void skip_kinds(struct run *run) {
+    const struct curve *curve = run->curve;
+    char name[80];
+    char reason[200];
+    if (!curve->huge.usable) {
+        results_skip(run->results, "memory_latency with huge pages", curve->huge.reason, false);
+    }
+    for (size_t i = 0; i < curve->hugetlb_count; i++) {
+        const struct pages *pages = &curve->hugetlb[i];
+        bool planned = false;
+        for (size_t j = 0; j < curve->variant_count; j++) {
+            planned |= strcmp(curve->variants[j].pages.name, pages->name) == 0;
+        }
+        if (!planned) {
+            snprintf(name, sizeof name, "memory_latency with %s pages", pages->name);
+            snprintf(reason, sizeof reason,
+                     "no free page of %" PRIu64 " bytes is reserved on this machine "
+                     "(/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/nr_hugepages)",
+                     pages->bytes, pages->bytes >> 10);
+            results_skip(run->results, name, reason, false);
+        }
+    }
+    if (curve->nodes.count == 1) {
+        results_skip(run->results, "memory_latency of remote memory",
+                     "all memory of this machine is on one NUMA node", false);
+    }
 }
 
 static void report(struct run *run, uint64_t over) {
@@ -233,9 +354,7 @@ static void report(struct run *run, uint64_t over) {
                  reason);
         results_skip(run->results, "memory_latency", text, true);
     }
-    if (!run->curve->huge.usable) {
-        results_skip(run->results, "memory_latency with huge pages", run->curve->huge.reason, false);
-    }
+    skip_kinds(run);
     if (strcmp(run->curve->caches.source, "assumed") == 0 && !run->curve->caches.overridden) {
         results_skip(run->results, "cache_sizes",
                      "neither sysfs nor sysconf tells the cache sizes, so they were assumed: give the parameters "
@@ -249,8 +368,8 @@ static void report(struct run *run, uint64_t over) {
     }
     results_check(run->results, "chase_ends_where_expected", !run->wrong_end, text);
     snprintf(text, sizeof text, "measured up to %" PRIu64 " bytes, %d times the last-level cache is %" PRIu64,
-             run->largest_small_bytes, LLC_FACTOR, wanted);
-    results_check_complete(run->results, "curve_reaches_four_times_llc", run->largest_small_bytes >= wanted, text);
+             run->largest_bytes, LLC_FACTOR, wanted);
+    results_check_complete(run->results, "curve_reaches_four_times_llc", run->largest_bytes >= wanted, text);
 }
 
 bool curve_run(const struct curve *curve, const struct job *job, int cpu, const struct control *control,
@@ -260,7 +379,8 @@ bool curve_run(const struct curve *curve, const struct job *job, int cpu, const 
     size_t facts_size;
     uint64_t before = results->done;
     run.table = csv_open(results->directory, "memory_latency.csv",
-                         "bytes,pages,anon_huge_bytes,samples,min_ns,median_ns,max_ns");
+                         "bytes,pages,anon_huge_bytes,samples,min_ns,median_ns,max_ns,memory,memory_node,"
+                         "kernel_page_bytes");
     run.samples = malloc(job->samples * sizeof *run.samples);
     run.point_facts = open_memstream(&facts_text, &facts_size);
     bool good = run.table >= 0 && run.samples != NULL && run.point_facts != NULL;

@@ -66,15 +66,15 @@ static bool play(struct table *table, uint64_t *turn, uint64_t last, const struc
     return true;
 }
 
-static enum pair_outcome measure(struct table *table, const struct pair_plan *plan, const struct clock *clock,
-                                 double *samples_ns) {
+static enum pair_outcome measure(struct table *table, const struct pair_job *job, const struct clock *clock,
+                                 double *samples_ns, uint64_t *done) {
     uint64_t turn = 0;
     // The first round is not timed: it waits for the other thread to start and warms the lines.
-    for (uint64_t i = 0; i <= plan->samples; i++) {
+    for (uint64_t i = 0; i <= job->samples; i++) {
         if (out_of_time(clock)) {
             return PAIR_TIMED_OUT;
         }
-        uint64_t last = turn + plan->round_trips;
+        uint64_t last = turn + job->round_trips;
         uint64_t before = now_ns();
         if (!play(table, &turn, last, clock)) {
             return PAIR_TIMED_OUT;
@@ -84,15 +84,16 @@ static enum pair_outcome measure(struct table *table, const struct pair_plan *pl
             return PAIR_WRONG_COUNT;
         }
         if (i > 0) {
-            samples_ns[i - 1] = (double)taken / (2.0 * (double)plan->round_trips);
+            samples_ns[i - 1] = (double)taken / (2.0 * (double)job->round_trips);
+            *done = i;
         }
     }
     return PAIR_MEASURED;
 }
 
-static int start(pthread_t *thread, struct table *table, const struct pair_plan *plan) {
+static int start(pthread_t *thread, struct table *table, const struct pair_job *job) {
     pthread_attr_t attributes;
-    int error = cpus_pin_self(plan->cpu_a);
+    int error = cpus_pin_self(job->cpu_a);
     if (error != 0) {
         return error;
     }
@@ -101,7 +102,7 @@ static int start(pthread_t *thread, struct table *table, const struct pair_plan 
         return error;
     }
     // Pinned before it starts: it would otherwise begin on the CPU on which this thread spins.
-    error = cpus_pin_new_thread(&attributes, plan->cpu_b);
+    error = cpus_pin_new_thread(&attributes, job->cpu_b);
     if (error == 0) {
         error = pthread_create(thread, &attributes, answer, table);
     }
@@ -109,17 +110,18 @@ static int start(pthread_t *thread, struct table *table, const struct pair_plan 
     return error;
 }
 
-enum pair_outcome ping_pong(const struct pair_plan *plan, const struct control *control, double *samples_ns,
-                            char *reason, size_t size) {
-    struct table table = {.total = (plan->samples + 1) * plan->round_trips};
-    struct clock clock = {control, now_ns() + (uint64_t)(plan->time_limit_s * 1e9)};
+enum pair_outcome ping_pong(const struct pair_job *job, const struct control *control, double *samples_ns,
+                            uint64_t *done, char *reason, size_t size) {
+    struct table table = {.total = (job->samples + 1) * job->round_trips};
+    struct clock clock = {control, now_ns() + (uint64_t)(job->time_limit_s * 1e9)};
     pthread_t thread;
-    int error = start(&thread, &table, plan);
+    *done = 0;
+    int error = start(&thread, &table, job);
     if (error != 0) {
         snprintf(reason, size, "the two threads could not be pinned: %s", strerror(error));
         return PAIR_NOT_STARTED;
     }
-    enum pair_outcome outcome = measure(&table, plan, &clock, samples_ns);
+    enum pair_outcome outcome = measure(&table, job, &clock, samples_ns, done);
     atomic_store_explicit(&table.abandoned, true, memory_order_relaxed);
     pthread_join(thread, NULL);
     if (outcome == PAIR_TIMED_OUT && control_stopped(control)) {
@@ -127,7 +129,7 @@ enum pair_outcome ping_pong(const struct pair_plan *plan, const struct control *
         return PAIR_STOPPED;
     }
     if (outcome == PAIR_TIMED_OUT) {
-        snprintf(reason, size, "the pair's time limit of %g s was reached", plan->time_limit_s);
+        snprintf(reason, size, "the pair's time limit of %g s was reached", job->time_limit_s);
     } else if (outcome == PAIR_WRONG_COUNT || table.answered != table.total) {
         outcome = PAIR_WRONG_COUNT;
         snprintf(reason, size, "the final counter is %llu and must be %llu", (unsigned long long)table.answered,

@@ -11,7 +11,7 @@
 
 enum pair_outcome { PAIR_MEASURED, PAIR_TIMED_OUT, PAIR_STOPPED, PAIR_NOT_STARTED, PAIR_WRONG_COUNT };
 
-struct pair_plan {
+struct pair_job {
     int cpu_a;
     int cpu_b;
     uint64_t samples;
@@ -19,9 +19,9 @@ struct pair_plan {
     double time_limit_s;
 };
 
-// Fills samples_ns[plan->samples] with one-way latencies in ns: half a round trip each. On any other
-// outcome than PAIR_MEASURED, reason says why.
-enum pair_outcome ping_pong(const struct pair_plan *plan, const struct control *control, double *samples_ns,
-                            char *reason, size_t size);
+// Fills samples_ns[job->samples] with one-way latencies in ns: half a round trip each; *done is how many there are. On
+// any other outcome than PAIR_MEASURED, reason says why.
+enum pair_outcome ping_pong(const struct pair_job *job, const struct control *control, double *samples_ns,
+                            uint64_t *done, char *reason, size_t size);
 
 #endif

@@ -89,11 +89,15 @@ void results_metric(struct results *results, const char *name, const char *label
     fprintf(results->metrics, "], \"labels\": {%s}}", labels);
 }
 
-void results_check_complete(struct results *results, const char *name, bool ok, const char *detail) {
+void results_check_machine(struct results *results, const char *name, bool ok, const char *detail) {
     separate(results->checks);
     fprintf(results->checks, "{\"name\": \"%s\", \"ok\": %s, \"detail\": ", name, ok ? "true" : "false");
     put_string(results->checks, detail);
     fputc('}', results->checks);
+}
+
+void results_check_complete(struct results *results, const char *name, bool ok, const char *detail) {
+    results_check_machine(results, name, ok, detail);
     results->incomplete |= !ok;
 }
 
@@ -145,7 +149,7 @@ void results_progress(struct results *results, const char *label) {
 static const char *write_document(struct results *results, FILE *file, double duration_s) {
     const char *status = results->failed ? "failed" : results->incomplete ? "partial" : "passed";
     fprintf(file, "{\n  \"schema\": \"rackbench.result/1.0\",\n");
-    fprintf(file, "  \"benchmark\": {\"name\": \"latency\", \"version\": \"1.0.0\"},\n");
+    fprintf(file, "  \"benchmark\": {\"name\": \"latency\", \"version\": \"1.1.0\"},\n");
     fprintf(file, "  \"status\": \"%s\",\n  \"started_at\": \"%s\",\n", status, results->started_at);
     fprintf(file, "  \"duration_s\": %.6f,\n", duration_s);
     fprintf(file, "  \"metrics\": [\n    %s\n  ],\n", results->metrics_text);
@@ -210,14 +214,25 @@ static int compare_doubles(const void *left, const void *right) {
     return (a > b) - (a < b);
 }
 
+void results_sort(double *values, uint64_t count) {
+    qsort(values, count, sizeof *values, compare_doubles);
+}
+
+double results_quantile(const double *sorted, uint64_t count, double part) {
+    double place = part * (double)(count - 1);
+    uint64_t below = (uint64_t)place;
+    uint64_t above = below + 1 < count ? below + 1 : below;
+    return sorted[below] + (place - (double)below) * (sorted[above] - sorted[below]);
+}
+
 struct spread results_spread(const double *samples, uint64_t count) {
     struct spread spread = {0, 0, 0};
     double *sorted = count > 0 ? malloc(count * sizeof *sorted) : NULL;
     if (sorted != NULL) {
         memcpy(sorted, samples, count * sizeof *sorted);
-        qsort(sorted, count, sizeof *sorted, compare_doubles);
+        results_sort(sorted, count);
         spread.least = sorted[0];
-        spread.median = (sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
+        spread.median = results_quantile(sorted, count, 0.5);
         spread.most = sorted[count - 1];
         free(sorted);
     }

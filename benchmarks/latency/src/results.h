@@ -43,6 +43,8 @@ void results_metric(struct results *results, const char *name, const char *label
 void results_check(struct results *results, const char *name, bool ok, const char *detail);
 // A check that what was planned is complete: not ok makes the run partial, not failed.
 void results_check_complete(struct results *results, const char *name, bool ok, const char *detail);
+// A check that only says what kind of machine this is: it changes no status.
+void results_check_machine(struct results *results, const char *name, bool ok, const char *detail);
 void results_skip(struct results *results, const char *name, const char *reason, bool planned);
 __attribute__((format(printf, 3, 4))) void results_fact(struct results *results, const char *name,
                                                         const char *json_format, ...);
@@ -51,6 +53,9 @@ void results_string_fact(struct results *results, const char *name, const char *
 void results_progress(struct results *results, const char *label);
 // Writes result.json; the exit code of the program.
 int results_close(struct results *results, double duration_s);
+void results_sort(double *values, uint64_t count);  // ascending
+// The value below which that part (0 to 1) of count ascending values is, between two of them in a straight line.
+double results_quantile(const double *sorted, uint64_t count, double part);
 struct spread results_spread(const double *samples, uint64_t count);
 
 #endif

@@ -7,7 +7,6 @@ No test asserts a speed. The limits here only bound tests that would otherwise n
 from __future__ import annotations
 
 import contextlib
-import csv
 import json
 import math
 import os
@@ -15,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import time
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,39 +21,33 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.benchmarks.latency_program import (
+    BENCH,
+    CPUS,
+    FLAGS,
+    NO_CPU,
+    PATIENCE_S,
+    build,
+    build_changed,
+    checks_of,
+    job,
+    metrics_of,
+    prepare,
+    progress_of,
+    reasons_of,
+    refuse_constant,
+    result_of,
+    rows_of,
+    run,
+    strict,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-ROOT = Path(__file__).resolve().parents[3]
-BENCH = ROOT / "benchmarks" / "latency"
-PATIENCE_S = 300
-CPUS = sorted(os.sched_getaffinity(0))
-# A size at which the whole curve takes a moment.
-SMALL_CACHES = {"l1_bytes": 4096, "llc_bytes": 65536}
-NO_CPU = 8191
-FLAGS = ["-std=c11", "-O2", "-pthread", "-D_GNU_SOURCE"]
-FILES = {"result.json", "progress.ndjson", "core_to_core.csv", "memory_latency.csv"}
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no cc: install gcc")
 needs_two_cpus = pytest.mark.skipif(len(CPUS) < 2, reason="a pair needs two CPUs")
 pytestmark = needs_compiler
-
-
-def build(source: Path, into: Path) -> Path:
-    """Build as the bundle builder does; the program's path."""
-    command = tomllib.loads((source / "bundle.toml").read_text())["build"]["command"]
-    environment = {
-        "BUNDLE_OUT": str(into),
-        "SOURCE_DATE_EPOCH": "0",
-        "LC_ALL": "C",
-        "TZ": "UTC",
-        "PATH": os.environ["PATH"],
-    }
-    done = subprocess.run(
-        command, cwd=source, env=environment, capture_output=True, text=True, timeout=PATIENCE_S
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    return into / "bin" / "run"
 
 
 @pytest.fixture(scope="module")
@@ -72,124 +64,9 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-def build_changed(objects: Path, tmp_path: Path, name: str, old: str, new: str) -> Path:
-    """Build the program with one text of one file changed."""
-    text = (objects / name).read_text()
-    assert text.count(old) == 1
-    changed = tmp_path / name
-    changed.write_text(text.replace(old, new))
-    others = sorted(str(path) for path in objects.glob("*.o") if path.stem != changed.stem)
-    program = tmp_path / "changed"
-    command = ["cc", *FLAGS, "-I", str(objects), "-o", str(program), str(changed), *others, "-lm"]
-    subprocess.run(command, check=True, timeout=PATIENCE_S)
-    return program
-
-
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(BENCH, tmp_path_factory.mktemp("built"))
-
-
-def job(**changes: Any) -> dict[str, Any]:
-    """A job that passes on any machine, however busy: the limits are far away."""
-    parameters = {"mode": "smoke", "pair_time_limit_s": PATIENCE_S, **SMALL_CACHES}
-    parameters |= changes.pop("parameters", {})
-    return {
-        "schema": "rackbench.job/1.0",
-        "run_id": "r",
-        "execution_id": "e",
-        "adapter": "latency",
-        "family": "smoke",
-        "repeat": 1,
-        "parameters": parameters,
-        "cpus": CPUS[:2],
-        "time_limit_s": PATIENCE_S,
-    } | changes
-
-
-def prepare(program: Path, directory: Path, document: object) -> tuple[list[str], Path]:
-    directory.mkdir(exist_ok=True)
-    out = directory / "out"
-    out.mkdir(exist_ok=True)
-    config = directory / "job.json"
-    text = document if isinstance(document, bytes) else json.dumps(document).encode()
-    config.write_bytes(text)
-    return [str(program), "--config", str(config), "--out", str(out)], out
-
-
-def run(program: Path, directory: Path, document: object) -> tuple[subprocess.CompletedProcess[str], Path]:
-    command, out = prepare(program, directory, document)
-    done = subprocess.run(
-        command,
-        cwd=directory,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=PATIENCE_S,
-    )
-    return done, out
-
-
-def refuse_constant(name: str) -> float:
-    raise ValueError(name)
-
-
-def strict(text: str) -> Any:
-    return json.loads(text, parse_constant=refuse_constant)
-
-
-def result_of(out: Path) -> dict[str, Any]:
-    """The result, after checking all that the contract says about every result."""
-    result: dict[str, Any] = strict((out / "result.json").read_text())
-    assert set(result) == {
-        "schema", "benchmark", "status", "started_at", "duration_s", "metrics", "checks", "skipped", "facts",
-    }  # fmt: skip
-    bundle = tomllib.loads((BENCH / "bundle.toml").read_text())["bundle"]
-    assert result["schema"] == "rackbench.result/1.0"
-    assert result["benchmark"] == {"name": bundle["name"], "version": bundle["version"]}
-    time.strptime(result["started_at"], "%Y-%m-%dT%H:%M:%SZ")
-    assert result["duration_s"] >= 0
-    for metric in result["metrics"]:
-        assert set(metric) == {"name", "unit", "direction", "samples", "labels"}
-        assert (metric["unit"], metric["direction"]) == ("ns", "lower")
-        assert len(metric["samples"]) > 1
-        assert all(math.isfinite(value) and value > 0 for value in metric["samples"])
-    for check in result["checks"]:
-        assert set(check) == {"name", "ok", "detail"}
-    for skipped in result["skipped"]:
-        assert skipped["name"]
-        assert skipped["reason"]
-    assert {path.name for path in out.iterdir()} == FILES
-    return result
-
-
-def progress_of(out: Path) -> list[dict[str, Any]]:
-    lines = [strict(line) for line in (out / "progress.ndjson").read_text().splitlines()]
-    for line in lines:
-        assert set(line) == {"at", "done", "total", "unit", "label"}
-        time.strptime(line["at"][:-5], "%Y-%m-%dT%H:%M:%S")
-        assert line["at"].endswith("Z")
-    assert [line["done"] for line in lines] == list(range(1, len(lines) + 1))
-    assert len({line["total"] for line in lines}) <= 1
-    return lines
-
-
-def rows_of(out: Path, name: str) -> list[dict[str, str]]:
-    with (out / name).open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def checks_of(result: dict[str, Any]) -> dict[str, bool]:
-    return {check["name"]: check["ok"] for check in result["checks"]}
-
-
-def metrics_of(result: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    return [metric for metric in result["metrics"] if metric["name"] == name]
-
-
-def reasons_of(result: dict[str, Any]) -> dict[str, str]:
-    return {skipped["name"]: skipped["reason"] for skipped in result["skipped"]}
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +106,7 @@ def test_the_curve_begins_below_l1_and_reaches_four_times_the_last_level_cache(s
     sizes = [
         point["labels"]["bytes"]
         for point in metrics_of(result, "memory_latency")
-        if point["labels"]["pages"] == "small"
+        if point["labels"]["pages"] == "base"
     ]
     assert sizes == sorted(set(sizes))
     assert sizes[0] <= caches["l1_bytes"]
@@ -254,16 +131,18 @@ def test_the_cache_sizes_are_those_of_the_first_cpu_in_sysfs(smoke: Path) -> Non
 def test_huge_pages_are_reported_as_the_kernel_gave_them(smoke: Path) -> None:
     result = result_of(smoke)
     points = result["facts"]["memory_points"]
-    huge = [point for point in points if point["pages"] == "huge"]
-    assert all(point["anon_huge_bytes"] == 0 for point in points if point["pages"] == "small")
+    huge = [point for point in points if (point["pages"], point["memory"]) == ("huge", "local")]
+    base = [point for point in points if (point["pages"], point["memory"]) == ("base", "local")]
+    assert all(point["anon_huge_bytes"] == 0 for point in base)
+    assert {point["kernel_page_bytes"] for point in base} == {os.sysconf("SC_PAGESIZE")}
     assert all(point["anon_huge_bytes"] >= 0.9 * point["mapped_bytes"] for point in huge)
     enabled = Path("/sys/kernel/mm/transparent_hugepage/enabled")
     if not enabled.exists() or "[never]" in enabled.read_text():
         assert not huge
         assert "memory_latency with huge pages" in reasons_of(result)
     else:
-        given = len(huge) + sum("huge pages" in name for name in reasons_of(result))
-        assert given == len(points) - len(huge)
+        given = len(huge) + sum(name.endswith(", huge pages") for name in reasons_of(result))
+        assert given == len(base)
 
 
 def test_each_measurement_has_a_progress_line_and_a_row(smoke: Path) -> None:
@@ -286,16 +165,16 @@ def test_each_measurement_has_a_progress_line_and_a_row(smoke: Path) -> None:
 def test_the_pair_of_the_job_is_measured(smoke: Path) -> None:
     result = result_of(smoke)
     (pair,) = metrics_of(result, "core_to_core_latency")
-    assert pair["labels"] == {"cpu_a": CPUS[0], "cpu_b": CPUS[1]}
+    assert pair["labels"] == {"cpu_a": CPUS[0], "cpu_b": CPUS[1], "sharing": pair["labels"]["sharing"]}
     (median,) = metrics_of(result, "core_to_core_median")
     assert median["samples"] == pair["samples"]
     assert checks_of(result)["ping_pong_counters"]
 
 
-def test_the_summaries_are_the_ends_of_the_curve_with_small_pages(smoke: Path) -> None:
+def test_the_summaries_are_the_ends_of_the_curve_with_base_pages(smoke: Path) -> None:
     result = result_of(smoke)
-    small = [m for m in metrics_of(result, "memory_latency") if m["labels"]["pages"] == "small"]
-    for name, point in (("memory_latency_l1", small[0]), ("memory_latency_dram", small[-1])):
+    base = [m for m in metrics_of(result, "memory_latency") if m["labels"]["pages"] == "base"]
+    for name, point in (("memory_latency_l1", base[0]), ("memory_latency_dram", base[-1])):
         (summary,) = metrics_of(result, name)
         assert summary["samples"] == point["samples"]
         assert summary["labels"] == {}
@@ -314,8 +193,8 @@ def test_full_has_more_points_and_the_overrides_count(program: Path, tmp_path: P
     assert (done.returncode, result["status"]) == (0, "passed")
     assert all(len(metric["samples"]) == 3 for metric in result["metrics"])
     # Seven octaves from half of 4096 to four times 65536 bytes; the smallest sizes are whole KiB.
-    small = [p for p in result["facts"]["memory_points"] if p["pages"] == "small"]
-    assert 18 <= len(small) <= 22
+    base = [p for p in result["facts"]["memory_points"] if p["pages"] == "base"]
+    assert 18 <= len(base) <= 22
     assert result["facts"]["settings"]["mode"] == "full"
 
 
@@ -378,6 +257,11 @@ BAD_JOBS: dict[str, object] = {
     "negative steps": job(parameters={"chase_steps": -1}),
     "huge round trips": job(parameters={"round_trips": 1e300}),
     "L1 above the last level": job(parameters={"l1_bytes": 8192, "llc_bytes": 4096}),
+    "an unknown sampling": job(parameters={"sampling": "some"}),
+    "sampling 0": job(parameters={"sampling": 0}),
+    "an empty sampling": job(parameters={"sampling": ""}),
+    "a sampling with text behind it": job(parameters={"sampling": "12 pairs"}),
+    "sampling true": job(parameters={"sampling": True}),
     "cpus a number": job(cpus=1),
     "cpus empty": job(cpus=[]),
     "cpus negative": job(cpus=[-1]),
@@ -405,6 +289,10 @@ def test_a_bad_command_line_is_refused(program: Path, tmp_path: Path) -> None:
         [*command[:3], "--out", command[2]],
         [*command[:2], str(tmp_path / "absent.json"), *command[3:]],
         [*command[:3], *command[1:3]],
+        [*command[:3], "--plan", "--plan"],
+        [*command, "--plan"],
+        [*command, "--root", "/"],
+        [*command[:3], "--plan", "--root", str(tmp_path / "absent")],
     ]
     for arguments in bad:
         done = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE_S)
@@ -521,7 +409,7 @@ def test_too_little_memory_ends_the_curve_early_and_says_so(program: Path, tmp_p
     )
     result = result_of(out)
     assert (done.returncode, result["status"]) == (1, "partial")
-    assert "not enough free memory" in reasons_of(result)[f"memory_latency {1 << 46} bytes, small pages"]
+    assert "not enough free memory" in reasons_of(result)[f"memory_latency {1 << 46} bytes, base pages"]
     assert not checks_of(result)["curve_reaches_four_times_llc"]
     assert metrics_of(result, "memory_latency_l1")
     assert not metrics_of(result, "memory_latency_dram")
