@@ -11,6 +11,7 @@ from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSI
 from ansible_collections.rackbench.lab.plugins.plugin_utils._staging import BuildFollower, StagingAction
 
 if MISSING is None:
+    from rackbench.bundles.attachments import tarball_of
     from rackbench.bundles.decision import ON_CONTROLLER, ON_TARGET
     from rackbench.bundles.make import Places, made_record, make, require_fit
     from rackbench.errors import RackbenchError
@@ -34,6 +35,7 @@ class ActionModule(StagingAction):
             return self.put(Path(made["path"]), made["sha256"])
         decision = _adapters.settled(state, self.project, adapter)
         told = decision["chosen"]
+        self._put_attachments(adapter.name, decision)
         if told is None:
             self.record("packaging", adapter=adapter.name, decision=decision)
             raise RackbenchError(
@@ -59,6 +61,20 @@ class ActionModule(StagingAction):
         finally:
             self.record("packaging", adapter=adapter.name, decision=decision, made=made)
         return self.put(tarball, (made or told)["sha256"])
+
+    def _put_attachments(self, adapter: str, decision: t.Mapping[str, t.Any]) -> None:
+        """Put the operator's own files that the decision names on the machine."""
+        folder = self.in_project(self.state().options["cache_dir"]) / "attachments"
+        for told in decision.get("attachments") or []:
+            if not told["accepted"]:
+                raise RackbenchError("packaging_blocked", told["detail"], where=told["path"] or self.host)
+            try:
+                tarball = tarball_of(adapter, told, folder)
+            except OSError as error:
+                raise RackbenchError(
+                    "cache_unwritable", f"{folder} cannot be written: {error.strerror}.", where=str(folder)
+                ) from error
+            self.put(tarball, told["sha256"])
 
     def _where(self, build: str) -> str:
         return "the controller" if build == ON_CONTROLLER else self.machine

@@ -137,7 +137,8 @@ def pack(base: Path, names: list[str], archive: Path, max_bytes: int) -> Packed:
         )
     packed = Packed(0, "", len(found), skipped=skipped)
     try:
-        with archive.open("xb") as raw:
+        # It may hold files that are for their owner only.
+        with os.fdopen(os.open(archive, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as raw:
             out: Any = _HashingWriter(raw)
             with (
                 gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=out, mtime=0) as squeezed,
@@ -208,11 +209,17 @@ def _add(tar: tarfile.TarFile, base: Path, entry: _Entry, packed: Packed) -> Non
     with os.fdopen(handle, "rb") as stream:
         status = os.fstat(stream.fileno())
         info.size = status.st_size
-        info.mode = 0o755 if status.st_mode & 0o111 else 0o644
+        info.mode = _mode(entry.name, status.st_mode)
         info.mtime = int(status.st_mtime)
         reader = _HashingReader(stream)
         tar.addfile(info, reader)
     packed.files.append({"path": entry.name, "size": info.size, "sha256": reader.digest.hexdigest()})
+
+
+def _mode(name: str, mode: int) -> int:
+    """Return what a file's mode comes to: executable or not; what is in a directory `private` is for its owner only."""
+    plain = 0o755 if mode & 0o111 else 0o644
+    return plain & 0o700 if "private" in PurePosixPath(name).parts[:-1] else plain
 
 
 def unpack(
@@ -463,7 +470,7 @@ class _Unpacking:
             raise ArchiveRefusedError("it has more bytes than declared", member.name)
         digest = hashlib.sha256()
         head = b""
-        mode = 0o755 if member.mode & 0o111 else 0o644
+        mode = _mode(name, member.mode)
         handle = os.open(
             f"{self.destination}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode
         )
@@ -479,7 +486,7 @@ class _Unpacking:
         for _padding in plain.pieces(-member.size % tarfile.BLOCKSIZE):
             pass
         self.files.append({"path": name, "size": member.size, "sha256": digest.hexdigest()})
-        if mode == 0o755:
+        if mode & 0o100:
             self.executable.add(name)
         machine = _elf_machine(head)
         if machine is not None:

@@ -11,6 +11,7 @@ standard library of Python 3.9, and the module imports it for the files that bot
 - `heartbeat.json`: how far the benchmark says it is, about every `interval_s` seconds.
 - `conditions.json`: what may have disturbed the benchmark, as it was right before and right after.
 - `stop.json`: who asked that the execution stops; written before the supervisor gets SIGTERM.
+- `private/`: secrets that the benchmark was handed, and what it keeps of them; only there as long as it runs.
 - `stdout`, `stderr`, `out/`: what the benchmark writes. `supervisor.log`: what could not be said elsewhere.
 - `.lock`: held as long as the supervisor lives.
 - `.reserve`: bytes that are given up at the end, so that a full disk cannot lose how the execution ended.
@@ -29,6 +30,7 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import signal
 import stat
 import subprocess
@@ -150,10 +152,13 @@ def read_document(path: Path) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def prepare(job_dir: Path, spec: dict[str, Any], job: dict[str, Any]) -> bool:
+def prepare(
+    job_dir: Path, spec: dict[str, Any], job: dict[str, Any], private: dict[str, bytes] | None = None
+) -> bool:
     """Make the job directory of an execution; return False if it is there already.
 
-    All of it appears in one step, so a directory that exists is complete. Raises `OSError`; nothing is left then.
+    `private` are secrets that the benchmark is handed, by the names of their files. All of it appears in one step, so a
+    directory that exists is complete. Raises `OSError`; nothing is left then.
     """
     job_dir.parent.mkdir(parents=True, exist_ok=True)
     temporary = job_dir.with_name(f".{job_dir.name}.{os.getpid()}.tmp")
@@ -161,6 +166,9 @@ def prepare(job_dir: Path, spec: dict[str, Any], job: dict[str, Any]) -> bool:
     made = ["out"]
     try:
         (temporary / "out").mkdir()
+        if private:
+            made.append("private")
+            write_private(temporary, private)
         for name, data in (
             (".reserve", bytes(RESERVE_BYTES)),
             (".lock", b""),
@@ -198,10 +206,30 @@ def prepare(job_dir: Path, spec: dict[str, Any], job: dict[str, Any]) -> bool:
 def discard(directory: Path, names: list[str]) -> None:
     """Remove a directory that `prepare` did not finish."""
     for name in names:
+        if name == "private":
+            remove_private(directory)
+            continue
         with contextlib.suppress(OSError):
             (directory / name).rmdir() if name == "out" else (directory / name).unlink()
     with contextlib.suppress(OSError):
         directory.rmdir()
+
+
+def write_private(job_dir: Path, secrets: dict[str, bytes]) -> None:
+    """Write secrets to files that only the owner may read, in a directory that only the owner may enter."""
+    place = job_dir / "private"
+    place.mkdir(mode=0o700)
+    for name, content in secrets.items():
+        handle = os.open(place / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def remove_private(job_dir: Path) -> None:
+    """Remove the secrets of a job, and all that the benchmark made of them."""
+    shutil.rmtree(job_dir / "private", ignore_errors=True)
 
 
 def first_state(execution_id: str) -> dict[str, Any]:
@@ -587,6 +615,7 @@ class Supervisor:
             rc = self.process.wait()
         now = time.monotonic()
         self.end_orphans()
+        remove_private(self.job_dir)
         after = snapshot(self.job_dir)
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         after["own_cpu_s"] = round(used.ru_utime + used.ru_stime, 6)

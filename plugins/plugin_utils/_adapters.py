@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 from pathlib import Path
 
 if t.TYPE_CHECKING:
@@ -137,7 +138,12 @@ class Bundles:
 
     def decide(self, platform: Platform | None, adapter: Adapter) -> Decision:
         """Return the decision about an adapter's bundle for a host of this platform."""
-        return self._resolve(platform, adapter, self._sources(adapter))
+        from rackbench.bundles.attachments import look_at
+
+        decision = self._resolve(platform, adapter, self._sources(adapter))
+        settings = (self._options.get("settings") or {}).get(adapter.name) or {}
+        host = _where_it_runs(platform, adapter)
+        return replace(decision, attachments=look_at(adapter, settings, host, self._digests, self._project))
 
     def look_at(self, platform: Platform | None, adapter: Adapter, tarball: Path) -> Candidate:
         """Return one bundle with what speaks against it, whatever else there is."""

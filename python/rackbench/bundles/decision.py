@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rackbench.adapters.catalog import Requirement
+    from rackbench.bundles.attachments import Attachment
     from rackbench.bundles.cache import Cache
     from rackbench.bundles.digests import Digests
     from rackbench.bundles.signing import SignaturePolicy
@@ -116,11 +117,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Which bundle an adapter gets on a host, with every candidate in the order of precedence."""
+    """Which bundle an adapter gets on a host, with every candidate in the order of precedence.
+
+    `attachments` are the operator's own files that go to the host beside the bundle.
+    """
 
     adapter: str
     chosen: Candidate | None
     candidates: tuple[Candidate, ...]
+    attachments: tuple[Attachment, ...] = ()
 
     @property
     def basis(self) -> str:
@@ -136,9 +141,12 @@ class Decision:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the decision as it stands in the journal and in the run manifest."""
-        return {
+        told = {
             "adapter": self.adapter,
             "basis": self.basis,
             "chosen": self.chosen.as_dict() if self.chosen else None,
             "candidates": [candidate.as_dict() for candidate in self.candidates],
         }
+        if self.attachments:
+            told["attachments"] = [attachment.as_dict() for attachment in self.attachments]
+        return told

@@ -35,6 +35,8 @@ CONNECTIVITY_CODES = frozenset(
 STAGING_CODES = frozenset(
     {
         "packaging_blocked",
+        "setting_missing",
+        "not_geekbench",
         "bundle_unreadable",
         "bundle_toml_invalid",
         "bundle_digest_mismatch",

@@ -46,6 +46,13 @@ class SkippedEntry(Model):
     reason: str = Field(min_length=1)
 
 
+class FailureEntry(Model):
+    """What the benchmark says went wrong."""
+
+    code: str = Field(min_length=1)
+    message: str = Field(min_length=1)
+
+
 class ResultFile(Document):
     """The whole file."""
 
@@ -59,6 +66,10 @@ class ResultFile(Document):
     checks: list[CheckEntry] = Field(default_factory=list)
     skipped: list[SkippedEntry] = Field(default_factory=list)
     facts: dict[str, Any] = Field(default_factory=dict)
+    failure: FailureEntry | None = Field(
+        default=None,
+        description="what went wrong, for a result that did not pass; a code of docs/reference/errors.md",
+    )
     simulated: Annotated[bool, Strict()] = Field(
         default=False,
         description="whether a stand-in for the real benchmark made it; such results are never published",

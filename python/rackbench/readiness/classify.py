@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from rackbench.readiness.states import Evidence
 
 # Which validation looks again at what a blocked verdict rests on. A scope of more than `staging` asks the host.
-_SCOPES = {states.CONNECTIVITY: "connectivity", states.BUNDLE: "staging"}
+_SCOPES = {
+    states.CONNECTIVITY: "connectivity",
+    states.BUNDLE: "staging",
+    states.SETTINGS: "staging",
+    states.ATTACHMENT: "staging",
+}
 LIVE, CACHED, NOBODY = "live_probe", "cached_preflight", "none"
 
 
@@ -100,9 +105,9 @@ def bootstrapped_commands(decisions: Iterable[Decision]) -> set[str]:
 
 
 def chosen_digests(decisions: Iterable[Decision]) -> list[str]:
-    """Return the SHA-256 of each chosen bundle that is made already."""
-    chosen = (decision.chosen for decision in decisions)
-    return sorted({each.sha256 for each in chosen if each is not None and each.sha256})
+    """Return the SHA-256 of each chosen bundle that is made already, and of each attachment."""
+    found = [each for decision in decisions for each in (decision.chosen, *decision.attachments)]
+    return sorted({each.sha256 for each in found if each is not None and each.sha256})
 
 
 def classify(adapter: Adapter, host: str, evidence: Evidence) -> Readiness:

@@ -34,6 +34,8 @@ def message_of(case: Case, state: State, basis: str) -> str:
         return "The host was not reached, so nobody looked at it."
     if chosen is None:
         return _why_no_bundle(case.decision)
+    if basis in {states.SETTINGS, states.ATTACHMENT} and case.refused:
+        return str(case.refused.detail)
     machine = "The controller" if case.adapter.on_controller else "The host"
     words = {
         # Without the bytes that are free: they change with every look, and what is said must not.

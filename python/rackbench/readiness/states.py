@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rackbench.bundles.attachments import NOT_SET
 from rackbench.bundles.decision import (
     BUILDER,
     CACHE,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rackbench.adapters.catalog import Adapter, Requirement
+    from rackbench.bundles.attachments import Attachment
     from rackbench.bundles.decision import Decision
 
 UNREACHABLE = "unreachable"
@@ -39,6 +41,7 @@ READY_WITH_FALLBACK = "ready_with_fallback"
 
 # What a verdict rests on; the states of a usable bundle rest on its source instead.
 CONNECTIVITY, PLATFORM, BUNDLE, DISK = "connectivity", "platform", "bundle", "disk"
+SETTINGS, ATTACHMENT = "settings", "attachment"
 COMMANDS, MEMORY, ROOT = "commands", "memory", "root"
 
 
@@ -84,6 +87,11 @@ class Case:
         return chosen is not None and chosen.sha256 in (self.probed("stored") or ())
 
     @property
+    def refused(self) -> Attachment | None:
+        """The first of the operator's own files that cannot be taken."""
+        return next((each for each in self.decision.attachments if not each.accepted), None)
+
+    @property
     def over_quota(self) -> bool:
         """Whether the chosen bundle alone is larger than all bundles may be."""
         chosen, quota = self.decision.chosen, self.evidence.quota_bytes
@@ -99,7 +107,13 @@ class Case:
         """The bytes that must be free: a bundle that is not there, unpacked beside its tarball, and the benchmark's."""
         chosen = None if self.stored else self.decision.chosen
         bundle = (chosen.size or 0) + (chosen.unpacked_size or 0) if chosen else 0
-        return bundle + self.adapter.needs.disk_bytes
+        stored = self.probed("stored") or ()
+        attached = sum(
+            (each.size or 0) + (each.unpacked_size or 0)
+            for each in self.decision.attachments
+            if each.sha256 not in stored
+        )
+        return bundle + attached + self.adapter.needs.disk_bytes
 
     def too_small(self, name: str, needed: int) -> bool:
         """Return whether the probe found less than is needed."""
@@ -120,6 +134,10 @@ class State:
 
 def _source_is(*sources: str) -> Callable[[Case], bool]:
     return lambda case: case.decision.chosen is not None and case.decision.chosen.source in sources
+
+
+def _attachment_is(*, set_at_all: bool) -> Callable[[Case], bool]:
+    return lambda case: case.refused is not None and (case.refused.reason != NOT_SET) is set_at_all
 
 
 def _platform_is_missing(case: Case) -> bool:
@@ -155,6 +173,20 @@ STATES: tuple[State, ...] = (
         "packaging_blocked",
         "no bundle is accepted",
         lambda case: case.decision.chosen is None,
+    ),
+    State(
+        PACKAGING_BLOCKED,
+        (SETTINGS,),
+        "setting_missing",
+        "the benchmark needs a file of the operator, and no setting names it",
+        _attachment_is(set_at_all=False),
+    ),
+    State(
+        PACKAGING_BLOCKED,
+        (ATTACHMENT,),
+        "not_geekbench",
+        "the operator's archive is missing, of another program, or for another machine",
+        _attachment_is(set_at_all=True),
     ),
     State(
         PACKAGING_BLOCKED,
