@@ -176,7 +176,8 @@ def _csv(document: Mapping[str, Any]) -> str:
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """Return rows as CSV (RFC 4180, lines end with a line feed); columns that a row lacks are empty.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe before it; numbers are never touched.
+    A text that a spreadsheet would take for a formula gets an apostrophe before it, and a carriage return, which the
+    writer would not quote, is a space; numbers are never touched.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -187,7 +188,9 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _csv_cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    return ("'" if value.startswith(_FORMULA) else "") + value.replace("\r", " ")
 
 
 def _csv_metric(metric: Mapping[str, Any]) -> dict[str, Any]:

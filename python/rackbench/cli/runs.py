@@ -71,17 +71,16 @@ def _show(rows: list[Row], output: Output) -> None:
     if not rows:
         output.line("There is no such run.")
         return
-    more = [
-        (name, attribute)
-        for name, attribute in (("label", "label"), ("rerun of", "rerun_of"))
-        if any(getattr(row, attribute) for row in rows)
-    ]
+    columns, cells = list(COLUMNS), [list(_cells(row)) for row in rows]
+    # Columns that few runs need: the label beside the host, and at the end what was repeated.
+    for name, attribute, index in (("label", "label", 2), ("rerun of", "rerun_of", len(COLUMNS) + 1)):
+        if any(getattr(row, attribute) for row in rows):
+            columns.insert(index, name)
+            for row, line in zip(rows, cells, strict=True):
+                line.insert(index, getattr(row, attribute) or "")
     # Never a drawn table: it would break the directories, which are there to be pasted, and take seconds for thousands.
-    for line in summary.plain_table(
-        (*COLUMNS, *(name for name, _attribute in more)),
-        [(*_cells(row), *(getattr(row, attribute) or "" for _name, attribute in more)) for row in rows],
-    ):
-        output.line(line)
+    for text in summary.plain_table(columns, cells):
+        output.line(text)
 
 
 def _cells(row: Row) -> tuple[str, ...]:

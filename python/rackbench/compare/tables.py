@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ _CSV_COLUMNS = (
     "family",
     "metric",
     "labels",
+    "together",
     "unit",
     "direction",
     "n",
@@ -80,7 +82,8 @@ def article_csv(table: Article) -> str:
         rows.append(
             {
                 **{name: whole[name] for name in _CSV_COLUMNS if name in whole},
-                "labels": row.key.labels_text,
+                "labels": json.dumps(whole["labels"], sort_keys=True),
+                "together": str(row.key.together).lower(),
                 "interval": f"{LEVEL:.0%}" if row.summary.interval else NOT_AVAILABLE,
                 "low": low,
                 "high": high,
