@@ -139,6 +139,7 @@ def _bmc(state: State) -> None:
 
 
 def _processors(state: State) -> None:
+    state.file("cpu.online", state.places.sysfs / "devices/system/cpu/online")
     path = state.places.procfs / "cpuinfo"
     try:
         blocks = [dict(_fields(block)) for block in read(path).split("\n\n")]
@@ -151,10 +152,9 @@ def _processors(state: State) -> None:
         ("cpu.microcode", {block["microcode"] for block in blocks if block.get("microcode")}),
     ):
         if values:
-            state.put(name, ", ".join(sorted(values)))
+            state.put(name, "; ".join(sorted(values)))
         else:
             state.unknown[name] = f"{path} does not tell it"
-    state.file("cpu.online", state.places.sysfs / "devices/system/cpu/online")
 
 
 def _arm_model(block: dict[str, str]) -> str:

@@ -19,6 +19,7 @@ SCHEMAS: dict[str, str] = {
     "events.jsonl": "journal-record",
     "exports/results.json": "export",
     "host_inventory_snapshot.json": "host-inventory-snapshot",
+    "preflight/host_state.json": "host-state",
     "preflight/summary.json": "preflight",
     "publish_ledger.json": "publish-ledger",
     "run_manifest.json": "run-manifest",
