@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Give back what the run has on its host, enrich its results once, and export them in the configured formats."""
+"""Give back what the run has on its host, export its results in the configured formats, and write its report."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSI
 if MISSING is None:
     from rackbench.adapters.export import export
     from rackbench.errors import RackbenchError
+    from rackbench.report.page import KIND as REPORT_KIND
+    from rackbench.report.writing import write_at_its_end
 
 if t.TYPE_CHECKING:
     from rackbench.ledger.state import RunState
@@ -26,15 +28,19 @@ class ActionModule(LabAction):
         left = self._give_back(state)
         try:
             paths = export(self.run_dir, state, state.options["export_formats"])
+            for path in paths:
+                self.register(path, kind="export", publishable=True)
+            report = write_at_its_end(self.run_dir, self._records, left)
         except OSError as error:
             raise RackbenchError(
-                "ledger_write_failed", f"The exports cannot be written: {error}.", where=str(self.run_dir)
+                "ledger_write_failed",
+                f"The exports and the report cannot be written: {error}.",
+                where=str(self.run_dir),
             ) from error
-        for path in paths:
-            self.register(path, kind="export", publishable=True)
+        self.register(report, kind=REPORT_KIND, publishable=True)
         if left is not None:
             raise left
-        return {"exports": [str(path) for path in paths]}
+        return {"exports": [str(path) for path in paths], "report": str(report)}
 
     def _give_back(self, state: RunState) -> RackbenchError | None:
         """Give the host back; return the failure if it cannot be, which is no reason to export nothing."""

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: finalize
-short_description: Export a run's results
+short_description: Export a run's results and write its report
 version_added: "0.1.0"
 description:
   - Enrich the run's results once with versions, host and bundle, and write them in the formats that the run asked for.
-  - Before that it gives back the lease of the host, if the run has it. The exports are written on the controller.
+  - Write RV(report), one page for people, from the journal, the results and the topology of the host.
+  - Before that it gives back the lease of the host, if the run has it. Exports and report are written on the controller.
 options:
   run_dir:
     description: The run directory, as M(rackbench.lab.plan) returned it.
@@ -39,6 +40,10 @@ exports:
   returned: success
   type: list
   elements: str
+report:
+  description: The page of the run.
+  returned: success
+  type: str
 rackbench:
   description: What the ledger takes from this task, such as its records and its failure.
   returned: always

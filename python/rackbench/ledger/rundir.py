@@ -36,6 +36,7 @@ BENCHMARKS = "benchmarks"
 PUBLISH_STAGING = "publish-staging"
 PUBLISH_WORKTREES = "publish-worktrees"
 EXPORTS = "exports"
+REPORT = "report.html"
 
 DIRECTORIES = (STEPS, LIVE, CONTROL, LOGS, PREFLIGHT, BENCHMARKS, PUBLISH_STAGING, PUBLISH_WORKTREES, EXPORTS)
 # Any one of these makes a directory one of ours, however damaged the rest is.

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The run report: one self-contained HTML page, computed from a run directory alone."""
