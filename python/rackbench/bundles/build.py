@@ -65,6 +65,14 @@ class Built:
     rebuilt: bool
 
 
+@dataclass(frozen=True, slots=True)
+class NotBuilt:
+    """A benchmark whose bundle was not built, and why."""
+
+    name: str
+    error: RackbenchError
+
+
 class Follower:
     """Who is told how a build goes. This one does not listen."""
 
@@ -75,13 +83,23 @@ class Follower:
         """Hear how the build's command ended."""
 
 
-def build_all(project_root: Path, dist: Path) -> list[Built]:
+def build_all(project_root: Path, dist: Path) -> tuple[list[Built], list[NotBuilt]]:
     """Bring the bundle of every in-tree benchmark up to date, and return them in the order of their directories.
 
     A bundle is built again only when its source's digest is not the one in its sidecar, or when its bytes are not
-    those that the sidecar names. Raises what `build` raises.
+    those that the sidecar names. A benchmark whose tools are not here keeps no other one from being built: it is among
+    the second ones, with its build_tool_missing. Raises what else `build` raises.
     """
-    return [current(source, dist) or build_source(source, dist) for source in find_sources(project_root)]
+    built: list[Built] = []
+    lacking: list[NotBuilt] = []
+    for source in find_sources(project_root):
+        try:
+            built.append(current(source, dist) or build_source(source, dist))
+        except RackbenchError as error:
+            if error.code != "build_tool_missing":
+                raise
+            lacking.append(NotBuilt(source.name, error))
+    return built, lacking
 
 
 def build(source_dir: Path, dist: Path) -> Built:

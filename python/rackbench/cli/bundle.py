@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from rackbench.bundles.build import NotBuilt
     from rackbench.bundles.catalog import Listed
     from rackbench.bundles.signing import Signature, SignaturePolicy
     from rackbench.cli.output import Output
@@ -92,12 +93,13 @@ def _build(args: argparse.Namespace, output: Output) -> int:
     from rackbench.bundles.index import write_index
 
     dist = _dist(args)
+    lacking: list[NotBuilt] = []
     if args.source:
         built = [build(there(Path(args.source)), dist)]
     else:
         from rackbench.project import find_project
 
-        built = build_all(find_project(), dist)
+        built, lacking = build_all(find_project(), dist)
     write_index(dist)
     if output.as_json:
         bundles = [
@@ -110,9 +112,21 @@ def _build(args: argparse.Namespace, output: Output) -> int:
             }
             for one in built
         ]
-        output.document({"schema": "rackbench.bundles-built/1.0", "bundles": bundles})
+        not_built = [
+            {
+                "name": one.name,
+                "code": one.error.code,
+                "message": one.error.message,
+                "next_command": one.error.next_command,
+            }
+            for one in lacking
+        ]
+        output.document({"schema": "rackbench.bundles-built/1.1", "bundles": bundles, "not_built": not_built})
     for one in built:
         output.line(f"{'built' if one.rebuilt else 'up to date'}: {one.tarball.name} sha256:{one.digest}")
+    for missing in lacking:
+        advice = f" Next: {missing.error.next_command}" if missing.error.next_command else ""
+        output.warning(f"{missing.error.message}{advice}")
     return 0
 
 

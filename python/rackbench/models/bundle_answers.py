@@ -21,12 +21,23 @@ class BuiltBundle(Model):
     rebuilt: bool
 
 
+class NotBuiltBundle(Model):
+    """A benchmark whose bundle cannot be built on this machine, and what would change that."""
+
+    name: Name
+    code: str
+    message: str
+    next_command: str | None
+
+
 class BundlesBuilt(Document):
     """The answer of `rackbench bundle build`."""
 
     KIND: ClassVar[str] = "bundles-built"
+    VERSION: ClassVar[str] = "1.1"
 
     bundles: list[BuiltBundle]
+    not_built: list[NotBuiltBundle] = Field(default_factory=list)
 
 
 class ListedBundle(Model):
