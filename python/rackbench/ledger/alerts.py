@@ -61,6 +61,8 @@ HOST_CODES = frozenset(
         "store_full",
         "source_build_failed",
         "bootstrap_failed",
+        "environment_failed",
+        "python_version_missing",
     }
 )
 LEASE_CODES = frozenset({"lease_held", "lease_lost"})

