@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import typing as t
@@ -14,7 +15,7 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
 if MISSING is None:
-    from rackbench import clock
+    from rackbench import clock, templates
     from rackbench.adapters import export
     from rackbench.adapters.catalog import require
     from rackbench.adapters.settings import changed
@@ -26,6 +27,7 @@ class ActionModule(LabAction):
     """`rackbench.lab.plan`."""
 
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
+        "template": {"type": "str"},
         "benchmarks": {"type": "list", "elements": "str"},
         "families": {"type": "list", "elements": "str", "default": []},
         "phases": {"type": "list", "elements": "str"},
@@ -38,6 +40,7 @@ class ActionModule(LabAction):
         "steal": {"type": "bool", "default": False},
         "steal_reason": {"type": "str"},
         "noise": {"type": "dict", "default": {}},
+        "tags": {"type": "list", "elements": "str", "default": []},
         "limit": {"type": "str"},
         "bundles": {"type": "dict", "default": {}},
         "bundle_cache": {"type": "str"},
@@ -63,10 +66,12 @@ class ActionModule(LabAction):
     def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         hosts = sorted(task_vars["ansible_play_hosts_all"])
         self._check(args, len(hosts))
-        args["settings"] = changed(args["settings"], args["set"])
         catalog = _adapters.catalog(self.project)
         require(catalog, [*args["bundles"], *args["benchmark_repos"]])
-        planned = _planning.planned(catalog, args, args["phases"])
+        args, with_template = self._with_template(args)
+        args["settings"] = changed(args["settings"], args["set"])
+        with with_template:
+            planned = _planning.planned(catalog, args, args["phases"])
         runs_dir = self.in_project(args["runs_dir"])
         asked = {
             "benchmarks": planned.benchmarks,
@@ -106,6 +111,18 @@ class ActionModule(LabAction):
         if self._opened:
             result["rackbench"]["open"] = self._opened
         return result
+
+    def _with_template(
+        self, args: dict[str, t.Any]
+    ) -> tuple[dict[str, t.Any], contextlib.AbstractContextManager[None]]:
+        """Return the arguments with what their template says, and what lets it be named in refusals."""
+        templates.check_tags(args["tags"])
+        if not args["template"]:
+            return args, contextlib.nullcontext()
+        places = templates.folders(self.project, _adapters.COLLECTION)
+        template = templates.load(args["template"], places)
+        given = {name for name, value in self._task.args.items() if value is not None}
+        return template.applied(args, given), template.named(given | ({"settings"} if args["set"] else set()))
 
     @staticmethod
     def _options(args: dict[str, t.Any]) -> dict[str, t.Any]:

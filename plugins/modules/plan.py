@@ -12,6 +12,11 @@ description:
   - Check what was asked for, decide the steps and executions, and make the run's directory.
   - It runs on the controller and touches no host.
 options:
+  template:
+    description:
+      - The template that the run is made with, by its name. What is set here comes before what it says.
+      - O(tags) of both are taken, and O(settings) one by one.
+    type: str
   benchmarks:
     description: The adapters to run; all that are known when left out.
     type: list
@@ -60,6 +65,11 @@ options:
     description: The noise settings to apply to the host while benchmarks run. Without any, they are only looked at.
     type: dict
     default: {}
+  tags:
+    description: Names that the run carries. Results of runs with V(smoke), V(dry) or V(simulated) are not published.
+    type: list
+    elements: str
+    default: []
   limit:
     description: The limit that the play was called with. Without one the plan is refused.
     type: str

@@ -10,6 +10,8 @@ short_description: Publish an adapter's results
 version_added: "0.1.0"
 description:
   - Publish to the target that is configured for the adapter's publish key; without one the state is C(not_configured).
+  - What is no measurement is C(withheld), with the reasons. That is the results of a dry run, of a run with the tag
+    V(smoke), V(dry) or V(simulated), and those that a stand-in for the benchmark made.
   - This version cannot publish yet, and fails when a target is configured.
 options:
   run_dir:

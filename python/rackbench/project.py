@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from rackbench.errors import RackbenchError
@@ -32,21 +33,25 @@ def find_project(start: Path | None = None) -> Path:
     raise RackbenchError("not_a_project", f"Neither {here} nor a directory above it is a Rackbench project.")
 
 
-def newest_run(project: Path) -> Path:
-    """Return the run directory with the latest stamp.
+def newest_run(project: Path, host: str | None = None) -> Path:
+    """Return the run directory with the latest stamp, of this host if one is given.
 
     Raises `RackbenchError("not_a_run_directory")` when there is none.
     """
     from rackbench.ledger.rundir import is_run_directory
 
-    runs = [path for path in (project / RUNS).glob("????-??-??/*/*") if is_run_directory(path)]
+    runs = [
+        path
+        for path in (project / RUNS).glob("????-??-??/*/*")
+        if host in {None, path.parent.name} and is_run_directory(path)
+    ]
     if not runs:
         raise RackbenchError(
             "not_a_run_directory",
-            "There is no run yet.",
+            "There is no run yet." if host is None else f"There is no run of {host} yet.",
             where=str(project / RUNS),
             next_step="Start one.",
-            next_command="rackbench run --host local",
+            next_command=shlex.join(["rackbench", "run", "--host", host or "local"]),
         )
     return max(runs, key=lambda path: path.name)
 

@@ -37,6 +37,7 @@ class Request:
     """What to run. `hosts` is an Ansible limit; empty settings mean that the project's own hold."""
 
     hosts: str
+    template: str = ""
     benchmarks: str = ""
     families: str = ""
     phases: str = ""
@@ -46,6 +47,7 @@ class Request:
     warmups: int | None = None
     changes: tuple[str, ...] = ()
     label: str = ""
+    tags: tuple[str, ...] = ()
     parent: str = ""
     worker_group_count: int | None = None
     worker_group_id: int | None = None
@@ -62,6 +64,7 @@ class Request:
         for inventory in self.inventories:
             arguments += ["--inventory", inventory]
         settings = {
+            "lab_template": self.template,
             "lab_benchmarks": self.benchmarks,
             "lab_families": self.families,
             "lab_phases": self.phases,
@@ -71,6 +74,7 @@ class Request:
             "lab_warmups": self.warmups,
             "lab_set": list(self.changes) or None,
             "lab_label": self.label,
+            "lab_tags": list(self.tags) or None,
             "lab_parent": self.parent,
             "lab_worker_group_count": self.worker_group_count,
             "lab_worker_group_id": self.worker_group_id,

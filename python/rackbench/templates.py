@@ -58,8 +58,7 @@ class Template:
         """Return the options of a run, `given` of which are set by themselves, with what the template says."""
         merged = {**options, **self.taken(given)}
         merged["tags"] = list(dict.fromkeys([*self.options.get("tags", ()), *options["tags"]]))
-        settings = self.options.get("settings") or {}
-        own = options["settings"] if "settings" in given else {}
+        settings, own = self.options.get("settings") or {}, options["settings"]
         merged["settings"] = {
             adapter: {**settings.get(adapter, {}), **own.get(adapter, {})} for adapter in {**settings, **own}
         }
@@ -142,18 +141,15 @@ def _reason(item: Any) -> str:
     return f"{item['msg']} {yaml_source.given(item['input'])}"
 
 
-def check_names(tags: Iterable[str], label: str | None) -> None:
-    """Raise `RackbenchError("unknown_option")` for a tag or label that is no name."""
-    for option, names in (("lab_tags", tags), ("lab_label", (label,) if label is not None else ())):
-        for name in names:
-            try:
-                _TAG.validate_python(name)
-            except ValidationError:
-                raise RackbenchError(
-                    "unknown_option",
-                    f"{option} has {name!r}, and must be made of a-z, 0-9, dots, dashes and underscores, "
-                    "begin with a letter or digit, and have at most 40 signs.",
-                ) from None
-
-
-_TAG: TypeAdapter[str] = TypeAdapter(Tag)
+def check_tags(tags: Iterable[str]) -> None:
+    """Raise `RackbenchError("unknown_option")` for a tag that is no name."""
+    adapter: TypeAdapter[str] = TypeAdapter(Tag)
+    for tag in tags:
+        try:
+            adapter.validate_python(tag)
+        except ValidationError:
+            raise RackbenchError(
+                "unknown_option",
+                f"lab_tags has {tag!r}. A tag has up to 40 of a-z, 0-9 and `.`, `_`, `-`, and begins with a letter "
+                "or digit.",
+            ) from None

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # verb -> (one line of help, the module that implements it)
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("run benchmarks on hosts", "rackbench.cli.run"),
+    "templates": ("list the presets that a run can be started with", "rackbench.cli.templates"),
+    "watch": ("follow a run as it goes on, until it ends", "rackbench.cli.watch"),
     "resume": ("go on with a run that did not come to its end", "rackbench.cli.resume"),
     "recover": ("give up a run in order, and rebuild a damaged directory", "rackbench.cli.recover"),
     "stop": ("stop a run that goes on, in order", "rackbench.cli.stop"),

@@ -54,6 +54,11 @@ class Output:
         """Print a JSON document on standard output: the answer of a verb called with ``--json``."""
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
+    def record(self, document: Any) -> None:
+        """Print a JSON document on one line, at once: one of several that a verb answers with."""
+        sys.stdout.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
+        sys.stdout.flush()
+
     def note(self, text: str) -> None:
         """Print a remark on standard error."""
         _print(text, "dim", sys.stderr)

@@ -31,6 +31,8 @@ NOT_REPEATED = frozenset(
         "publish_targets",
         "steal",
         "steal_reason",
+        # What it said is among the options, and its file may say something else by now.
+        "template",
         "worker_group_id",
         "worker_group_count",
     }

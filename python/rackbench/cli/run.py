@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from rackbench.cli.inputs import given_inventories, inventory_hosts, require_reason
+from rackbench.cli.inputs import given_inventories, inventory_hosts, names, require_reason
 from rackbench.cli.output import add_json_option
 from rackbench.errors import RackbenchError
 from rackbench.project import find_project
@@ -23,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument(
         "--host", metavar="H[,H2]", help="hosts or groups of the inventory; asked for on a terminal"
+    )
+    parser.add_argument(
+        "--template", default="", metavar="T", help="a preset, as `rackbench templates` lists them"
     )
     parser.add_argument("--benchmarks", default="", metavar="A[,B]", help="benchmarks to run (default: all)")
     parser.add_argument(
@@ -57,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--label", default="", metavar="TEXT", help="a name that keeps the results apart from others"
+    )
+    parser.add_argument(
+        "--tag", dest="tags", action="append", metavar="TAG[,TAG2]", help="names that the run carries"
     )
     parser.add_argument("--parent", default="", metavar="ID", help="the campaign that these runs belong to")
     parser.add_argument(
@@ -101,6 +107,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
         _ask(args, project, output)
     request = runner.Request(
         hosts=args.host,
+        template=args.template,
         benchmarks=args.benchmarks,
         families=args.families,
         phases=args.phases,
@@ -110,6 +117,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
         warmups=args.warmups,
         changes=tuple(args.changes),
         label=args.label,
+        tags=tuple(names(args.tags)),
         parent=args.parent,
         worker_group_count=args.worker_group_count,
         worker_group_id=args.worker_group_id,
@@ -137,7 +145,7 @@ def _ask(args: argparse.Namespace, project: Path, output: Output) -> None:
     hosts = inventory_hosts(project, given_inventories(args.inventory))
     output.line("Hosts: " + ", ".join(hosts))
     args.host = _answer("Run on", hosts[0] if len(hosts) == 1 else "")
-    if not args.benchmarks:
+    if not args.benchmarks and not args.template:
         output.line("Benchmarks: " + ", ".join(load_catalog([project / "roles"])))
         args.benchmarks = _answer("Benchmarks", "all", nothing="all")
 

@@ -72,15 +72,24 @@ def _show(rows: list[Row], output: Output) -> None:
         output.line("There is no such run.")
         return
     columns, cells = list(COLUMNS), [list(_cells(row)) for row in rows]
-    # Columns that few runs need: the label beside the host, and at the end what was repeated.
-    for name, attribute, index in (("label", "label", 2), ("rerun of", "rerun_of", len(COLUMNS) + 1)):
+    # Columns that few runs need: the label beside the host, and at the end tags and what was repeated.
+    end = 2 * len(COLUMNS)
+    for name, attribute, index in (
+        ("label", "label", 2),
+        ("tags", "tags", end),
+        ("rerun of", "rerun_of", end),
+    ):
         if any(getattr(row, attribute) for row in rows):
             columns.insert(index, name)
             for row, line in zip(rows, cells, strict=True):
-                line.insert(index, getattr(row, attribute) or "")
+                line.insert(index, _text(getattr(row, attribute)))
     # Never a drawn table: it would break the directories, which are there to be pasted, and take seconds for thousands.
     for text in summary.plain_table(columns, cells):
         output.line(text)
+
+
+def _text(value: str | list[str] | None) -> str:
+    return ", ".join(value) if isinstance(value, list) else value or ""
 
 
 def _cells(row: Row) -> tuple[str, ...]:

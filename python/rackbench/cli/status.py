@@ -13,6 +13,7 @@ from rackbench.ledger.rundir import EVENTS
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from rackbench.cli.output import Output
     from rackbench.ledger.documents import Loaded
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
     if output.as_json:
         output.document(status)
     else:
-        _show(status, output)
+        show(status, output)
     if status["state"] == UNKNOWN:
         failure = RackbenchError(
             "ledger_unreadable",
@@ -84,7 +85,8 @@ def run_dir_of(given: str) -> Path:
     return from_project if from_project.exists() else index.directory_of(project / RUNS, given) or path
 
 
-def _show(status: dict[str, Any], output: Output) -> None:
+def show(status: Mapping[str, Any], output: Output) -> None:
+    """Print a status document for a person."""
     output.line(summary.headline(status), "bold")
     if status["run_dir"]:
         output.line(f"run_dir: {status['run_dir']}")
@@ -92,6 +94,10 @@ def _show(status: dict[str, Any], output: Output) -> None:
         output.line(f"rerun of: {status['rerun_of']}")
     if status["label"]:
         output.line(f"label: {status['label']}")
+    if status["template"]:
+        output.line(f"template: {status['template']}")
+    if status["tags"]:
+        output.line(f"tags: {', '.join(status['tags'])}")
     _show_position(status, output)
     for problem in status["ledger"]["problems"]:
         output.line(f"ledger: {problem}", "yellow")
@@ -112,7 +118,7 @@ def _show(status: dict[str, Any], output: Output) -> None:
             output.table(columns, rows, right=right)
 
 
-def _show_position(status: dict[str, Any], output: Output) -> None:
+def _show_position(status: Mapping[str, Any], output: Output) -> None:
     if position := status["position"]:
         task = f", task `{position['task']}`" if position["task"] else ""
         output.line(f"step {position['number']} of {position['of']}: {position['step']}{task}")

@@ -27,7 +27,7 @@ def headline(status: Status) -> str:
 def step_rows(status: Status) -> list[Row]:
     """Return a row for each step, after STEP_COLUMNS."""
     return [
-        (str(step["step_id"]), str(step["state"]), seconds(step.get("duration_s")), _why(step))
+        (str(step["step_id"]), str(step["state"]), seconds(step.get("duration_s")), why(step))
         for step in status.get("steps") or ()
     ]
 
@@ -67,15 +67,20 @@ def phase_rows(status: Status) -> list[Row]:
 def alert_lines(status: Status) -> Iterator[str]:
     """Yield what needs a person: each alert with its code and its next step."""
     for alert in (status.get("alerts") or {}).get("items") or ():
-        yield f"{alert['message']} [{alert['code']}]"
-        for label, values in (
-            ("next", alert.get("next_actions")),
-            ("install", alert.get("next_install_commands")),
-            ("run", alert.get("next_commands")),
-            ("read", (alert.get("next_paths") or ())[:1]),
-        ):
-            for value in values or ():
-                yield f"  {label:<7} {value}"
+        yield from alert_text(alert)
+
+
+def alert_text(alert: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one alert: its message and code, and indented below what to do next."""
+    yield f"{alert['message']} [{alert['code']}]"
+    for label, values in (
+        ("next", alert.get("next_actions")),
+        ("install", alert.get("next_install_commands")),
+        ("run", alert.get("next_commands")),
+        ("read", (alert.get("next_paths") or ())[:1]),
+    ):
+        for value in values or ():
+            yield f"  {label:<7} {value}"
 
 
 def progress_text(beat: Mapping[str, Any]) -> str:
@@ -117,7 +122,8 @@ def number(value: Any) -> str:
     return str(int(value)) if isinstance(value, (int, float)) else "-"
 
 
-def _why(step: Mapping[str, Any]) -> str:
+def why(step: Mapping[str, Any]) -> str:
+    """Return why a step failed or was skipped, with the code of a failure; empty when nothing is to be said."""
     if step.get("code"):
         return f"{step.get('message') or ''} [{step['code']}]".strip()
     return str(step.get("reason") or "")

@@ -79,12 +79,25 @@ def refresh(runs_dir: Path, campaign_id: str, now: datetime) -> dict[str, Any]:
     return document
 
 
-def _runs(runs_dir: Path, campaign_id: str, now: datetime) -> Iterator[dict[str, Any]]:
+def members(runs_dir: Path, campaign_id: str) -> list[Path]:
+    """Return the directories of a campaign's runs so far, by host and stamp. Raises `RackbenchError("not_a_campaign")`.
+
+    One that was moved away is left out.
+    """
+    found = [runs_dir / member["run_dir"] for member in _members(runs_dir, campaign_id)]
+    return sorted((path for path in found if path.is_dir()), key=lambda path: (path.parent.name, path.name))
+
+
+def _members(runs_dir: Path, campaign_id: str) -> Iterator[dict[str, Any]]:
     folder = directory(runs_dir, campaign_id)
     if not folder.is_dir():
         raise RackbenchError("not_a_campaign", f"{folder} is no campaign.", where=str(folder))
     for path in folder.glob("members/*.json"):
-        member = json.loads(path.read_text())
+        yield json.loads(path.read_text())
+
+
+def _runs(runs_dir: Path, campaign_id: str, now: datetime) -> Iterator[dict[str, Any]]:
+    for member in _members(runs_dir, campaign_id):
         run_dir = runs_dir / member["run_dir"]
         try:
             loaded = documents.load(run_dir)

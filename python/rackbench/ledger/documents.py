@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,8 @@ LONG_BYTES = 8 * 1024 * 1024
 class Loaded:
     """A run directory as it was read: the folded journal, the live beats, and how whole the journal was.
 
-    The journal has so many `lines`; what is before the byte `folded_from` had been folded before.
+    The journal has so many `lines` up to the byte `folded_to`; what is before the byte `folded_from` had been folded
+    before. `inode` names its file.
     """
 
     run_dir: Path
@@ -40,6 +42,8 @@ class Loaded:
     health: alerts.Health = field(default_factory=alerts.Health)
     lines: int = 0
     folded_from: int = 0
+    folded_to: int = 0
+    inode: int | None = None
 
     @property
     def torn(self) -> bool:
@@ -69,19 +73,12 @@ def load(run_dir: Path) -> Loaded:
         if not rundir.is_run_directory(run_dir):
             reason = "holds no run" if run_dir.is_dir() else "is no directory"
             raise RackbenchError("not_a_run_directory", f"{run_dir} {reason}.", where=str(run_dir))
-        path = run_dir / rundir.EVENTS
-        state, torn, bad, offset, count = states.RunState(), False, [], 0, 0
+        loaded = Loaded(run_dir, states.RunState())
         if kept := _kept(run_dir):
-            state, offset, count, bad = kept[0], kept[1].offset, kept[1].lines, list(kept[1].bad_lines)
-        for number, record, is_torn in journal.lines(path, offset, count):
-            count = number
-            if record is not None:
-                states.apply(state, record)
-            elif is_torn:
-                torn = True
-            else:
-                bad.append(number)
-        missing = not path.exists()
+            state, point = kept
+            health = alerts.Health(bad_lines=point.bad_lines)
+            loaded = Loaded(run_dir, state, {}, health, point.lines, point.offset, point.offset)
+        _fold_on(loaded)
     except OSError as error:
         raise RackbenchError(
             "not_a_run_directory",
@@ -89,8 +86,51 @@ def load(run_dir: Path) -> Loaded:
             where=str(error.filename or run_dir),
             detail=str(error),
         ) from error
-    health = alerts.Health(missing=missing, torn=torn, bad_lines=tuple(bad))
-    return Loaded(run_dir, state, read_live(run_dir, state.awaited_beats), health, count, offset)
+    return loaded
+
+
+def refreshed(loaded: Loaded) -> Loaded:
+    """Return a run directory that was loaded as it is now. Of the journal only what was appended is read.
+
+    A journal that is another file than before, or is not whole up to where it was read, is folded anew. What was loaded
+    is not to be used any more. Raises `RackbenchError` as `load` does.
+    """
+    try:
+        # Opened each time: on a network file system, what is known of a file by its name alone may be a minute old.
+        with (loaded.run_dir / rundir.EVENTS).open("rb") as stream:
+            stream.seek(max(0, loaded.folded_to - 1))
+            goes_on = os.fstat(stream.fileno()).st_ino == loaded.inode and stream.read(1) == b"\n"
+        if goes_on:
+            _fold_on(loaded)
+            return loaded
+    except OSError:
+        pass
+    return load(loaded.run_dir)
+
+
+def _fold_on(loaded: Loaded) -> None:
+    """Fold what the journal has behind `folded_to`, and read the live beats. Raises `OSError`."""
+    torn, bad = False, list(loaded.health.bad_lines)
+    try:
+        stream = (loaded.run_dir / rundir.EVENTS).open("rb")
+    except FileNotFoundError:
+        loaded.health = alerts.Health(missing=True)
+    else:
+        with stream:
+            loaded.inode = os.fstat(stream.fileno()).st_ino
+            stream.seek(loaded.folded_to)
+            for line in stream:
+                loaded.lines += 1
+                loaded.folded_to += len(line)
+                if (record := journal.decode(line)) is not None:
+                    # A whole object without its newline lost nothing.
+                    states.apply(loaded.state, record)
+                elif line.endswith(b"\n"):
+                    bad.append(loaded.lines)
+                else:
+                    torn = True
+        loaded.health = alerts.Health(torn=torn, bad_lines=tuple(bad))
+    loaded.live = read_live(loaded.run_dir, loaded.state.awaited_beats)
 
 
 def _kept(run_dir: Path) -> tuple[RunState, Point] | None:

@@ -60,6 +60,7 @@ class Row:
     headline: list[dict[str, Any]]
     rerun_of: str | None
     label: str | None = None
+    tags: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,7 @@ def _fold(run_dir: Path) -> tuple[Row, dict[str, Any]]:
         headline=_headline(state),
         rerun_of=str(state.opened["rerun_of"]) if state.opened.get("rerun_of") else None,
         label=state.label,
+        tags=state.tags,
     )
     return row, journal.plain(state.controller)
 

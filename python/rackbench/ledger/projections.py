@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rackbench.clock import parse_utc, utc_text
 from rackbench.ledger import alerts, monitoring, rundir, steps
 from rackbench.ledger import state as states
+from rackbench.ledger.time_left import time_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rackbench.ledger.state import ExecutionState, RunState, StepState, TaskCounts
+    from rackbench.ledger.time_left import TimeLeft
 
 # What status.json repeats of a `readiness` record.
 _READINESS_FIELDS = (
@@ -67,6 +70,8 @@ def status_document(
         "parent": state.opened.get("parent"),
         "rerun_of": state.opened.get("rerun_of"),
         "label": state.label,
+        "template": state.options.get("template"),
+        "tags": state.tags,
         "worker": state.opened.get("worker"),
         "opened_at": state.opened_at,
         "closed_at": state.closed["at"] if state.closed else None,
@@ -462,6 +467,7 @@ def _progress(state: RunState, live: monitoring.Live, now: datetime) -> dict[str
     percent = None
     if isinstance(done, (int, float)) and isinstance(total, (int, float)) and total > 0:
         percent = round(min(100.0, 100.0 * done / total), 1)
+    left = _time_left(state, entry, beat, now)
     return {
         "execution": entry.execution,
         "adapter": entry.adapter,
@@ -473,9 +479,38 @@ def _progress(state: RunState, live: monitoring.Live, now: datetime) -> dict[str
         "label": beat.get("label"),
         "percent": percent,
         "elapsed_s": round(_execution_seconds(entry, now, live), 3),
+        "left_s": left.seconds if left else None,
+        "left_by": left.by if left else None,
         "time_limit_s": entry.time_limit_s,
         "at": beat.get("at") or entry.began_at,
     }
+
+
+def _time_left(
+    state: RunState, entry: ExecutionState, beat: Mapping[str, Any], now: datetime
+) -> TimeLeft | None:
+    """Return how long an execution still takes, by its last heartbeat and what its family took before."""
+    told = beat.get("elapsed_s")
+    since = monitoring.seconds_since(beat.get("at") if told is not None else entry.began_at, now)
+    return time_left(
+        _number(beat.get("done")),
+        _number(beat.get("total")),
+        _number(told) or 0.0,
+        since or 0.0,
+        [
+            one.duration_s
+            for one in state.executions.values()
+            if (one.adapter, one.family) == (entry.adapter, entry.family)
+            and one.outcome == "passed"
+            and one.duration_s is not None
+        ],
+    )
+
+
+def _number(value: Any) -> float | None:
+    """Return a finite number of a heartbeat, in which a benchmark may have written anything."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if is_number and math.isfinite(value) else None
 
 
 def _step_row(entry: StepState) -> dict[str, Any]:

@@ -200,6 +200,12 @@ class RunState:
         return _text_or_none(self.options.get("label"))
 
     @property
+    def tags(self) -> list[str]:
+        """Return the names that the run carries."""
+        tags = self.options.get("tags")
+        return [str(tag) for tag in tags] if isinstance(tags, list) else []
+
+    @property
     def controller(self) -> dict[str, Any]:
         """Return the controller process that owns the run: the one that opened it, or resumed it last."""
         last = self.resumed[-1] if self.resumed else self.opened

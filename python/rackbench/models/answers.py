@@ -161,6 +161,7 @@ class RunRow(Model):
     headline: list[RunHeadline]
     rerun_of: str | None
     label: str | None = None
+    tags: list[str] = Field(default_factory=list)
 
 
 class SkippedDirectory(Model):

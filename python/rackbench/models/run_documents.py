@@ -62,6 +62,11 @@ class Progress(Model):
     label: str | None
     percent: float | None
     elapsed_s: Seconds
+    left_s: Seconds | None = Field(default=None, description="An estimate of how long it still takes.")
+    left_by: Literal["earlier", "pace"] | None = Field(
+        default=None,
+        description="What it rests on: how long earlier executions of the family took, or the pace so far.",
+    )
     time_limit_s: float | None
     at: Utc | None
 
@@ -273,6 +278,8 @@ class Status(Document):
     parent: str | None
     rerun_of: str | None = None
     label: str | None = Field(default=None, description="keeps the results apart from those of other labels")
+    template: str | None = Field(default=None, description="The template that it was started with.")
+    tags: list[str] = Field(default_factory=list)
     worker: dict[str, Any] | None
     opened_at: Utc | None
     closed_at: Utc | None

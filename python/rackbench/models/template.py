@@ -37,7 +37,9 @@ class TemplateYml(StrictModel):
         default=None, description="settings of benchmarks: benchmark, name, value"
     )
     tags: list[Tag] | None = Field(default=None, description="names that the run carries")
-    label: Tag | None = Field(default=None, description="the state of the host that its results belong to")
+    label: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$", description="the label of the run"
+    )
 
     @model_validator(mode="after")
     def _one_end_of_repeats(self) -> Self:
