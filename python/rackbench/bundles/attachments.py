@@ -8,6 +8,7 @@ into `dist` or a shared cache.
 
 from __future__ import annotations
 
+import gzip
 import re
 import tarfile
 import zlib
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 # Why an attachment is not taken, beside the reasons of `platforms`.
 NOT_SET, MISSING, UNFIT = "not_set", "missing", "unfit"
 _DAMAGED = (
+    gzip.BadGzipFile,
     EOFError,
     ValueError,
     OverflowError,
@@ -117,12 +119,12 @@ def _looked_at(rule: AttachmentRule, path: Path, host: Platform | None, digests:
     try:
         read = _read(rule, path, named)
         whole = replace(read, sha256=digests.of(path), size=path.stat().st_size)
-    except OSError as error:
-        return replace(named, reason=MISSING, detail=f"{path} cannot be read: {error.strerror or error}.")
     except _DAMAGED as error:
         return replace(
             named, reason=UNFIT, detail=f"{path} is no whole tar.gz archive of {rule.what}: {error}."
         )
+    except OSError as error:
+        return replace(named, reason=MISSING, detail=f"{path} cannot be read: {error.strerror}.")
     if whole.accepted and host and (problem := mismatch(needs_of(_sidecar("x", whole)), host)):
         return replace(whole, reason=problem[0], detail=f"{path}: {problem[1]}")
     return whole

