@@ -41,6 +41,7 @@ seealso:
 """
 
 import os
+import signal
 import threading
 import typing as t
 from pathlib import Path
@@ -49,6 +50,7 @@ from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.display import Display
 from ansible_collections.rackbench.lab.plugins.plugin_utils import _ledger_link
+from ansible_collections.rackbench.lab.plugins.plugin_utils._forked import Terminal
 
 try:
     from rackbench import clock
@@ -158,6 +160,8 @@ class CallbackModule(CallbackBase):
             # What runs on this machine as a target inherits our environment.
             os.environ.pop("RACKBENCH_WEBHOOK", None)
         _ledger_link.announce(clock.stamp(clock.utc_now()))
+        self._thread = threading.Thread(target=self._keep_current, name="rackbench-ledger", daemon=True)
+        self._thread.start()
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
         """Record the play in each open run."""
@@ -359,12 +363,13 @@ class CallbackModule(CallbackBase):
             self._campaigns.add((runs_dir, str(parent)))
         if self._notifier is not None:
             self._notifier.watch(recorder)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._keep_current, name="rackbench-ledger", daemon=True)
-            self._thread.start()
 
     def _keep_current(self) -> None:
+        terminal = Terminal()
         while not self._stop.wait(TICK_S):
+            if terminal.is_gone():
+                # Whoever started this play was killed. A play that ends so is resumed; one that hangs keeps the run.
+                os.kill(os.getpid(), signal.SIGKILL)
             if self._failure is None:
                 self._guard(self._runs.tick)
             if self._notifier is not None and self._failure is None:

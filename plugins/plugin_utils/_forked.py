@@ -77,6 +77,23 @@ def die_with_parent(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+class Terminal:
+    """The terminal that this process writes to, if it is one. ansible-runner, and `rackbench` by it, gives us one."""
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+        try:
+            if os.isatty(1):
+                self._poll.register(1, 0)
+        except OSError:
+            # Standard output is closed.
+            return
+
+    def is_gone(self) -> bool:
+        """Return whether its other end is gone. Ansible then waits for ever for a worker that could not write."""
+        return any(event & select.POLLHUP for _number, event in self._poll.poll(0))
+
+
 def _answer(work: t.Callable[[], dict[str, t.Any]], writing: int, parent: int) -> t.NoReturn:
     """Do the work in the new process and write its answer; nothing of the caller's own is cleaned up here."""
     try:

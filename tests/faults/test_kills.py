@@ -138,7 +138,7 @@ def test_a_controller_killed_while_it_resumes_costs_nothing(
     run = killed(project, chance.randint(20, 45), chance.random() / 3, whole_group=True)
     assert run is not None
     for _again in range(2):
-        # The playbook itself: a `rackbench` that is killed leaves its playbook at work.
+        # The playbook itself: that of a `rackbench` ends a moment after it.
         process = project.start(
             "ansible-playbook", "playbooks/resume.yml", "-l", "local", "-e", f"lab_run_dir={run.path}",
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

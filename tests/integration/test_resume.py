@@ -43,7 +43,12 @@ def begun(count: Path) -> list[str]:
     return count.read_text().split() if count.exists() else []
 
 
-def killed_while_it_ran(project: LabProject, *families: str) -> tuple[Run, Path, Path]:
+PLAYBOOK = ("ansible-playbook", "run.yml", "-l", "local", "-e", "lab_benchmarks=made-up")
+
+
+def killed_while_it_ran(
+    project: LabProject, *families: str, command: tuple[str, ...] = PLAYBOOK
+) -> tuple[Run, Path, Path]:
     """Run made-up and kill its controller during the last family; return the run, and its files count and until."""
     count, until = project.home / "count", project.home / "until"
     names = families or ("only",)
@@ -54,10 +59,7 @@ def killed_while_it_ran(project: LabProject, *families: str) -> tuple[Run, Path,
             for name in names
         ],
     )
-    process = project.start(
-        "ansible-playbook", "run.yml", "-l", "local", "-e", "lab_benchmarks=made-up",
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    process = project.start(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_until(lambda: len(begun(count)) == len(names), "the benchmark")
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -94,6 +96,18 @@ def test_a_benchmark_whose_controller_was_killed_is_found_again_and_runs_once(pr
     (last_began,) = [row for row in run.records("execution.began") if row["execution"] == "made-up.second.1"]
     assert last_began["reattached"] is True
     assert not list((project.home / "lease").glob("lease.json"))
+
+
+def test_the_playbook_of_a_rackbench_that_was_killed_ends_as_well_and_the_run_can_go_on(
+    project: LabProject,
+) -> None:
+    command = ("rackbench", "run", "--host", "local", "--benchmarks", "made-up")
+    run, count, until = killed_while_it_ran(project, command=command)
+    wait_until(lambda: status_of(project, run)["state"] == "interrupted", "the end of the playbook")
+    until.touch()
+    done = project.rackbench("resume", "--run-dir", run.path, "--yes")
+    assert done.rc == 0, done.said
+    assert begun(count) == ["made-up.only.1"]
 
 
 def test_a_benchmark_that_ended_while_nobody_looked_is_collected(project: LabProject) -> None:
