@@ -4,4 +4,4 @@
 from __future__ import annotations
 
 NAME = "system-info"
-VERSION = "1.0.0"
+VERSION = "1.1.0"

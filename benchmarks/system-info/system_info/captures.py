@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of the 25 captures: what is run or read, and where its output is stored."""
+"""The table of captures: what is run or read, and where its output is stored."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,54 @@ CAPTURES = (
 )
 
 
-def planned(*, redact: bool) -> tuple[Capture, ...]:
+# What the family `full` captures besides: it takes longer, and is asked for seldom.
+MORE_CAPTURES = (
+    Capture("dmidecode_all", "raw/dmidecode_all.txt", ("dmidecode",), needs_root=True, package="dmidecode"),
+    Capture("lshw_all", "raw/lshw_all.txt", ("lshw",), package="lshw"),
+    Capture("lsblk_all", "raw/lsblk_all.json", ("lsblk", "--json", "-O"), package="util-linux"),
+    Capture("lspci_drivers", "raw/lspci_drivers.txt", ("lspci", "-nnk"), package="pciutils"),
+    Capture("nvme_list", "raw/nvme_list.json", ("nvme", "list", "-o", "json"), package="nvme-cli"),
+    Capture("sysctl", "raw/sysctl.txt", ("sysctl", "-a"), package="procps"),
+    Capture(
+        "cpu_frequency", "raw/cpu_frequency.txt", ("cpupower", "frequency-info"), package="linux-cpupower"
+    ),
+    Capture("cpu_idle", "raw/cpu_idle.txt", ("cpupower", "idle-info"), package="linux-cpupower"),
+    Capture("numastat", "raw/numastat.txt", ("numastat", "-m"), package="numactl"),
+    Capture("modules", "raw/modules.txt", file="/proc/modules"),
+    Capture("interrupts", "raw/interrupts.txt", file="/proc/interrupts"),
+    Capture("mounts", "raw/mounts.txt", file="/proc/self/mounts"),
+)
+
+DEFAULT = "default"
+FULL = "full"
+KINDS = (DEFAULT, FULL)
+
+
+def interface_captures(interfaces: list[str]) -> tuple[Capture, ...]:
+    """Driver and firmware, and the link, of each network interface. The files have numbers: a name can hold a MAC."""
+    found = []
+    for number, name in enumerate(interfaces):
+        for what, argv in (("driver", ("ethtool", "-i", name)), ("link", ("ethtool", name))):
+            path = f"raw/ethtool_{what}_{number}.txt"
+            found.append(Capture(f"ethtool_{what}_{number}", path, argv, package="ethtool"))
+    return tuple(found)
+
+
+def devices(root: Path = Path("/")) -> list[str]:
+    """The network interfaces below `root` that are devices, not bridges and the like, by name."""
+    return sorted(path.parent.name for path in root.glob("sys/class/net/*/device"))
+
+
+def planned(*, redact: bool, kind: str = DEFAULT) -> tuple[Capture, ...]:
     """The captures of one run.
 
     The usual SVG of lstopo draws its text as shapes, in which an interface name made from a MAC cannot be found;
     when redacting, lstopo's own SVG writer is asked for, which writes text.
     """
+    captures = CAPTURES
+    if kind == FULL:
+        captures += MORE_CAPTURES + interface_captures(devices())
     if not redact:
-        return CAPTURES
+        return captures
     argv = ("lstopo", "--of", "nativesvg")
-    return tuple(replace(c, argv=argv) if c.name == "lstopo_svg" else c for c in CAPTURES)
+    return tuple(replace(c, argv=argv) if c.name == "lstopo_svg" else c for c in captures)

@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from system_info.redact import redact, redact_bytes
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from system_info.captures import Capture
+    from system_info.redact import Redactor
 
 WORKERS = 3
 _POLL_S = 0.05
@@ -45,7 +44,7 @@ class Settings:
     """How to collect. `deadline` is on the monotonic clock; limits are in seconds."""
 
     out: Path
-    redact: bool
+    redactor: Redactor
     capture_time_limit_s: float
     deadline: float
 
@@ -113,7 +112,7 @@ def _make(capture: Capture, settings: Settings, stop: Stop) -> Outcome:
     try:
         make = _run_command if capture.argv else _read_file
         output = make(capture, began + limit, limit, stop)
-        data = redact_bytes(output.data) if settings.redact else output.data
+        data = settings.redactor.data(output.data)
         if data or output.fault is None:
             _store(settings.out / capture.path, data)
     except _UnavailableError as error:
@@ -121,7 +120,7 @@ def _make(capture: Capture, settings: Settings, stop: Stop) -> Outcome:
     except _BrokenError as error:
         return Outcome(capture, FAILED, _since(began), reason=str(error))
     if output.fault is not None:
-        fault = redact(output.fault) if settings.redact else output.fault
+        fault = settings.redactor.text(output.fault)
         size, digest = (len(data), hashlib.sha256(data).hexdigest()) if data else (None, None)
         return Outcome(capture, FAILED, _since(began), output.rc, size, digest, fault)
     return Outcome(capture, CAPTURED, _since(began), output.rc, len(data), hashlib.sha256(data).hexdigest())

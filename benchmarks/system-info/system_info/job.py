@@ -7,6 +7,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from system_info.captures import DEFAULT, KINDS
+from system_info.redact import LEVELS, NONE, SHARED
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -22,9 +25,13 @@ class JobError(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """What was asked for. Times are in seconds; `cpus` is None when all allowed CPUs may be used."""
+    """What was asked for: `redact` is a level of redaction, `captures` one of `KINDS`.
 
-    redact: bool
+    Times are in seconds; `cpus` is None when all allowed CPUs may be used.
+    """
+
+    redact: str
+    captures: str
     capture_time_limit_s: float
     time_limit_s: float
     cpus: list[int] | None
@@ -51,9 +58,6 @@ def read_job(path: Path) -> Job:
     parameters = document.get("parameters")
     if not isinstance(parameters, dict):
         raise JobError("parameters must be an object")
-    redact = parameters.get("redact", False)
-    if not isinstance(redact, bool):
-        raise JobError("parameters.redact must be true or false")
     limit = parameters.get("capture_time_limit_s", DEFAULT_CAPTURE_TIME_LIMIT_S)
     cpus = document.get("cpus")
     if cpus is not None and not (
@@ -61,11 +65,27 @@ def read_job(path: Path) -> Job:
     ):
         raise JobError("cpus must be null or a list of CPU numbers")
     return Job(
-        redact=redact,
+        redact=_level(parameters.get("redact")),
+        captures=_captures(parameters.get("captures")),
         capture_time_limit_s=_seconds(limit, "parameters.capture_time_limit_s"),
         time_limit_s=_seconds(document.get("time_limit_s"), "time_limit_s"),
         cpus=cpus,
     )
+
+
+def _level(value: Any) -> str:
+    # Jobs of version 1.0 said true and false.
+    if value is None or isinstance(value, bool):
+        return SHARED if value else NONE
+    if value in LEVELS:
+        return str(value)
+    raise JobError(f"parameters.redact must be one of {', '.join(LEVELS)}, or true or false")
+
+
+def _captures(value: Any) -> str:
+    if value is None or value in KINDS:
+        return DEFAULT if value is None else str(value)
+    raise JobError(f"parameters.captures must be one of {', '.join(KINDS)}")
 
 
 def _is_int(value: Any) -> bool:

@@ -13,9 +13,12 @@ from pathlib import Path
 from system_info.captures import planned
 from system_info.collect import Outcome, Settings, Stop, collect
 from system_info.job import Job, JobError, read_job
+from system_info.names import of_this_machine
 from system_info.profile import profile
+from system_info.redact import NONE, Redactor
 from system_info.result import PASSED, Progress, manifest, result, utc, write_json, write_text
 from system_info.summary import read_raw, summarise
+from system_info.virtual import probe
 
 EXIT_PASSED = 0
 EXIT_NOT_PASSED = 1
@@ -63,8 +66,9 @@ def _run(job: Job, out: Path, stop: Stop) -> int:
     started_at = utc(time.time())
     for_writing = min(_WRITING_SHARE * job.time_limit_s, _WRITING_AT_MOST_S)
     deadline = began + job.time_limit_s - for_writing
-    settings = Settings(out, job.redact, job.capture_time_limit_s, deadline)
-    captures = planned(redact=job.redact)
+    redactor = Redactor(job.redact) if job.redact == NONE else Redactor(job.redact, of_this_machine())
+    settings = Settings(out, redactor, job.capture_time_limit_s, deadline)
+    captures = planned(redact=job.redact != NONE, kind=job.captures)
     progress = Progress(out / "progress.ndjson", len(captures))
 
     def on_done(outcome: Outcome) -> None:
@@ -74,7 +78,8 @@ def _run(job: Job, out: Path, stop: Stop) -> int:
         outcomes = collect(captures, settings, stop, on_done)
     finally:
         progress.close()
-    summary = summarise(read_raw(out), [outcome.status for outcome in outcomes], started_at)
+    probes = {place: redactor.text(said) for place, said in probe().items()}
+    summary = summarise(read_raw(out), [outcome.status for outcome in outcomes], started_at, probes)
     write_json(out / "summary.json", summary.facts)
     write_json(out / "manifest.json", manifest(summary, outcomes, settings))
     write_text(out / "system_profile.md", profile(summary.facts, outcomes))

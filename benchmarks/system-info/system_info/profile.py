@@ -28,6 +28,8 @@ def profile(summary: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
             ("Product", dmi.get("Product Name")),
             ("OS", software["pretty_name"]),
             ("Kernel", software["kernel"]),
+            ("Virtual machine", summary["virtual"]["machine"]),
+            ("Container", summary["virtual"]["container"]),
             ("Captured at", summary["captured_at"]),
         ),
         "## CPU",

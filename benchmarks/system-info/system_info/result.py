@@ -10,13 +10,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from system_info import NAME, VERSION
+from system_info import virtual as virtual_kinds
 from system_info.collect import CAPTURED
+from system_info.redact import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from system_info.collect import Outcome, Settings
+    from system_info.redact import Redactor
     from system_info.summary import Summary
 
 RESULT_SCHEMA = "rackbench.result/1.0"
@@ -85,17 +88,18 @@ def manifest(summary: Summary, outcomes: Sequence[Outcome], settings: Settings) 
         "collector_version": VERSION,
         "captured_at": summary.facts["captured_at"],
         "host": summary.facts["host"],
-        "redacted": settings.redact,
+        "redacted": settings.redactor.level != NONE,
+        "redaction": settings.redactor.level,
         "capture_time_limit_s": settings.capture_time_limit_s,
-        "captures": [_entry(outcome) for outcome in outcomes],
+        "captures": [_entry(outcome, settings.redactor) for outcome in outcomes],
     }
 
 
-def _entry(outcome: Outcome) -> dict[str, Any]:
+def _entry(outcome: Outcome, redactor: Redactor) -> dict[str, Any]:
     capture = outcome.capture
     return {
         "name": capture.name,
-        "command": capture.command,
+        "command": redactor.text(capture.command),
         "optional": capture.optional,
         "needs_root": capture.needs_root,
         "status": outcome.status,
@@ -138,6 +142,7 @@ def result(
         },
     ]
     status = PASSED if all(check["ok"] for check in checks) else PARTIAL if done else FAILED
+    checks.append(_machine(summary.facts["virtual"]))
     skipped = [{"name": o.capture.name, "reason": f"{o.status}: {o.reason}"} for o in missing]
     skipped += [{"name": name, "reason": "no capture holds this fact"} for name in unknown]
     measured = {name: value for name, value in counts.items() if value is not None}
@@ -157,6 +162,14 @@ def result(
 
 def _check(name: str, faults: list[str], good: str, prefix: str) -> dict[str, Any]:
     return {"name": name, "ok": not faults, "detail": prefix + ", ".join(faults) if faults else good}
+
+
+def _machine(virtual: dict[str, Any]) -> dict[str, Any]:
+    """Flags a virtual machine. It is no fault and changes no status."""
+    kind = virtual["machine"]
+    bare = kind in (virtual_kinds.NONE, virtual_kinds.UNKNOWN)
+    detail = f"no sign of a virtual machine ({kind})" if bare else f"this is a virtual machine ({kind})"
+    return {"name": "vm", "ok": bare, "detail": detail}
 
 
 def _metric(name: str, value: int) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from system_info import VERSION, parse
 from system_info.captures import CAPTURES
+from system_info.virtual import judge
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 SCHEMA = "rackbench.system-info/1.0"
@@ -38,10 +40,13 @@ def read_raw(directory: Path) -> Raw:
     return raw
 
 
-def summarise(raw: Raw, statuses: list[str], captured_at: str) -> Summary:
+def summarise(
+    raw: Raw, statuses: list[str], captured_at: str, probes: Mapping[str, str] | None = None
+) -> Summary:
     """Builds the summary. A fact whose capture is missing is null, or an empty list.
 
-    `statuses` are the statuses of all captures, `captured_at` is the UTC time at which collecting began.
+    `statuses` are the statuses of all captures, `captured_at` is the UTC time at which collecting began, and `probes`
+    is what `virtual.probe` found on the machine, when it is this one.
     """
     problems: list[str] = []
     facts = {
@@ -49,6 +54,7 @@ def summarise(raw: Raw, statuses: list[str], captured_at: str) -> Summary:
         "collector_version": VERSION,
         "captured_at": captured_at,
         "host": {"name": _host_name(raw)},
+        "virtual": judge(raw, probes or {}),
         "cpu": _cpu(raw),
         "memory": _memory(raw),
         "storage": {"devices": _block_devices(raw, problems)},

@@ -6,7 +6,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import hashlib
-import importlib
 import json
 import math
 import os
@@ -24,14 +23,24 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.unit.benchmarks.system_info_program import (
+    BENCH,
+    PATIENCE_S,
+    RECORDED,
+    assert_obeys_the_contract,
+    captures,
+    command,
+    fake_tools,
+    imported,
+    job,
+    load,
+    parameters,
+    run,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parents[3]
-BENCH = ROOT / "benchmarks" / "system-info"
-RECORDED = ROOT / "tests" / "data" / "system-info" / "amponed8"
-# Generous: it only bounds a test that would otherwise never end.
-PATIENCE_S = 300
 # A command line that no other process has.
 UNUSUAL_SLEEP_S = 86391 + os.getpid() / 10_000_000
 
@@ -45,6 +54,7 @@ DIFFERENCES = {
     "host.username": "login of the controller; not a fact of the machine",
     "host.port": "connection of the controller; not a fact of the machine",
     "host.tags": "from the controller's inventory",
+    "virtual": "a virtual machine must not be taken for a whole one",
     "memory.total_bytes": "an exact number beside the recorded fraction of GiB",
     "collection.commands": "they are in `manifest.json` and not repeated",
 }
@@ -67,72 +77,8 @@ CANARIES = {
 
 @pytest.fixture(scope="module")
 def package() -> Iterator[Any]:
-    """Imports modules of the benchmark, which is no part of our own package."""
-    sys.path.insert(0, str(BENCH))
-    yield lambda name: importlib.import_module(f"system_info.{name}")
-    sys.path.remove(str(BENCH))
-    for name in [name for name in sys.modules if name.partition(".")[0] == "system_info"]:
-        del sys.modules[name]
-
-
-def job(**changes: Any) -> dict[str, Any]:
-    document = {
-        "schema": "rackbench.job/1.0",
-        "run_id": "run",
-        "execution_id": "execution",
-        "adapter": "system-info",
-        "family": "default",
-        "repeat": 1,
-        # Far above what a capture needs, so that a slow machine changes no outcome.
-        "parameters": {"redact": False, "capture_time_limit_s": PATIENCE_S},
-        "cpus": None,
-        "time_limit_s": 2 * PATIENCE_S,
-    }
-    return {**document, **changes}
-
-
-def parameters(*, redact: bool = False, limit_s: float = PATIENCE_S) -> dict[str, Any]:
-    return {"redact": redact, "capture_time_limit_s": limit_s}
-
-
-def command(tmp_path: Path, document: Any, python: str = sys.executable) -> list[str]:
-    config, out = tmp_path / "job.json", tmp_path / "out"
-    config.write_text(document if isinstance(document, str) else json.dumps(document))
-    out.mkdir()
-    return [python, str(BENCH / "bin" / "run"), "--config", str(config), "--out", str(out)]
-
-
-def run(
-    tmp_path: Path, document: Any, *, path: str | None = None, python: str = sys.executable
-) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PATH": os.environ["PATH"] if path is None else path}
-    return subprocess.run(
-        command(tmp_path, document, python),
-        cwd=BENCH,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
-
-
-def load(path: Path) -> Any:
-    return json.loads(path.read_text())
-
-
-def captures(tmp_path: Path) -> dict[str, dict[str, Any]]:
-    return {entry["name"]: entry for entry in load(tmp_path / "out" / "manifest.json")["captures"]}
-
-
-def fake_tools(directory: Path, **scripts: str) -> str:
-    """Puts shell scripts with these bodies first on the PATH and returns that PATH."""
-    directory.mkdir()
-    for name, body in scripts.items():
-        tool = directory / name
-        tool.write_text(f"#!/bin/sh\n{body}\n")
-        tool.chmod(0o755)
-    return f"{directory}{os.pathsep}{os.environ['PATH']}"
+    with imported() as package:
+        yield package
 
 
 def wait_for(condition: Any) -> None:
@@ -159,26 +105,6 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(item, f"{path}[{index}]")
     else:
         yield path, value
-
-
-def assert_obeys_the_contract(result: dict[str, Any]) -> None:
-    assert result["schema"] == "rackbench.result/1.0"
-    assert result["benchmark"] == {"name": "system-info", "version": "1.0.0"}
-    assert result["status"] in ("passed", "partial", "failed")
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", result["started_at"])
-    assert result["duration_s"] >= 0
-    for metric in result["metrics"]:
-        assert set(metric) == {"name", "unit", "direction", "samples", "labels"}
-        assert re.fullmatch(r"[a-z][a-z0-9_]*", metric["name"])
-        assert metric["direction"] == "none"
-        assert metric["samples"]
-        assert all(math.isfinite(sample) for sample in metric["samples"])
-    for check in result["checks"]:
-        assert set(check) == {"name", "ok", "detail"}
-        assert isinstance(check["ok"], bool)
-    for item in result["skipped"]:
-        assert set(item) == {"name", "reason"}
-        assert item["reason"]
 
 
 # The recorded machine
@@ -374,6 +300,22 @@ def test_no_text_makes_the_parser_raise_or_give_something_unwritable(
         ("ip=10.0.0.1::10.0.0.254:255.255.255.0:h", "ip=[redacted-ip]::[redacted-ip]:[redacted-ip]:h"),
         ("inet6 addr:fe80::1/64", "inet6 addr:[redacted-ip]/64"),
         ("[2001:db8::5]:/export", "[[redacted-ip]]:/export"),
+        ("Linux db7 6.8.0-90-generic #91 SMP", "Linux [redacted-host] 6.8.0-90-generic #91 SMP"),
+        ("nas.example.org:/export nfs4", "[redacted-host]:/export nfs4"),
+        ("//nas/share cifs", "//[redacted-host]/share cifs"),
+        ("inst.ks=https://kick.example.org/a.cfg ro", "inst.ks=https://[redacted-host]/a.cfg ro"),
+        ("ds=nocloud;s=http://me:pw@seed/x", "ds=nocloud;s=http://[redacted-secret]@[redacted-host]/x"),
+        ("kernel.hostname = db7", "kernel.hostname = [redacted-host]"),
+        ("net.ipv4.tcp_fastopen_key = 1-2-3-4", "net.ipv4.tcp_fastopen_key = [redacted-secret]"),
+        ("rd.password=hunter2 quiet", "rd.password=[redacted-secret] quiet"),
+        ('<info name="HostName" value="db7"/>', '<info name="HostName" value="[redacted-host]"/>'),
+        ("<text>Host: db7</text>", "<text>Host: [redacted-host]</text>"),
+        (
+            '{"serial":"S4E", "wwn": "0x5", "ro":false}',
+            '{"serial":"[redacted]", "wwn": "[redacted]", "ro":false}',
+        ),
+        ("subnqn: nqn.2014-08.org.nvmexpress:x1", "subnqn: [redacted]"),
+        ("\tString 1: 7XK2Q13", "\tString 1: [redacted]"),
         ("ip-10-0-0-1 host", "ip-[redacted-ip] host"),
         ("\tSerial Number: AB 12\n\tRank: 2", "\tSerial Number: [redacted]\n\tRank: 2"),
         ("Serial\t\t: 100000009a", "Serial\t\t: [redacted]"),
@@ -387,7 +329,7 @@ def test_no_text_makes_the_parser_raise_or_give_something_unwritable(
     ],
 )
 def test_redaction_replaces_each_kind_of_identifier(package: Any, text: str, expected: str) -> None:
-    redact = package("redact").redact
+    redact = package("redact").Redactor("shared").text
     assert redact(text) == expected
     assert redact(expected) == expected
 
@@ -396,15 +338,20 @@ def test_redaction_replaces_each_kind_of_identifier(package: Any, text: str, exp
     "text",
     [
         "0001:03:00.0 Ethernet controller: Broadcom Inc. and subsidiaries (rev 01)",
-        "Linux h 6.8.0-90-generic #91-Ubuntu SMP Tue Nov 18 13:53:54 UTC 2025 aarch64",
+        "6.8.0-90-generic #91-Ubuntu SMP Tue Nov 18 13:53:54 UTC 2025 aarch64",
         "07:00.0 Serial Attached SCSI controller: LSI",
         'cpuset="0xffffffff,0xffffffff" path d="M 0.5 1.25 L 10.5 20.25"',
         "resources: irq:65 memory:740100200000-74010020ffff",
         "CPU MHz: 2400.000 :: std",
+        'HOME_URL="https://www.debian.org/"',
+        "kernel.domainname = (none)",
+        "vm.swappiness = 60\nkernel.sched_rt_runtime_us = 950000",
+        "/dev/sda1 / ext4 rw 0 0\ntmpfs /run tmpfs rw 0 0",
+        "cpupower frequency-info: driver: amd-pstate-epp",
     ],
 )
 def test_redaction_leaves_pci_addresses_times_and_numbers_alone(package: Any, text: str) -> None:
-    assert package("redact").redact(text) == text
+    assert package("redact").Redactor("full").text(text) == text
 
 
 AROUND = st.text(alphabet=" \t\n/[]()=,;", max_size=4)
@@ -421,13 +368,14 @@ AROUND = st.text(alphabet=" \t\n/[]()=,;", max_size=4)
 def test_no_address_mac_or_uuid_survives_redaction(
     package: Any, secret: str, before: str, after: str
 ) -> None:
-    redacted = package("redact").redact(f"a {before}{secret}{after} z")
+    redacted = package("redact").Redactor("shared").text(f"a {before}{secret}{after} z")
     assert secret not in redacted
     assert "[redacted" in redacted
 
 
 def test_bytes_that_are_not_text_come_through_redaction(package: Any) -> None:
-    assert package("redact").redact_bytes(b"\xff\xfe serial: X\n\x80") == b"\xff\xfe serial: [redacted]\n\x80"
+    redactor = package("redact").Redactor("shared")
+    assert redactor.data(b"\xff\xfe serial: X\n\x80") == b"\xff\xfe serial: [redacted]\n\x80"
 
 
 # Whole runs
@@ -528,19 +476,21 @@ def found_canaries(out: Path) -> set[str]:
     return {name for name, value in CANARIES.items() if value in text}
 
 
-@pytest.mark.parametrize("redact", [True, False])
-def test_redaction_leaves_no_canary_in_any_file(tmp_path: Path, redact: bool) -> None:
+@pytest.mark.parametrize("redact", ["full", "shared", True, False, "none", None])
+def test_redaction_leaves_no_canary_in_any_file(tmp_path: Path, redact: object) -> None:
     run(tmp_path, job(parameters=parameters(redact=redact)), path=canary_tools(tmp_path / "bin"))
     out = tmp_path / "out"
     assert_obeys_the_contract(load(out / "result.json"))
-    assert load(out / "manifest.json")["redacted"] is redact
+    level = {True: "shared", False: "none", None: "none"}.get(redact, redact)
+    manifest = load(out / "manifest.json")
+    assert (manifest["redaction"], manifest["redacted"]) == (level, level != "none")
     # Without root there is no dmidecode, and so none of what only it shows.
     only_dmi = set() if os.geteuid() == 0 else {"serial", "uuid", "asset_tag", "dimm_serial"}
-    assert found_canaries(out) == (set() if redact else set(CANARIES) - only_dmi)
+    assert found_canaries(out) == (set() if level != "none" else set(CANARIES) - only_dmi)
 
 
 def test_a_redacted_run_on_this_machine_holds_no_mac_and_no_address(tmp_path: Path) -> None:
-    run(tmp_path, job(parameters=parameters(redact=True)))
+    run(tmp_path, job(parameters=parameters(redact="shared")))
     for path in (tmp_path / "out").rglob("*.*"):
         text = path.read_text(errors="replace")
         assert not re.search(r"\b[0-9a-f]{2}(:[0-9a-f]{2}){5}\b", text, re.IGNORECASE), path
@@ -553,7 +503,7 @@ def test_redaction_asks_lstopo_for_a_drawing_whose_text_can_be_searched(package:
 
 
 def test_redacted_recorded_files_still_parse_to_the_same_machine(package: Any) -> None:
-    module, redact = package("summary"), package("redact").redact
+    module, redact = package("summary"), package("redact").Redactor("shared").text
     raw = {name: redact(text) for name, text in module.read_raw(RECORDED).items()}
     facts = module.summarise(raw, ["captured"] * 25, "").facts
     text = json.dumps(facts)
@@ -585,7 +535,7 @@ def test_a_hanging_file_is_given_up_at_its_limit(package: Any, tmp_path: Path) -
     os.mkfifo(fifo)
     module = package("collect")
     capture = package("captures").Capture("fifo", "raw/fifo.txt", file=str(fifo))
-    how = module.Settings(tmp_path, False, 0.2, time.monotonic() + PATIENCE_S)
+    how = module.Settings(tmp_path, package("redact").Redactor("none"), 0.2, time.monotonic() + PATIENCE_S)
     seen: list[str] = []
     outcomes = module.collect(
         (capture,), how, module.Stop(), lambda outcome: seen.append(outcome.capture.name)
@@ -612,7 +562,9 @@ def test_dmidecode_is_skipped_without_root(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     module = package("collect")
     wanted = tuple(c for c in package("captures").CAPTURES if c.needs_root)
-    how = module.Settings(tmp_path, False, PATIENCE_S, time.monotonic() + PATIENCE_S)
+    how = module.Settings(
+        tmp_path, package("redact").Redactor("none"), PATIENCE_S, time.monotonic() + PATIENCE_S
+    )
     outcomes = module.collect(wanted, how, module.Stop(), lambda _outcome: None)
     assert [o.capture.name for o in outcomes] == [
         "dmi_system",
@@ -669,6 +621,8 @@ BAD_JOBS: list[Any] = [
     job(repeat=True),
     job(parameters=[]),
     job(parameters={"redact": "yes"}),
+    job(parameters={"redact": 1}),
+    job(parameters={"captures": "some"}),
     job(parameters={"capture_time_limit_s": "20"}),
     job(parameters={"capture_time_limit_s": 0}),
     job(time_limit_s=None),
