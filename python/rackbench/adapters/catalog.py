@@ -37,6 +37,7 @@ class BundleRef:
 class Requirement:
     """A command on the target, and its package for each package manager (`default` for the others).
 
+    `instead` names other commands that do as well.
     `bootstrap` names the role by which a run installs it by itself: only for what a build on the target calls.
     """
 
@@ -44,6 +45,12 @@ class Requirement:
     packages: Mapping[str, str]
     required: bool = True
     bootstrap: str | None = None
+    instead: tuple[str, ...] = ()
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """Every command that does."""
+        return (self.command, *self.instead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +220,7 @@ def _adapter(document: AdapterYml, directory: Path) -> Adapter:
                 entry.command,
                 {str(manager): package for manager, package in entry.packages.items()},
                 entry.required,
+                instead=tuple(entry.instead),
             )
             for entry in document.requirements.commands
         ),

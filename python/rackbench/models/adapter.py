@@ -38,6 +38,9 @@ class CommandRequirement(StrictModel):
     """A command that the benchmark calls on the target."""
 
     command: str = Field(pattern=r"^[^/\s]+$")
+    instead: list[Annotated[str, StringConstraints(pattern=r"^[^/\s]+$")]] = Field(
+        default_factory=list, description="other commands that do as well, such as other versions of it"
+    )
     packages: dict[Literal["apt", "dnf", "zypper", "pacman", "apk", "default"], str] = Field(min_length=1)
     required: bool = True
 
@@ -87,7 +90,9 @@ class SettingEntry(StrictModel):
 class AttachmentEntry(StrictModel):
     """A tar.gz archive of the operator that goes to the host beside the bundle, and into nothing that is published."""
 
-    setting: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="the setting that holds its path on the controller")
+    setting: str = Field(
+        pattern=r"^[a-z][a-z0-9_]*$", description="the setting that holds its path on the controller"
+    )
     what: str = Field(min_length=1, description="what it is an archive of, in words")
     entry_point: str = Field(min_length=1, description="regular expression of the path of its program")
     instead: str | None = Field(default=None, description="a setting that makes it unnecessary")
@@ -236,7 +241,10 @@ class AdapterYml(StrictModel):
     @model_validator(mode="after")
     def _names_own_settings(self) -> Self:
         own = {setting.name for setting in self.settings}
-        named = [*self.secrets, *(name for each in self.attachments for name in (each.setting, each.instead) if name)]
+        named = [
+            *self.secrets,
+            *(name for each in self.attachments for name in (each.setting, each.instead) if name),
+        ]
         if unknown := sorted(set(named) - own):
             raise ValueError(f"attachments and secrets name {unknown[0]}, which is none of the settings")
         return self

@@ -84,12 +84,13 @@ class Readiness:
 def commands_needed(adapters: Iterable[Adapter], decisions: Mapping[str, Decision]) -> set[str]:
     """Return the commands that a probe has to look for, those of builds on the target among them."""
     return {
-        requirement.command
+        command
         for adapter in adapters
         for requirement in (
             *adapter.requirements,
             *(need for candidate in decisions[adapter.name].candidates for need in candidate.needs),
         )
+        for command in requirement.commands
     }
 
 
@@ -116,7 +117,9 @@ def classify(adapter: Adapter, host: str, evidence: Evidence) -> Readiness:
     manager = probe.get("package_manager") or evidence.package_manager
     found: Mapping[str, str | None] = probe.get("commands") or {}
     needed = _commands(adapter, evidence.decision)
-    lacking = [each for each in needed if each.command in found and not found[each.command]]
+    lacking = [
+        each for each in needed if all(command in found and not found[command] for command in each.commands)
+    ]
     required = [each for each in lacking if each.required]
     case = Case(
         adapter=adapter,
@@ -147,7 +150,7 @@ def classify(adapter: Adapter, host: str, evidence: Evidence) -> Readiness:
                 "required": each.required,
                 "bootstrap": each.bootstrap,
                 "checked": each.command in found,
-                "found": found.get(each.command),
+                "found": next(filter(None, (found.get(command) for command in each.commands)), None),
             }
             for each in needed
         ),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def described(requirement: Requirement, manager: str | None) -> str:
     """Return a command with its package, as people read it: `lstopo (hwloc)`."""
-    return f"{requirement.command} ({package_name(requirement.packages, manager)})"
+    return f"{' or '.join(requirement.commands)} ({package_name(requirement.packages, manager)})"
 
 
 def install_text(requirements: Iterable[Requirement], manager: str | None, *, root: bool) -> str | None:

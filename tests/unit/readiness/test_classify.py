@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rackbench.adapters.catalog import Requirement
 from rackbench.bundles.attachments import Attachment
 from rackbench.errors import FAILURES
 from rackbench.readiness.classify import chosen_digests, classify, commands_needed
@@ -229,6 +230,27 @@ def test_what_a_role_installs_is_told_apart_from_what_the_package_manager_must_i
         "cargo": (True, "rustup", None),
         "cc": (True, None, None),
     }
+
+
+@pytest.mark.parametrize(
+    ("found", "missing"),
+    [
+        ({"python3.11": None, "python3.12": "/usr/bin/python3.12"}, ()),
+        ({"python3.11": "/usr/bin/python3.11", "python3.12": None}, ()),
+        ({"python3.11": None, "python3.12": None}, ("python3.11 or python3.12 (python3-venv)",)),
+        # Nobody looked for the other one.
+        ({"python3.11": None}, ()),
+    ],
+)
+def test_a_command_counts_as_missing_only_without_those_that_do_as_well(
+    found: dict[str, str | None], missing: tuple[str, ...]
+) -> None:
+    python = Requirement("python3.11", {"default": "python3-venv"}, instead=("python3.12",))
+    adapter = replace(ADAPTER, requirements=(python,))
+    readiness = classify(adapter, HOST, evidence(GOOD, seen={**probe(), "commands": found}))
+    assert readiness.missing == missing
+    assert readiness.status == ("runtime_missing" if missing else "ready_with_local_bundle")
+    assert commands_needed([adapter], {adapter.name: decision(GOOD)}) == {"python3.11", "python3.12"}
 
 
 def test_a_bundle_that_is_not_built_on_the_host_needs_no_compiler_there() -> None:
