@@ -119,7 +119,7 @@ def planned(*, redact: bool, kind: str = DEFAULT) -> tuple[Capture, ...]:
     The usual SVG of lstopo draws its text as shapes, in which an interface name made from a MAC cannot be found;
     when redacting, lstopo's own SVG writer is asked for, which writes text.
     """
-    captures = CAPTURES
+    captures: tuple[Capture, ...] = CAPTURES
     if kind == FULL:
         captures += MORE_CAPTURES + interface_captures(devices())
     if not redact:

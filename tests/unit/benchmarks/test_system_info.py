@@ -481,7 +481,8 @@ def test_redaction_leaves_no_canary_in_any_file(tmp_path: Path, redact: object) 
     run(tmp_path, job(parameters=parameters(redact=redact)), path=canary_tools(tmp_path / "bin"))
     out = tmp_path / "out"
     assert_obeys_the_contract(load(out / "result.json"))
-    level = {True: "shared", False: "none", None: "none"}.get(redact, redact)
+    levels: dict[object, str] = {True: "shared", False: "none", None: "none"}
+    level = levels.get(redact, redact)
     manifest = load(out / "manifest.json")
     assert (manifest["redaction"], manifest["redacted"]) == (level, level != "none")
     # Without root there is no dmidecode, and so none of what only it shows.
