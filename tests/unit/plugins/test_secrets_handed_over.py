@@ -44,7 +44,7 @@ def fixture_broker(tmp_path: Path) -> Iterator[str]:
     path.write_text(yaml.safe_dump(document))
     lab = labfile.load(path)
     session = Session(routes.resolve(lab), Secrets(lab))
-    yield session.socket
+    yield str(session.socket)
     session.close()
 
 
