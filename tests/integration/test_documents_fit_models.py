@@ -21,6 +21,7 @@ SCHEMAS: dict[str, str] = {
     "host_inventory_snapshot.json": "host-inventory-snapshot",
     "preflight/host_state.json": "host-state",
     "preflight/summary.json": "preflight",
+    "preflight/topology.json": "topology",
     "publish_ledger.json": "publish-ledger",
     "run_manifest.json": "run-manifest",
     "status.json": "status",
