@@ -15,9 +15,6 @@ use crate::turn::{Done, Turn, PARTS};
 const MS: u64 = 1_000_000;
 /// How often this process looks after its agents; it takes a CPU from one of them to do so.
 const LOOK: Duration = Duration::from_millis(50);
-/// All agents get to work in this time: some for the machine, and some for each of them.
-const START_NS: u64 = 100 * MS;
-const START_NS_EACH: u64 = MS;
 
 pub struct Plan<'a> {
     pub profile: &'a Profile,
@@ -118,15 +115,21 @@ impl Team {
         self.wait(|records| records.iter().all(|record| record.is_ready.load(Ordering::Acquire)))?;
         done("warm-up");
         if plan.has_alone() {
-            self.order(0, Order::Alone, sys::now_ns() + plan.profile.alone_ms * MS);
+            self.records[0].set_until(sys::now_ns() + plan.profile.alone_ms * MS);
+            self.order(0, Order::Alone);
             self.wait(|records| records[0].alone.is_over.load(Ordering::Acquire))?;
             done("one agent alone");
         }
-        let agents = self.records.len();
-        let begin = sys::now_ns() + START_NS + agents as u64 * START_NS_EACH;
+        // The time that is measured begins when the last of them is at work, and they go on until they hear of its end.
+        for (agent, record) in self.records.iter().enumerate() {
+            record.set_until(u64::MAX);
+            self.order(agent, Order::Together);
+        }
+        self.wait(|records| records.iter().all(|record| record.together.has_begun()))?;
+        let begin = sys::now_ns();
         let end_of = |interval| begin + interval * plan.profile.interval_ms * MS;
         *from = Some(begin);
-        (0..agents).for_each(|agent| self.order(agent, Order::Together, end_of(plan.profile.intervals)));
+        self.records.iter().for_each(|record| record.set_until(end_of(plan.profile.intervals)));
         for interval in 1..=plan.profile.intervals {
             self.wait(|_| sys::now_ns() >= end_of(interval))?;
             done(&format!("interval {} of {}", interval, plan.profile.intervals));
@@ -135,8 +138,8 @@ impl Team {
     }
 
     /// An agent that is gone cannot be told anything, which `wait` finds.
-    fn order(&mut self, agent: usize, order: Order, until: u64) {
-        let _ = self.orders[agent].write_all(&order.bytes(until));
+    fn order(&mut self, agent: usize, order: Order) {
+        let _ = self.orders[agent].write_all(&[order as u8]);
     }
 
     /// Waits for what the records or the clock will say, unless something comes in between.
@@ -166,28 +169,19 @@ impl Team {
     }
 }
 
-/// What an agent is told: to work until a time.
+/// What an agent is told: to work until the time in its record.
+#[derive(Clone, Copy)]
 enum Order {
     Alone,
     Together,
 }
 
-const ORDER_BYTES: usize = 9;
-
 impl Order {
-    fn bytes(self, until: u64) -> [u8; ORDER_BYTES] {
-        let mut bytes = [0; ORDER_BYTES];
-        bytes[0] = self as u8;
-        bytes[1..].copy_from_slice(&until.to_le_bytes());
-        bytes
-    }
-
-    fn read(orders: &mut UnixStream) -> Option<(Order, u64)> {
-        let mut bytes = [0; ORDER_BYTES];
-        orders.read_exact(&mut bytes).ok()?;
-        let mut until = [0; 8];
-        until.copy_from_slice(&bytes[1..]);
-        Some((if bytes[0] == Order::Alone as u8 { Order::Alone } else { Order::Together }, u64::from_le_bytes(until)))
+    /// None when the process that gives the orders is gone.
+    fn read(orders: &mut UnixStream) -> Option<Order> {
+        let mut byte = [0];
+        orders.read_exact(&mut byte).ok()?;
+        Some(if byte[0] == Order::Alone as u8 { Order::Alone } else { Order::Together })
     }
 }
 
@@ -210,12 +204,12 @@ fn live(profile: &Profile, cpus: &[usize], record: &Record, orders: &mut UnixStr
         agent.turn()?;
     }
     record.is_ready.store(true, Ordering::Release);
-    while let Some((order, until)) = Order::read(orders) {
+    while let Some(order) = Order::read(orders) {
         let stretch = match order {
             Order::Alone => &record.alone,
             Order::Together => &record.together,
         };
-        agent.work(stretch, until)?;
+        agent.work(stretch, record)?;
     }
     Ok(())
 }
@@ -228,13 +222,13 @@ struct Agent<'a> {
 
 impl Agent<'_> {
     /// The turn that is at work at the end is ended, so that its share before the end can be counted.
-    fn work(&mut self, stretch: &Stretch, until: u64) -> Result<(), Why> {
+    fn work(&mut self, stretch: &Stretch, record: &Record) -> Result<(), Why> {
         stretch.begin();
         loop {
             let done = self.turn()?;
             let now = sys::now_ns();
             stretch.add(&done, now);
-            if now >= until {
+            if now >= record.until() {
                 stretch.is_over.store(true, Ordering::Release);
                 return Ok(());
             }

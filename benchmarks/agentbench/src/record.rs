@@ -18,6 +18,8 @@ pub struct Record {
     pub is_ready: AtomicBool,
     pub alone: Stretch,
     pub together: Stretch,
+    /// The agent works until this time, in ns of the monotonic clock. The only thing that it is told here.
+    until: AtomicU64,
     why: AtomicU64,
     detail: AtomicU64,
     digests: [AtomicU64; PARTS.len()],
@@ -40,6 +42,14 @@ impl Record {
         let memory = sys::shared_memory(count * size_of::<Record>())?;
         // SAFETY: it is as long, begins with a page, is never given back, and zeros are good for atomics.
         Ok(unsafe { std::slice::from_raw_parts(memory.cast::<Record>(), count) })
+    }
+
+    pub fn set_until(&self, until: u64) {
+        self.until.store(until, Ordering::Release);
+    }
+
+    pub fn until(&self) -> u64 {
+        self.until.load(Ordering::Acquire)
     }
 
     pub fn set_why(&self, why: &Why) {
@@ -98,6 +108,10 @@ impl Stretch {
         let count = self.count.load(Ordering::Relaxed);
         self.stamps[count as usize].store(now, Ordering::Relaxed);
         self.count.store(count + 1, Ordering::Release);
+    }
+
+    pub fn has_begun(&self) -> bool {
+        self.count.load(Ordering::Acquire) > 0
     }
 
     pub fn stamps(&self) -> Vec<u64> {
