@@ -140,7 +140,8 @@ from ansible_collections.rackbench.lab.plugins.module_utils._target import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FAILED, NO_PYTHON = "environment_failed", "python_version_missing"
+FAILED = "environment_failed"
+NO_PYTHON = "python_version_missing"
 MARKER = "environment.json"
 BLOCK = 1 << 20
 ASK_LIMIT_S = 60
@@ -433,14 +434,12 @@ def run(argv: list[str], source: Source) -> None:
 
 
 def errors_in(said: str) -> str:
-    """Return what pip says of an error, from its first line that does, without the addresses of files."""
+    """Return what pip says of an error: all from its first line that does, and the last warning before it."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    first = next(
-        (number for number, line in enumerate(lines) if line.startswith("ERROR:")), max(len(lines) - 5, 0)
-    )
-    words = " ".join(
-        line[len("ERROR:") :].strip() if line.startswith("ERROR:") else line for line in lines[first:]
-    )
+    marked = [number for number, line in enumerate(lines) if line.startswith("ERROR:")]
+    first = marked[0] if marked else max(len(lines) - 5, 0)
+    warnings = [line for line in lines[:first] if line.startswith("WARNING:")]
+    words = " ".join(line.replace("ERROR: ", "", 1) for line in [*lines[first:], *warnings[-1:]])
     return words[:1500]
 
 

@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
@@ -87,6 +88,7 @@ class Host:
                 "HOME": str(self.home),
                 "PYTHONPATH": str(REPOSITORY / "collections"),
                 "PIP_CONFIG_FILE": os.devnull,
+                "PIP_RETRIES": "1",
             },
         )
         assert done.stdout, done.stderr
@@ -276,6 +278,14 @@ def test_an_index_gets_the_password_and_nobody_else_does(host: Host, index: str)
     assert SECRET not in json.dumps(result)
     kept = [path for path in host.home.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
     assert kept == []
+
+
+def test_an_index_that_does_not_answer_is_named_with_the_reason(host: Host) -> None:
+    # A port that nobody listens on.
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/simple"
+        assert "Connection refused" in host.refusal(wheelhouse="", index_url=url)
 
 
 def test_a_refused_password_is_said_without_it(host: Host, index: str) -> None:
