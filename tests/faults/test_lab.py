@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults import aftermath
 from tests.integration import made_up
-from tests.lab.at_work import finish, make_lab_project, wait_for
+from tests.lab.at_work import finish, late_clock, make_lab_project, wait_for
 from tests.lab.test_faults import change_lab, mended, try_once
 
 if TYPE_CHECKING:
@@ -32,11 +32,6 @@ STEPS = (
     "host.discover", "host.preflight", "made-up.stage", "made-up.execute", "made-up.collect", "made-up.publish",
     "host.finalize",
 )  # fmt: skip
-# Python's sleep fails under DONT_FAKE_MONOTONIC; a monotonic clock with another beginning harms nobody.
-LATE = """#!/bin/sh
-export LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1 FAKETIME=+8h
-exec /usr/bin/python3 "$@"
-"""
 
 
 class Bench:
@@ -163,22 +158,10 @@ def test_an_sshd_that_is_killed(bench: Bench) -> None:
 
 
 def test_a_target_whose_clock_is_eight_hours_off(bench: Bench) -> None:
-    lab = bench.lab
-    lab("exec", HOST, "apt-get", "-y", "install", "libfaketime")
-    try:
-        lab("exec", HOST, "sh", "-c", 'printf %s "$1" > /usr/local/bin/python-late', "write", LATE)
-        lab("exec", HOST, "chmod", "755", "/usr/local/bin/python-late")
-
-        def change(document: dict[str, Any]) -> None:
-            document["hosts"][HOST]["python"] = "/usr/local/bin/python-late"
-
-        change_lab(bench.project, change)
+    with late_clock(bench.lab, bench.project, HOST):
         process, run = bench.start()
         kill(process)
         status = bench.check(run)
-    finally:
-        lab("exec", HOST, "apt-get", "-y", "purge", "--auto-remove", "libfaketime")
-        lab("exec", HOST, "rm", "-f", "/usr/local/bin/python-late")
     assert status["executions"][0]["verdict"] == "suspect"
     (verdict,) = run.records("verdict")
     assert verdict["inputs"]["clock_offset_s"] == pytest.approx(8 * 3600, abs=600)

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from rackbench.files import sha256_of
 from rackbench.models import export, journal, preflight, run_documents
 
@@ -14,8 +16,10 @@ from tests.integration.harness import LIMIT_S, ROOT, Done, LabProject, Run, make
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.lab.conftest import LabControl
 
 MODELS: dict[str, Any] = {
     "status.json": run_documents.Status,
@@ -100,3 +104,29 @@ def wait_for(condition: Callable[[], object], process: subprocess.Popen[str] | N
         assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "the condition did not come true"
         time.sleep(0.2)
+
+
+# Python's sleep fails under DONT_FAKE_MONOTONIC; a monotonic clock with another beginning harms nobody.
+LATE = """#!/bin/sh
+export LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1 FAKETIME=+8h
+exec /usr/bin/python3 "$@"
+"""
+
+
+@contextlib.contextmanager
+def late_clock(lab: LabControl, project: LabProject, host: str) -> Iterator[None]:
+    """Let a host's Python, and all that it starts, see a clock that is eight hours ahead."""
+    path = project.root / "inventories/lab/lab.yml"
+    before = path.read_text()
+    lab("exec", host, "apt-get", "-y", "install", "libfaketime")
+    try:
+        lab("exec", host, "sh", "-c", 'printf %s "$1" > /usr/local/bin/python-late', "write", LATE)
+        lab("exec", host, "chmod", "755", "/usr/local/bin/python-late")
+        document = yaml.safe_load(before)
+        document["hosts"][host]["python"] = "/usr/local/bin/python-late"
+        path.write_text(yaml.safe_dump(document))
+        yield
+    finally:
+        path.write_text(before)
+        lab("exec", host, "apt-get", "-y", "purge", "--auto-remove", "libfaketime")
+        lab("exec", host, "rm", "-f", "/usr/local/bin/python-late")

@@ -17,10 +17,11 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rackbench.ledger.recorder import Recorder
 
 from tests.integration import made_up
 from tests.integration.harness import LIMIT_S, Done, Run
-from tests.lab.at_work import finish, make_lab_project, wait_for
+from tests.lab.at_work import finish, late_clock, make_lab_project, wait_for
 from tests.lab.test_faults import change_lab, job_is_over, mended, try_once
 
 if TYPE_CHECKING:
@@ -248,6 +249,30 @@ def test_ledger_damaged_a_torn_last_line(checkout: LabProject) -> None:
     assert codes(status_of(checkout, run)) == ["ledger_damaged"]
     after = follow(checkout, run, "ledger_damaged", "rackbench recover")
     assert (after["state"], after["exit_status"]) == ("completed", 0)
+
+
+def test_ledger_incomplete_a_task_that_the_ledger_did_not_see(checkout: LabProject) -> None:
+    run = finished(checkout)
+    recorder = Recorder(run.path)
+    recorder.record("ledger.incomplete", expected={"ok": 9}, seen={"ok": 8})
+    recorder.close()
+    assert status_of(checkout, run)["exit_status"] == 4
+    after = follow(checkout, run, "ledger_incomplete", "rackbench recover")
+    assert (after["state"], after["exit_status"]) == ("completed", 0)
+
+
+def test_disturbed_a_clock_that_is_wrong(lab: LabControl, checkout: LabProject) -> None:
+    with late_clock(lab, checkout, HOST):
+        run = finished(checkout)
+    alert = alert_of(checkout, run, "execution_disturbed")
+    assert "clock" in alert["message"]
+    (command,) = alert["next_commands"]
+    done = paste(checkout, command)
+    assert done.rc == 0, done.said
+    # The numbers of that run stay disturbed; those of the run that was made in its place are not, for that reason.
+    again = checkout.runs(HOST)[-1]
+    assert again.path != run.path
+    assert "clock" not in json.dumps(status_of(checkout, again)["alerts"])
 
 
 def test_stop_unanswered_a_controller_that_hangs(checkout: LabProject) -> None:

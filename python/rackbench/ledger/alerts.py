@@ -549,8 +549,12 @@ def _disturbed(situation: Situation) -> Iterator[Finding]:
 
 
 def _incomplete(situation: Situation) -> Iterator[Finding]:
-    if situation.state.incomplete is not None:
-        yield Finding(FAILURES["ledger_incomplete"].meaning, paths=(rundir.EVENTS,))
+    if situation.state.incomplete is not None and situation.state.recovered is None:
+        yield Finding(
+            FAILURES["ledger_incomplete"].meaning,
+            action="Recover the run: its documents then show what the journal has, and a person has seen it.",
+            paths=(rundir.EVENTS,),
+        )
 
 
 # The most urgent first.
@@ -634,10 +638,10 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "ledger_incomplete",
-        "Ansible counted other tasks than the ledger saw.",
+        "Ansible counted other tasks than the ledger saw, and the run was not recovered.",
         "ledger_incomplete",
         _incomplete,
-        ("status",),
+        ("recover",),
     ),
 )
 

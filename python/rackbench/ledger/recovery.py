@@ -195,7 +195,11 @@ def record(restored: Restored, on_host: OnHost | None) -> documents.Loaded:
     is_less = restored.not_rebuilt != (before.get("not_rebuilt") or [])
     # Documents are computed from the journal: that they were written anew is not worth a record of it.
     if not is_known(state) or not (
-        new or is_less or rundir.EVENTS in restored.rebuilt or state.closed is None
+        new
+        or is_less
+        or rundir.EVENTS in restored.rebuilt
+        or state.closed is None
+        or (state.incomplete is not None and state.recovered is None)
     ):
         return restored.loaded
     last = (state.last or {}).get("mono")
