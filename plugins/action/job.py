@@ -8,7 +8,6 @@ import typing as t
 
 from ansible_collections.rackbench.lab.plugins.plugin_utils import (
     _adapters,
-    _attachments,
     _controller,
     _lease,
     _private,
@@ -20,7 +19,7 @@ from ansible_collections.rackbench.lab.plugins.plugin_utils._jobs import ENDINGS
 if MISSING is None:
     from rackbench.errors import FAILURES, RackbenchError
     from rackbench.ledger import rundir
-    from rackbench.ledger.state import used_bundle
+    from rackbench.ledger.state import attachments_of, used_bundle
     from rackbench.ledger.verdict import judge
 
 if t.TYPE_CHECKING:
@@ -129,7 +128,7 @@ class ActionModule(JobAction):
         return {
             **self._staged(adapter),
             "job": job,
-            "attachments": _attachments.staged(self.state(), adapter),
+            "attachments": attachments_of(self.state().packaging.get(adapter, {})),
             "private": _private.handed_over(
                 self, adapter, job["parameters"], self._task_vars.get("lab_broker")
             ),

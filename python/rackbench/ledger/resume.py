@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rackbench.ledger import steps
-from rackbench.ledger.state import ENDED, PLANNED, used_bundle
+from rackbench.ledger.state import ENDED, PLANNED, attachments_of, used_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -255,14 +255,15 @@ class _Work:
         return {**entry, "execution_id": name}
 
     def _bundle_is_needed(self, adapter: str) -> bool:
-        """Return whether an execution has to be begun whose bundle is not on the host any more."""
-        used = used_bundle(self.state.packaging.get(adapter, {})) or {}
+        """Return whether an execution has to be begun whose bundle or attachment is not on the host any more."""
+        packaging = self.state.packaging.get(adapter, {})
+        needed = {(used_bundle(packaging) or {}).get("sha256"), *attachments_of(packaging).values()}
         begins = [
             entry
             for entry in self.executions[adapter]
             if entry["execution_id"] in self.pending and entry["execution_id"] not in self.reattached
         ]
-        return bool(begins) and used.get("sha256") not in self.on_host.bundles
+        return bool(begins) and not needed <= set(self.on_host.bundles)
 
 
 def _was_begun(execution: ExecutionState | None) -> bool:

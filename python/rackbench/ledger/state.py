@@ -309,6 +309,15 @@ class RunState:
         return any(entry.adapter == adapter and entry.state != PLANNED for entry in self.executions.values())
 
 
+def attachments_of(packaging: Mapping[str, Any]) -> dict[str, str]:
+    """Return the digests of the operator's files that an adapter's entry of `packaging` put on the host, by name."""
+    return {
+        str(each["name"]): str(each["sha256"])
+        for each in packaging.get("attachments") or []
+        if each["accepted"] and each["sha256"]
+    }
+
+
 def used_bundle(packaging: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the bundle that an adapter's entry of `packaging` led to: the chosen one, or what was made of it."""
     chosen, made = packaging.get("chosen"), packaging.get("made")

@@ -92,6 +92,16 @@ def test_a_running_job_is_found_again_and_nothing_before_it_runs_twice() -> None
     assert (left.reattached, left.superseded, pending(state, left)) == ([SMOKE], [], {SMOKE})
 
 
+@pytest.mark.parametrize(("on_host", "stages"), [({DIGEST}, True), ({DIGEST, "a" * 64}, False)])
+def test_an_attachment_that_is_not_on_the_host_any_more_is_staged_again(
+    on_host: set[str], *, stages: bool
+) -> None:
+    state = fold(up_to("latency.execute").records)
+    state.packaging["latency"]["attachments"] = [{"name": "archive", "accepted": True, "sha256": "a" * 64}]
+    left = resumed(state, OnHost(bundles=frozenset(on_host)))
+    assert ("latency.stage" in left.to_run) is stages
+
+
 def test_a_job_that_ended_while_nobody_looked_is_found_again() -> None:
     on_host = OnHost({SMOKE: job("ended", "passed")}, frozenset({DIGEST}))
     assert resumed(fold(up_to("latency.execute", begun=True).records), on_host).reattached == [SMOKE]
