@@ -8,6 +8,7 @@ import os
 import secrets
 import typing as t
 
+from ansible.utils.vars import load_extra_vars
 from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _lease, _ledger_link, _planning
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, LabAction
 
@@ -121,7 +122,8 @@ class ActionModule(LabAction):
             return args, contextlib.nullcontext()
         places = templates.folders(self.project, _adapters.COLLECTION)
         template = templates.load(args["template"], places)
-        given = {name for name, value in self._task.args.items() if value is not None}
+        by_user = load_extra_vars(self._loader)
+        given = {name for name in self.ARGUMENTS if f"lab_{name}" in by_user}
         return template.applied(args, given), template.named(given | ({"settings"} if args["set"] else set()))
 
     @staticmethod

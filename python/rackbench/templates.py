@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Templates: named presets of a run, `templates/NAME.yml` of the project and of the collection.
 
-What is set for a run by itself (on the command line, with `-e` or in the inventory) comes before what its template
-says, and that before the defaults. Tags add up, so that no one can take `smoke` off a smoke run, and settings of
-benchmarks are taken one by one.
+What is set for one run (on the command line) comes before what its template says, and that before what the inventory
+says of a host in general. Tags add up, so that no one can take `smoke` off a smoke run, and settings of benchmarks are
+taken one by one.
 """
 
 from __future__ import annotations
@@ -50,17 +50,23 @@ class Template:
     source: Source
 
     def taken(self, given: Collection[str]) -> dict[str, Any]:
-        """Return what holds for a run in which the options `given` are set by themselves."""
+        """Return what holds for a run in which the options `given` are set on the command line."""
         left_out = {*given, *(_ENDS if any(name in given for name in _ENDS) else ())}
         return {name: value for name, value in self.options.items() if name not in left_out}
 
     def applied(self, options: Mapping[str, Any], given: Collection[str]) -> dict[str, Any]:
-        """Return the options of a run, `given` of which are set by themselves, with what the template says."""
-        merged = {**options, **self.taken(given)}
+        """Return the options of a run, `given` of which are set on the command line, with what the template says."""
+        taken = self.taken(given)
+        merged = {**options, **taken}
+        if any(name in taken for name in _ENDS):
+            # That of the inventory does not join it.
+            merged |= {name: taken.get(name) for name in _ENDS}
         merged["tags"] = list(dict.fromkeys([*self.options.get("tags", ()), *options["tags"]]))
-        settings, own = self.options.get("settings") or {}, options["settings"]
+        lower, upper = options["settings"], self.options.get("settings") or {}
+        if "settings" in given:
+            lower, upper = upper, lower
         merged["settings"] = {
-            adapter: {**settings.get(adapter, {}), **own.get(adapter, {})} for adapter in {**settings, **own}
+            adapter: {**lower.get(adapter, {}), **upper.get(adapter, {})} for adapter in {**lower, **upper}
         }
         return merged
 

@@ -41,7 +41,7 @@ def template(path: Path, **options: Any) -> templates.Template:
 
 
 def applied(path: Path, sets: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a run with a template that sets `sets`, when `own` is set by itself."""
+    """Return the options of a run with a template that sets `sets`, when `own` is set on the command line."""
     return template(path, **sets).applied({**DEFAULTS, **own}, own)
 
 
@@ -128,12 +128,19 @@ VALUES = {
 OPTIONS = st.fixed_dictionaries({}, optional=VALUES)
 
 
-@given(sets=OPTIONS, own=OPTIONS)
-def test_what_is_set_by_itself_comes_before_the_template_and_that_before_the_defaults(
-    sets: dict[str, Any], own: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+@given(sets=OPTIONS, own=OPTIONS, inventory=OPTIONS)
+def test_the_command_line_comes_before_the_template_and_that_before_the_inventory(
+    sets: dict[str, Any],
+    own: dict[str, Any],
+    inventory: dict[str, Any],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    found = applied(tmp_path_factory.getbasetemp(), sets, own)
-    assert found == {**DEFAULTS, **sets, **own}
+    one = template(tmp_path_factory.getbasetemp(), **sets)
+    found = one.applied({**DEFAULTS, **inventory, **own}, own)
+    expected = {**DEFAULTS, **inventory, **sets, **own}
+    if "repeats" in own:
+        expected["repeats_until"] = None
+    assert found == expected
 
 
 def test_tags_add_up_so_that_smoke_stays(tmp_path: Path) -> None:
@@ -145,12 +152,12 @@ def test_tags_add_up_so_that_smoke_stays(tmp_path: Path) -> None:
 
 
 def test_settings_are_taken_one_by_one(tmp_path: Path) -> None:
-    found = applied(
-        tmp_path,
-        {"settings": {"a": {"x": 1, "y": 2}, "b": {"z": 3}}},
-        {"settings": {"a": {"y": 9}, "c": {"w": 4}}},
-    )
-    assert found["settings"] == {"a": {"x": 1, "y": 9}, "b": {"z": 3}, "c": {"w": 4}}
+    one = template(tmp_path, settings={"a": {"x": 1, "y": 2}, "b": {"z": 3}})
+    others = {**DEFAULTS, "settings": {"a": {"y": 9, "v": 8}, "c": {"w": 4}}}
+    rest = {"b": {"z": 3}, "c": {"w": 4}}
+    # Those of the command line come before the template's, those of the inventory after them.
+    assert one.applied(others, {"settings"})["settings"] == {"a": {"x": 1, "y": 9, "v": 8}, **rest}
+    assert one.applied(others, ())["settings"] == {"a": {"x": 1, "y": 2, "v": 8}, **rest}
 
 
 @pytest.mark.parametrize(
@@ -169,6 +176,13 @@ def test_another_end_of_the_repeats_replaces_that_of_the_template(
         "repeats_until": None,
         **own,
     }
+
+
+def test_another_end_of_the_repeats_in_the_inventory_gives_way_to_that_of_the_template(
+    tmp_path: Path,
+) -> None:
+    found = template(tmp_path, repeats=5).applied({**DEFAULTS, "repeats_until": 2.0}, ())
+    assert (found["repeats"], found["repeats_until"]) == (5, None)
 
 
 def test_a_refused_plan_names_the_file_when_the_template_is_to_blame(tmp_path: Path) -> None:

@@ -212,19 +212,17 @@ def decode(line: bytes) -> dict[str, Any] | None:
     return record if type(record.get("seq")) is int else None
 
 
-def lines(path: Path, offset: int = 0, before: int = 0) -> Iterator[tuple[int, dict[str, Any] | None, bool]]:
+def lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | None, bool]]:
     """Yield line number, record (None when the line is none) and whether the line is torn; a missing file has no lines.
 
-    The first line is the one at `offset`, with `before` lines before it. Raises `OSError` when the file is there and
-    cannot be read.
+    Raises `OSError` when the file is there and cannot be read.
     """
     try:
         stream = path.open("rb")
     except FileNotFoundError:
         return
     with stream:
-        stream.seek(offset)
-        for number, line in enumerate(stream, start=before + 1):
+        for number, line in enumerate(stream, start=1):
             record = decode(line)
             # A whole object without its newline lost nothing.
             yield number, record, record is None and not line.endswith(b"\n")
