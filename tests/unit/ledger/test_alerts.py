@@ -244,7 +244,7 @@ CASES: list[tuple[str, Callable[[], Script], dict[str, Any], str, list[str]]] = 
         lambda: closed(begun()).add("ledger.incomplete", expected={}, seen={}),
         {},
         "ledger_incomplete",
-        [STATUS],
+        [RECOVER],
     ),
 ]
 QUIET: dict[str, tuple[Callable[[], Script], dict[str, Any]]] = {
