@@ -7,10 +7,12 @@ from __future__ import annotations
 import argparse
 import sys
 
+import agents
 import archives
 import callback
 import reattach
 import recovery
+import report
 import runs
 import selection
 import startup
@@ -23,7 +25,9 @@ MEASUREMENTS = {
     "selection": (selection.add_arguments, selection.measure),
     "runs": (runs.add_arguments, runs.measure),
     "callback": (callback.add_arguments, callback.measure),
+    "report": (report.add_arguments, report.measure),
     "archives": (archives.add_arguments, archives.measure),
+    "agents": (agents.add_arguments, agents.measure),
 }
 
 

@@ -38,8 +38,8 @@ def is_matrix(series: Sequence[Series]) -> bool:
 
 def _pair(one: Series) -> tuple[int, int] | None:
     """Return the two CPUs of a series, the lower number first, or None."""
-    a, b = one.label("cpu_a"), one.label("cpu_b")
-    if not isinstance(a, int) or not isinstance(b, int) or a < 0 or b < 0:
+    a, b = one.count("cpu_a"), one.count("cpu_b")
+    if a is None or b is None:
         return None
     return (a, b) if a < b else (b, a)
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 KIND = "report"
 _HERE = Path(__file__).parent
+# A whole number may have more digits than a float holds.
+_MOST = 1e308
 _VERDICTS = ("valid", "suspect", "void", "unknown")
 _OUTCOMES = {
     "completed": "Completed",
@@ -184,7 +186,7 @@ def _cards(source: Source) -> list[dict[str, str]]:
             )
             values = found.setdefault((key[0], key[1], key[2], key[3]), [])
             value = line.get("value")
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _MOST:
                 values.append(value)
     cards = []
     for (adapter, family, label, unit), values in found.items():

@@ -13,7 +13,16 @@ from urllib.parse import urlsplit
 
 from rackbench.report import charts, machine, matrix, text
 from rackbench.report.parts import Figure, Link, Section, slug, table
-from rackbench.report.series import Lane, Series, axis, collected, grouped, median, statistics_cells
+from rackbench.report.series import (
+    Lane,
+    Series,
+    axis,
+    collected,
+    grouped,
+    median,
+    statistics_cells,
+    values_cell,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -107,7 +116,7 @@ def _figures(
         first = group[0]
         if all(one.label(_SIZE) is not None or one.label(matrix.CPU_LABELS[0]) is not None for one in group):
             continue
-        if first.name == _TURNS and all(isinstance(one.label(_AGENTS), int) for one in group):
+        if first.name == _TURNS and all(one.count(_AGENTS) for one in group):
             yield _scaling(adapter, group, executions), group
         elif first.direction != "none":
             yield from _samples(adapter, group)
@@ -117,14 +126,14 @@ def _curve(
     adapter: str, group: Sequence[Series], executions: Sequence[Measured], topology: Topology | None
 ) -> Figure | None:
     """Return the curve of a metric over sizes, or None if it has none or a logarithmic axis has no place for it."""
-    if len(group) < 2 or not all(isinstance(one.label(_SIZE), int) for one in group):
+    if len(group) < 2 or not all(one.count(_SIZE) for one in group):
         return None
     hidden = _alike(group)
     points = sorted(
-        ((text.labels(one.without(_SIZE, *hidden)), int(one.label(_SIZE) or 0), one) for one in group),
+        ((text.labels(one.without(_SIZE, *hidden)), one.count(_SIZE) or 0, one) for one in group),
         key=lambda entry: (entry[0], entry[1]),
     )
-    if any(size <= 0 or min(one.samples) <= 0 for _, size, one in points):
+    if any(min(one.samples) <= 0 for _, _, one in points):
         return None
     names = list(dict.fromkeys(name for name, _, _ in points))
     first = group[0]
@@ -153,8 +162,8 @@ def _curve(
         (
             table(
                 f"{title} ({first.unit})",
-                ("size", "of", "#samples", "#median", "#least", "#greatest"),
-                [(text.size(size), name, *statistics_cells(one.samples)) for name, size, one in points],
+                ("size", "of", "#samples", "#median", "#least", "#greatest", "values"),
+                [(text.size(size), name, *_told(one.samples)) for name, size, one in points],
             ),
         ),
     )
@@ -188,7 +197,7 @@ def _scaling(adapter: str, group: Sequence[Series], executions: Sequence[Measure
             or one.family.rpartition("-single")[0]
             or one.family.partition("-multi")[0]
         )
-        by_label.setdefault(label, {}).setdefault(int(one.label(_AGENTS) or 0), []).extend(one.samples)
+        by_label.setdefault(label, {}).setdefault(one.count(_AGENTS) or 0, []).extend(one.samples)
     first = group[0]
     lines = [
         charts.Line(
@@ -208,7 +217,7 @@ def _scaling(adapter: str, group: Sequence[Series], executions: Sequence[Measure
         for agents, samples in sorted(found.items()):
             share = median(samples) / own / agents if own and agents else None
             percent = text.NONE if share is None else f"{100 * share:.1f} %"
-            rows.append((label, f"{agents:,}", *statistics_cells(samples), percent))
+            rows.append((label, f"{agents:,}", percent, *_told(samples)))
     return Figure(
         slug(adapter, first.name),
         "Agent scaling",
@@ -218,7 +227,7 @@ def _scaling(adapter: str, group: Sequence[Series], executions: Sequence[Measure
         (
             table(
                 f"Agent scaling ({first.unit})",
-                ("label", "#agents", "#samples", "#median", "#least", "#greatest", "#of ideal"),
+                ("label", "#agents", "#of ideal", "#samples", "#median", "#least", "#greatest", "values"),
                 rows,
             ),
         ),
@@ -268,9 +277,9 @@ def _dots(
         (
             table(
                 f"{title} ({first.unit})",
-                ("series", "repeat", "verdict", "#samples", "#median", "#least", "#greatest"),
+                ("series", "repeat", "verdict", "#samples", "#median", "#least", "#greatest", "values"),
                 [
-                    (row.name, lane.repeat, lane.verdict, *statistics_cells(lane.samples))
+                    (row.name, lane.repeat, lane.verdict, *_told(lane.samples))
                     for row in rows
                     for lane in row.lanes
                 ],
@@ -335,6 +344,11 @@ def _metrics_table(caption: str, series: Iterable[Series]) -> Table:
             for one in series
         ],
     )
+
+
+def _told(samples: Sequence[float]) -> tuple[str, ...]:
+    """Return the statistics of samples, and the samples themselves, as cells of a table."""
+    return (*statistics_cells(samples), values_cell(samples))
 
 
 def _cells(one: Series) -> tuple[str, str, str, str]:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from rackbench.ledger.state import ExecutionState, RunState
 
 VOID = "void"
+# More samples than these are told by their statistics only.
+_MOST_VALUES = 12
+# Bytes, agents and numbers of CPUs are less.
+_MOST_COUNTED = 2**62
 _BETTER = {"lower": "lower is better", "higher": "higher is better"}
 
 Labels = tuple[tuple[str, str | int], ...]
@@ -87,6 +91,11 @@ class Series:
                 return value
         return None
 
+    def count(self, name: str) -> int | None:
+        """Return the value of a label that is a whole number of a sensible size and not negative, or None."""
+        value = self.label(name)
+        return value if isinstance(value, int) and 0 <= value < _MOST_COUNTED else None
+
     def without(self, *names: str) -> Labels:
         """Return the labels but these."""
         return tuple(pair for pair in self.labels if pair[0] not in names)
@@ -106,9 +115,15 @@ def measured(run_dir: Path, state: RunState) -> list[Measured]:
             found.append(Measured(execution, None, "There is no result of this execution."))
             continue
         try:
-            found.append(Measured(execution, read_result(run_dir / path), None))
+            result = read_result(run_dir / path)
+            # A whole number may have more digits than a float holds.
+            for metric in result.metrics:
+                sum(metric.samples, start=0.0)
+            found.append(Measured(execution, result, None))
         except RackbenchError as error:
             found.append(Measured(execution, None, error.message))
+        except OverflowError:
+            found.append(Measured(execution, None, f"{path}: a sample is too large for a number."))
     return found
 
 
@@ -159,3 +174,8 @@ def statistics_cells(samples: Sequence[float]) -> tuple[str, str, str, str]:
         text.number(min(samples)),
         text.number(max(samples)),
     )
+
+
+def values_cell(samples: Sequence[float]) -> str:
+    """Return the samples themselves as a cell of a table, if they are few."""
+    return ", ".join(map(text.number, samples)) if len(samples) <= _MOST_VALUES else text.NONE

@@ -16,7 +16,7 @@ _DIGITS = 4
 
 def number(value: float | None) -> str:
     """Return a number with four significant digits and thousands apart; whole numbers as they are; none as a dash."""
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+    if value is None or not _is_usual(value):
         return NONE
     if float(value).is_integer() and abs(value) < 10**15:
         return f"{int(value):,}"
@@ -44,7 +44,7 @@ def alike(values: Sequence[float]) -> list[str]:
 
 def size(value: float | None) -> str:
     """Return bytes in the largest binary unit that leaves at least one."""
-    if value is None or not math.isfinite(value):
+    if value is None or not _is_usual(value):
         return NONE
     step = min(len(_BINARY) - 1, int(math.log2(abs(value)) // 10)) if abs(value) >= 1 else 0
     return f"{number(value / 1024**step)} {_BINARY[step]}"
@@ -90,3 +90,11 @@ def labels(pairs: Iterable[tuple[str, Any]]) -> str:
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """Return a count with its noun: `1 run`, `3 runs`."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def _is_usual(value: float) -> bool:
+    """Return whether a number is finite; a whole number may have more digits than a float holds."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report's pure parts: numbers, scales, colours, JSON in a script; no result and no machine breaks a page."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rackbench.report import machine, scales, source, text
+from rackbench.report.page import _json_in_script, render
+from rackbench.report.parts import slug, tag
+from rackbench.report.series import median
+
+from tests.integration import recorded
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+NAMES = st.text(max_size=12)
+LABELS = st.dictionaries(
+    st.sampled_from(["bytes", "pages", "cpu_a", "cpu_b", "agents", "agent", "benchmark", "section", "x<y"]),
+    st.one_of(NAMES, st.sampled_from([-3, 0, 1, 2, 4096, 2**40, 10**400])),
+    max_size=4,
+)
+METRIC = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(
+            ["core_to_core_latency", "memory_latency", "turns_per_s", "query_time", "other"]
+        ),
+        "unit": st.sampled_from(["ns", "bytes", "turns/s", "<b>"]),
+        "direction": st.sampled_from(["lower", "higher", "none"]),
+        "samples": st.lists(
+            st.one_of(FINITE, st.sampled_from([0, -3, 2**70, 10**400])), min_size=1, max_size=4
+        ),
+        "labels": LABELS,
+    }
+)
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.sampled_from([0, 32768, 10**400]), FINITE, NAMES),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(NAMES, inner, max_size=3)),
+    max_leaves=6,
+)
+FACTS = st.dictionaries(
+    st.sampled_from(
+        [
+            "caches",
+            "core_to_core",
+            "result_url",
+            "label",
+            "cpu",
+            "memory",
+            "software",
+            "virtual",
+            "version",
+            "scale",
+        ]
+    ),
+    JSON,
+    max_size=5,
+)
+
+
+def page_of(results: dict[str, Any], **options: Any) -> str:
+    """Return the page of a run with these results."""
+    with tempfile.TemporaryDirectory() as folder:
+        return render(source.read(recorded.run(Path(folder), results, **options))).decode()
+
+
+@settings(max_examples=150)
+@given(st.lists(st.lists(METRIC, max_size=6), min_size=1, max_size=3), FACTS)
+def test_whatever_a_valid_result_holds_there_is_a_page_of_it_whose_ids_are_unique(
+    repeats: list[list[dict[str, Any]]], facts: dict[str, Any]
+) -> None:
+    results = {
+        f"wheel.only.{number}": recorded.result("wheel", metrics, facts=facts)
+        for number, metrics in enumerate(repeats, 1)
+    }
+    page = page_of(results)
+    ids = re.findall(r'\bid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    assert not re.search(r'="-?(nan|inf)', page)
+
+
+def test_the_same_run_directory_gives_the_same_bytes(tmp_path: Path) -> None:
+    run_dir = recorded.run(tmp_path, {"latency.full.1": recorded.latency_result(recorded.machine())})
+    assert render(source.read(run_dir)) == render(source.read(run_dir))
+
+
+def test_a_sample_that_is_too_large_for_a_float_is_a_problem_of_its_result_and_of_nothing_else() -> None:
+    results = {
+        f"wheel.only.{number}": recorded.result(
+            "wheel", [recorded.metric("rate", [value, 2], "turns/s", "higher")]
+        )
+        for number, value in ((1, 10**400), (2, 5))
+    }
+    page = page_of(
+        results, headlines={"wheel.only.2": [{"label": "rate", "value": 10**400, "unit": "turns/s"}]}
+    )
+    assert "a sample is too large for a number" in page
+    assert ">Rate</h3>" in page
+
+
+def test_a_result_that_is_gone_or_torn_is_told_and_the_others_are_shown(tmp_path: Path) -> None:
+    good = recorded.result("wheel", [recorded.metric("rate", [1.0, 2.0], "turns/s", "higher")])
+    run_dir = recorded.run(tmp_path, {"wheel.only.1": good, "wheel.only.2": good, "wheel.only.3": good})
+    (run_dir / "benchmarks/wheel/wheel.only.1/result.json").unlink()
+    (run_dir / "benchmarks/wheel/wheel.only.2/result.json").write_text('{"schema": "rackbench.res')
+    page = render(source.read(run_dir)).decode()
+    assert "the benchmark left no result.json" in page
+    assert "Unterminated string" in page
+    assert ">Rate</h3>" in page
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"schema": "rackbench.topology/1.0"}', '{"cpus": [{"id": "x"}]}', "\x00"]
+)
+def test_a_topology_that_cannot_be_read_leaves_out_the_picture_only(tmp_path: Path, content: str) -> None:
+    run_dir = recorded.run(tmp_path, {"latency.full.1": recorded.latency_result(recorded.machine())})
+    (run_dir / "preflight/topology.json").write_text(content)
+    page = render(source.read(run_dir)).decode()
+    assert "The topology of this machine was not recorded." in page
+    assert "Core to core latency between CPUs, full" in page
+
+
+def test_the_caches_are_those_of_the_topology_and_without_it_those_that_the_benchmark_found(
+    tmp_path: Path,
+) -> None:
+    topology = recorded.machine()
+    result = recorded.latency_result(topology)
+    result["facts"] = {"caches": {"l1_bytes": 48 * 1024, "llc_bytes": 2**23}}
+    assert "L1, 48 KiB; last level, 8 MiB" in page_of({"latency.full.1": result})
+    page = page_of({"latency.full.1": result}, topology=topology)
+    assert "L1, 32 KiB; L2, 1 MiB; L3, 32 MiB" in page
+    assert "48 KiB" not in page
+
+
+@given(
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(1, 4),
+    st.integers(1, 2),
+    st.integers(0, 3),
+    st.booleans(),
+)
+@settings(max_examples=40)
+def test_the_picture_of_a_machine_has_each_cpu_once(
+    sockets: int,
+    groups: int,
+    cores: int,
+    threads: int,
+    offline: int,
+    hybrid: bool,
+) -> None:
+    topology = recorded.machine(
+        sockets=sockets, groups=groups, cores=cores, threads=threads, offline=offline, hybrid=hybrid
+    )
+    figure = machine.figure(topology)
+    drawn = [int(number) for number in re.findall(r"<title>CPU (\d+):", figure.drawing)]
+    assert sorted(drawn) == [cpu.id for cpu in topology.cpus]
+    assert figure.drawing.count('class="cpu offline"') == 2 * offline + (offline > 0)
+
+
+@given(st.text())
+def test_json_in_a_script_is_the_same_json_and_holds_nothing_that_html_reads(value: str) -> None:
+    written = str(_json_in_script({"value": value}))
+    assert json.loads(written) == {"value": value}
+    assert not set(written) & set("<>&\u2028\u2029")
+
+
+@given(NAMES, NAMES)
+def test_names_that_differ_have_ids_that_differ(one: str, other: str) -> None:
+    assert (slug(one) == slug(other)) == (one == other)
+
+
+@given(st.text(), st.text())
+def test_an_element_has_its_attributes_and_content_as_text(attribute: str, content: str) -> None:
+    made = str(tag("p", content, title=attribute))
+    assert made.count("<") == 2
+    assert made.count('"') == 2
+
+
+@given(st.lists(FINITE, min_size=1, max_size=6), st.booleans())
+def test_positions_of_any_numbers_are_inside_the_axis(values: list[float], zero: bool) -> None:
+    scale = scales.linear(values, 10.0, 20.0, zero=zero)
+    assert all(10 <= scale(value) <= 20 for value in [*values, *scale.ticks])
+    assert len(scale.ticks) <= 30
+
+
+@given(st.lists(st.floats(min_value=1e-300, max_value=1e300), min_size=1, max_size=6))
+def test_positions_on_a_logarithmic_axis_are_inside_it(values: list[float]) -> None:
+    scale = scales.logarithmic(values, 10.0, 20.0)
+    assert all(10 <= scale(value) <= 20 for value in [*values, *scale.ticks])
+    assert len(scale.ticks) <= 30
+
+
+@given(st.lists(FINITE, min_size=1, max_size=9))
+def test_a_median_lies_between_the_least_and_the_greatest(values: list[float]) -> None:
+    assert min(values) <= median(values) <= max(values)
+
+
+def test_the_colours_grow_lighter_evenly_and_their_blue_and_yellow_stay_apart_without_red_and_green() -> None:
+    colours = [[int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)] for colour in scales.ramp()]
+
+    def light(colour: list[float]) -> float:
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour]
+        return float(
+            sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+            ** (1 / 3)
+        )
+
+    steps = [
+        after - before for before, after in zip(map(light, colours), map(light, colours[1:]), strict=False)
+    ]
+    assert min(steps) > 0
+    assert max(steps) < 2 * min(steps)
+    assert colours[0][2] > colours[0][0] > 0
+    assert colours[-1][0] > colours[-1][2]
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(0, "0"), (858.596, "858.6"), (12345.678, "12,346"),
+     (0.00012345, "0.0001234"), (1e20, "1.000e+20"), (-3.5, "-3.500"),
+     (None, text.NONE), (math.inf, text.NONE), (10**400, text.NONE), (2.0, "2")],
+)  # fmt: skip
+def test_numbers_have_four_digits(value: float | None, written: str) -> None:
+    assert text.number(value) == written
+
+
+@given(st.floats(-1e300, 1e300))
+def test_each_finite_number_is_written_near_to_what_it_is(value: float) -> None:
+    assert math.isclose(float(text.number(value).replace(",", "")), value, rel_tol=1e-3, abs_tol=1e-300)
