@@ -28,7 +28,6 @@ MEASUREMENTS = {
     "report": (report.add_arguments, report.measure),
     "archives": (archives.add_arguments, archives.measure),
     "agents": (agents.add_arguments, agents.measure),
-    "agents": (agents.add_arguments, agents.measure),
 }
 
 
