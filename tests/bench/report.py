@@ -33,13 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def measure(args: argparse.Namespace) -> None:
     """Print seconds and bytes for runs with a full latency matrix; building starts with reading the run directory."""
     with tempfile.TemporaryDirectory() as scratch:
-        print(f"{'machine':<12} {'build s':>8} {'most':>6} {'open s':>8} {'most':>6} {'bytes':>10}")
+        print(
+            f"{'machine':<12} {'build s':>8} {'most':>6} {'of CPU':>6} {'open s':>8} {'most':>6} {'bytes':>10}"
+        )
         for name, (sockets, groups, cores, threads) in MACHINES.items():
             machine = recorded.machine(sockets=sockets, groups=groups, cores=cores, threads=threads)
             results = {"latency.full.1": recorded.latency_result(machine, samples=10)}
             run_dir = recorded.run(Path(scratch) / name, results, topology=machine)
             page = Path(scratch) / "page.html"
-            built = [_build(run_dir, page) for _ in range(args.rounds)]
+            built, busy = zip(*(_build(run_dir, page) for _ in range(args.rounds)), strict=True)
             opened = _open(page, args.rounds)
             drawn = f"{statistics.median(opened):8.2f} {max(opened):6.2f}" if opened else f"{'-':>8} {'-':>6}"
             took = f"{statistics.median(built):8.2f} {max(built):6.2f} {statistics.median(busy):6.2f}"
