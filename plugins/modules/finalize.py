@@ -11,7 +11,8 @@ version_added: "0.1.0"
 description:
   - Enrich the run's results once with versions, host and bundle, and write them in the formats that the run asked for.
   - Write RV(report), one page for people, from the journal, the results and the topology of the host.
-  - Before that it gives back the lease of the host, if the run has it. Exports and report are written on the controller.
+  - Before that it gives back the lease of the host, if the run has it. Exports and report are written on the
+    controller.
 options:
   run_dir:
     description: The run directory, as M(rackbench.lab.plan) returned it.

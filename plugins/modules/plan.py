@@ -14,8 +14,8 @@ description:
 options:
   template:
     description:
-      - The template that the run is made with, by its name. Of the other options, those whose variable C(lab_NAME) was given
-        with C(--extra-vars) come before what it says, and all others after it.
+      - The template that the run is made with, by its name. Of the other options, those whose variable C(lab_NAME) was
+        given with C(--extra-vars) come before what it says, and all others after it.
       - O(tags) of both are taken, and O(settings) one by one.
     type: str
   benchmarks:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import math
 import re
 import shutil
 from dataclasses import dataclass, field
@@ -27,11 +28,12 @@ CHROMIUM = shutil.which("chromium")
 # A machine that is busy with other tests.
 LIMIT_MS = 120_000
 AA = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}}
-HOSTILE = "</script><img src=x onerror=hacked=1><svg onload=hacked=1>\u2028'\"&<!--"
+HOSTILE = "</script ></script><img src=x onerror=hacked=1><svg onload=hacked=1>\u2028'\"&<!--"
 # Everything on the page that is drawn from data, and the cells of its tables, as texts that can be compared.
 SEEN = """() => ({
   marks: [...document.querySelectorAll("figure svg :is(circle, rect, line, path, polygon, text)")].map((mark) =>
-    ({figure: mark.closest("figure").id, class: mark.getAttribute("class"), all: mark.outerHTML})),
+    ({figure: mark.closest("figure").id, class: mark.getAttribute("class"), place:
+      [...mark.attributes].map((each) => each.value).join(), text: mark.matches("text") ? mark.textContent : ""})),
   cells: [...document.querySelectorAll("table")].flatMap((table) => [...table.rows].flatMap((row) =>
     [...row.cells].map((cell) => ({
       row: `${table.caption.textContent} / ${row.cells[0].textContent}`,
@@ -42,6 +44,21 @@ SEEN = """() => ({
     [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data]),
   rest: [...document.querySelectorAll("h1, h2, h3, p, dt, dd, li")].map((part) => part.textContent),
 })"""
+
+
+# The ticks of an axis of a figure and the marks in it, each with its text and where it stands on that axis.
+PLACES = """(figure, [axis, marks]) => {
+  const middle = (part) => {
+    const box = part.getBBox();
+    return axis === "x" ? box.x + box.width / 2 : box.y + box.height / 2;
+  };
+  const ticks = [...figure.querySelectorAll("text.tick")]
+    .filter((tick) => (tick.getAttribute("text-anchor") === "end") === (axis === "y"));
+  return [
+    ticks.map((tick) => [tick.textContent, middle(tick.previousElementSibling)]),
+    [...figure.querySelectorAll(marks)].map((mark) => [mark.querySelector("title").textContent, middle(mark)]),
+  ];
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +231,32 @@ def test_another_input_value_changes_its_mark_and_its_cells_and_nothing_else(
     assert [(cell["row"], cell["column"]) for cell in cells] == [
         (change.row, name) for name in change.columns
     ]
+
+
+@pytest.mark.parametrize(
+    ("figure", "axis", "marks", "law"),
+    [
+        ("Rate", "x", "circle.dot", lambda value: value),
+        ("Query time, ssb", "x", "circle.dot", lambda value: value),
+        ("Agent scaling", "y", ".point", lambda value: value),
+        ("Memory latency by size, full", "y", ".point", math.log),
+    ],
+    ids=["samples", "samples from zero", "a linear curve", "a logarithmic curve"],
+)
+def test_each_mark_stands_where_the_ticks_of_its_axis_say(
+    opened: Callable[..., Opened], everything: Path, figure: str, axis: str, marks: str, law: Any
+) -> None:
+    page = opened(everything).page
+    places = page.get_by_role("figure", name=figure, exact=True).evaluate(
+        PLACES,
+        [axis, marks],
+    )
+    ticks = [(law(float(words)), place) for words, place in places[0] if float(words) > 0]
+    (low, start), (high, end) = ticks[0], ticks[-1]
+    assert len(places[1]) >= 3
+    for title, place in places[1]:
+        value = float(re.search(r": ([\d.,]+)", title)[1].replace(",", ""))
+        assert place == pytest.approx(start + (law(value) - low) / (high - low) * (end - start), abs=0.6)
 
 
 def test_another_latency_of_a_pair_changes_its_two_cells_of_the_heat_map_and_of_the_table(
