@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Self
@@ -151,7 +152,7 @@ class _Lines(_Display):
 
 
 class _View(_Display):
-    """A view that is drawn anew in its place. At the end it gives way to what `rackbench status` prints."""
+    """A view that fills the terminal and is painted over, never wiped. At the end what was there before comes back."""
 
     def __init__(self, output: Output) -> None:
         from rich.console import Console
@@ -159,37 +160,29 @@ class _View(_Display):
 
         super().__init__(output)
         self._console = Console(file=sys.stdout, highlight=False)
-        self._live = Live(
-            console=self._console,
-            auto_refresh=False,
-            transient=True,
-            vertical_overflow="crop",
-            redirect_stderr=False,
-        )
+        self._live = Live(console=self._console, auto_refresh=False, screen=True, redirect_stderr=False)
 
     def __enter__(self) -> Self:
+        # Who is ended from outside gives the terminal back too.
+        self._before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
         self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
+        signal.signal(signal.SIGTERM, self._before)
 
     def show(self, runs: Sequence[tuple[Status | None, Status]]) -> None:
         from rich.console import Group
         from rich.text import Text
 
         size = self._console.size
-        # The cursor stands on a line below.
-        lines = watching.view([status for _before, status in runs], size.width, size.height - 1)
-        self._live.update(
-            Group(
-                *(
-                    Text(line.text, line.style, no_wrap=line.cut, overflow="ellipsis" if line.cut else "fold")
-                    for line in lines
-                )
-            ),
-            refresh=True,
+        lines = watching.view([status for _before, status in runs], size.width, size.height)
+        texts = (
+            Text(line.text, line.style, no_wrap=line.cut, overflow="ellipsis" if line.cut else "fold")
+            for line in lines
         )
+        self._live.update(Group(*texts), refresh=True)
 
     def end(self, statuses: Sequence[Status]) -> None:
         for status in statuses:

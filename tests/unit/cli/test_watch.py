@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -291,6 +292,18 @@ def test_ctrl_c_leaves_the_view_and_not_the_run(project: Path, begin_run: Begin)
     assert recorder.is_open
     recorder.tick(0.0, 0.0)
     assert recorder.state.stop is None
+    recorder.close()
+
+
+def test_who_is_ended_from_outside_gives_the_terminal_back(project: Path, begin_run: Begin) -> None:
+    recorder = begin_run()
+    with _terminal(project) as child:
+        child.expect_exact("> demo.execute")
+        child.kill(signal.SIGTERM)
+        child.expect_exact("\x1b[?1049l")
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == 128 + signal.SIGTERM
     recorder.close()
 
 
