@@ -770,3 +770,13 @@ def test_the_modules_run_from_ansibles_zip(target: Target, tmp_path: Path) -> No
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(done.stdout[done.stdout.index("{") :])
     assert (result["started"], result["job_state"]["outcome"]) == (True, "passed")
+
+
+def test_cpus_that_went_offline_after_the_plan_are_named_and_nothing_begins(target: Target) -> None:
+    target.stage()
+    job = {"schema": "rackbench.job/1.0", "parameters": {"act": "quick"}, "cpus": [0, 4095]}
+    for check in (True, False):
+        refused = target.start("quick", job=job, check=check)
+        assert code(refused) == "cpus_offline"
+        assert "4095" in refused["msg"]
+    assert not target.job_dir("quick").exists()
