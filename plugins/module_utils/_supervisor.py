@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STATE_SCHEMA = "rackbench.job-state/1.0"
+BEAT_SCHEMA = "rackbench.job-heartbeat/1.0"
 SPEC_SCHEMA = "rackbench.job-spec/1.0"
 CONDITIONS_SCHEMA = "rackbench.conditions/1.0"
 STOP_SCHEMA = "rackbench.job-stop/1.0"
@@ -596,6 +597,7 @@ class Supervisor:
         """Write heartbeat.json; a full disk costs this beat and nothing else."""
         self.progress = progress_of(self.job_dir / "out" / "progress.ndjson") or self.progress
         beat = {
+            "schema": BEAT_SCHEMA,
             "at": utc_text(),
             "elapsed_s": round(now - self.began, 3),
             "done": self.progress.get("done"),

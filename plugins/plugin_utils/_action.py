@@ -206,8 +206,9 @@ class LabAction(ActionBase):
 
     def write_live(self, name: str, beat: dict[str, t.Any]) -> None:
         """Put a heartbeat where the callback finds it. A beat that is lost costs nothing."""
+        document = {"schema": "rackbench.live-beat/1.0", **beat}
         with contextlib.suppress(OSError):
-            write_atomic(self.run_dir / rundir.live_document(name), json_text(beat), sync=False)
+            write_atomic(self.run_dir / rundir.live_document(name), json_text(document), sync=False)
 
     def upload(self, local: Path, remote: str) -> None:
         """Copy a file to the target's path and record the transfer."""

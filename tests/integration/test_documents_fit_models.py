@@ -76,6 +76,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_every_file_of_a_run_obeys_its_schema(run: Run) -> None:
     assert fit_all(run.path) > 50
+    # Beats of earlier versions have no schema, and so theirs does not ask for it.
+    beats = [json.loads(path.read_text())["schema"] for path in run.path.glob("state/live/*.json")]
+    assert set(beats) == {"rackbench.live-beat/1.0"}
 
 
 def test_the_files_of_a_campaign_obey_their_schemas(run: Run) -> None:

@@ -103,6 +103,22 @@ class JobState(Document):
     reason: str | None = None
 
 
+class JobHeartbeat(Model):
+    """`heartbeat.json`: how far the benchmark says it is, by its supervisor."""
+
+    schema_: Literal["rackbench.job-heartbeat/1.0"] | None = Field(
+        default=None, alias="schema", description="heartbeats of earlier versions have none"
+    )
+    at: str = Field(description="when it was made, by the clock of its machine")
+    elapsed_s: float = Field(ge=0)
+    # Of the benchmark's last line of progress, in which it may write numbers and short texts as it likes.
+    done: Any = None
+    total: Any = None
+    unit: Any = None
+    label: Any = None
+    interval_s: float = Field(gt=0, description="until the next one")
+
+
 class JobStop(Document):
     """`stop.json`: who asked that the execution stops."""
 

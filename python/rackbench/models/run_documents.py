@@ -459,6 +459,9 @@ class HostInventorySnapshot(Document):
 class LiveBeat(Model):
     """state/live/<execution_id or step_id>.json: the newest heartbeat of an execution, or of a long build in a step."""
 
+    schema_: Literal["rackbench.live-beat/1.0"] | None = Field(
+        default=None, alias="schema", description="Beats of earlier versions have none."
+    )
     execution: str | None = None
     step: str | None = None
     at_target: str | None = Field(default=None, description="When the target made it, by the target's clock.")

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rackbench.ledger import checkpoint, documents, journal, rundir
 from rackbench.ledger.state import fold
+from rackbench.models.kept import Fold
 
 from tests.unit.ledger.samples import failed_run, make_run_dir, whole_run
 
@@ -90,6 +91,12 @@ def other_fields(run_dir: Path) -> None:
     document = json.loads((run_dir / checkpoint.PATH).read_text())
     del document["state"]["tasks"]
     (run_dir / checkpoint.PATH).write_text(json.dumps(document))
+
+
+def test_a_kept_fold_fits_its_model(scratch: Path) -> None:
+    write(scratch, lines_of(10))
+    checkpoint.save(documents.load(scratch))
+    Fold.model_validate_json((scratch / checkpoint.PATH).read_bytes())
 
 
 @pytest.mark.parametrize("damage", [another_last_line, shorter, of_other_code, garbage, other_fields])

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from rackbench.ledger import identity, index, journal, rundir
 from rackbench.ledger.index import CACHE, listing
+from rackbench.models.kept import RunsCache, RunsCacheRows
 
 from . import samples
 
@@ -130,6 +131,15 @@ def remembered(project: Path) -> dict[str, Any]:
     """Return the entries of the cache."""
     entries: dict[str, Any] = json.loads((project / CACHE).read_bytes().partition(b"\n")[2])
     return entries
+
+
+def test_what_is_remembered_fits_its_models(tmp_path: Path) -> None:
+    make_run(tmp_path, samples.whole_run(), "thor", 0)
+    make_run(tmp_path, samples.failed_run(), "turind8", 2)
+    rows(tmp_path)
+    head, _newline, body = (tmp_path / CACHE).read_bytes().partition(b"\n")
+    assert RunsCache.model_validate_json(head).schema_ == RunsCache.schema_name()
+    assert len(RunsCacheRows.model_validate_json(body).root) == 2
 
 
 def test_the_cache_answers_for_a_journal_that_did_not_change(tmp_path: Path) -> None:

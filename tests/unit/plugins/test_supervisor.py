@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rackbench.ledger.verdict import judge
 from rackbench.models.conditions import JobConditions
-from rackbench.models.job import JobState
+from rackbench.models.job import JobHeartbeat, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -257,6 +257,7 @@ def test_heartbeats_tell_the_last_whole_line_of_progress(job: Callable[..., Job]
         "label": "0-2",
     }
     assert last["interval_s"] == 0.1
+    assert JobHeartbeat.model_validate(last).schema_ is not None
 
 
 def test_it_survives_the_group_and_session_that_started_it(
