@@ -238,8 +238,8 @@ def test_another_input_value_changes_its_mark_and_its_cells_and_nothing_else(
     [
         ("Rate", "x", "circle.dot", lambda value: value),
         ("Query time, ssb", "x", "circle.dot", lambda value: value),
-        ("Agent scaling", "y", ".point", lambda value: value),
-        ("Memory latency by size, full", "y", ".point", math.log),
+        ("Agent scaling", "y", "svg > .point", lambda value: value),
+        ("Memory latency by size, full", "y", "svg > .point", math.log),
     ],
     ids=["samples", "samples from zero", "a linear curve", "a logarithmic curve"],
 )
@@ -253,7 +253,7 @@ def test_each_mark_stands_where_the_ticks_of_its_axis_say(
     )
     ticks = [(law(float(words)), place) for words, place in places[0] if float(words) > 0]
     (low, start), (high, end) = ticks[0], ticks[-1]
-    assert len(places[1]) >= 3
+    assert len(places[1]) >= 2
     for title, place in places[1]:
         value = float(re.search(r": ([\d.,]+)", title)[1].replace(",", ""))
         assert place == pytest.approx(start + (law(value) - low) / (high - low) * (end - start), abs=0.6)
