@@ -35,7 +35,7 @@ def rows(source: Source) -> list[tuple[str, str]]:
     if source.topology:
         found += [
             ("processor", source.topology.model or text.NONE),
-            ("virtual machine", source.topology.virtual or "no"),
+            ("virtual machine", source.topology.virtual or "no sign of one"),
         ]
     libc = state.platform.get("libc")
     if isinstance(libc, dict):
