@@ -29,13 +29,13 @@ class ActionModule(LabAction):
                 f"{len(outcome.failed_steps)} of the steps on {self.host} did not come out well: "
                 f"{', '.join(outcome.failed_steps)}.",
                 where=self.host,
-                next_command=f"rackbench status --run-dir {self.run_dir}",
+                next_command=self.command("status"),
             )
         if outcome.outcome == CANCELLED:
             raise RackbenchError(
                 "run_cancelled",
                 gate.stop_reason(state.stop or {}),
                 where=self.host,
-                next_command=f"rackbench resume --run-dir {self.run_dir}",
+                next_command=self.command("resume"),
             )
         return {"outcome": outcome.outcome}

@@ -54,11 +54,11 @@ class ActionModule(LabAction):
             message = (
                 f"{', '.join(running)} still runs on {self.host}, so the lease of it stays with this run."
             )
-            command, detail = f"rackbench resume --run-dir {self.run_dir}", None
+            command, detail = self.command("resume"), None
         except RackbenchError as error:
             message = (
                 f"The lease of {self.host} could not be given back: {error.message} It expires by itself."
             )
-            command, detail = f"rackbench recover --run-dir {self.run_dir}", error.detail
+            command, detail = self.command("recover"), error.detail
         self.record("lease", state="taken", holder=None, expires_in_s=None, reason=message)
         return RackbenchError("left_behind", message, where=self.host, next_command=command, detail=detail)

@@ -93,7 +93,7 @@ class ActionModule(LabAction):
                 error.code,
                 error.message,
                 where=error.where,
-                next_command=f"rackbench recover --run-dir {self.run_dir}",
+                next_command=self.command("recover"),
                 detail=error.detail,
             ) from error
         if self.check_mode:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shlex
 import typing as t
 
 from ansible.utils.vars import load_extra_vars
@@ -138,7 +139,7 @@ class ActionModule(LabAction):
             raise RackbenchError(
                 "no_limit",
                 "This run was not limited to hosts, and Rackbench does not run everywhere by accident.",
-                next_command=f"ansible-playbook run.yml -l {self.host}",
+                next_command=shlex.join(["ansible-playbook", "run.yml", "-l", self.host]),
             )
         forks = int(self._task_vars.get("ansible_forks") or 5)
         if hosts > forks:

@@ -145,7 +145,7 @@ class ActionModule(LabAction):
                 "ledger_unreadable",
                 f"The journal of {self.run_dir} does not tell which run this was.",
                 where=str(self.run_dir),
-                next_command=f"rackbench recover --run-dir {self.run_dir}",
+                next_command=self.command("recover"),
             )
         if "cache_dir" not in state.options:
             raise RackbenchError(

@@ -41,6 +41,7 @@ seealso:
 """
 
 import os
+import shlex
 import signal
 import threading
 import typing as t
@@ -211,7 +212,7 @@ class CallbackModule(CallbackBase):
                 "host_unreachable",
                 f"The connection to {result.host.name} was lost.",
                 result.host.name,
-                f"rackbench validate --host {result.host.name} --scope connectivity",
+                shlex.join(["rackbench", "validate", "--host", result.host.name, "--scope", "connectivity"]),
             )
             self._guard(_give_up, recorder, failure)
 

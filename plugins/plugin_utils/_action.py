@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import sys
 import time
 import typing as t
@@ -125,6 +126,10 @@ class LabAction(ActionBase):
     def run_dir(self) -> Path:
         """The run directory that the task was given."""
         return Path(self._args["run_dir"])
+
+    def command(self, verb: str, *more: str) -> str:
+        """Return `rackbench VERB` for this run as it can be pasted."""
+        return shlex.join(["rackbench", verb, "--run-dir", str(self.run_dir), *more])
 
     def state(self) -> RunState:
         """Return the run's state: a fold of the journal as it stands."""

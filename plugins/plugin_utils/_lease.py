@@ -176,7 +176,7 @@ class Keeper:
             self._on_host.remote("lease", state="held", **lease_of(self._action))
         except RackbenchError as error:
             if error.code == "lease_lost":
-                error.next_command = f"rackbench resume --run-dir {self._action.run_dir}"
+                error.next_command = self._action.command("resume")
             raise
         finally:
             self._action._remote_calls += self._on_host._remote_calls - before  # noqa: SLF001
@@ -212,7 +212,7 @@ def _held(action: LabAction, found: dict[str, t.Any]) -> RackbenchError:
         "lease_held",
         _in_words(action.host, found),
         where=action.host,
-        next_command=f"rackbench resume --run-dir {action.run_dir} --wait",
+        next_command=action.command("resume", "--wait"),
     )
 
 

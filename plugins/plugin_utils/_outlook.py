@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import typing as t
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def _why_no_report(run_dir: Path) -> dict[str, t.Any]:
         "task_failed",
         "The dry run ended without a report.",
         where=str(run_dir),
-        next_command=f"rackbench status --run-dir {run_dir}",
+        next_command=shlex.join(["rackbench", "status", "--run-dir", str(run_dir)]),
     ).as_dict()
 
 

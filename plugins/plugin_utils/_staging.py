@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 import typing as t
 
@@ -100,7 +101,7 @@ class StagingAction(LabAction):
         except RackbenchError as error:
             if error.code in {"store_full", "bundle_digest_mismatch"}:
                 error.next_step = "Remove from the target's store what no running job uses, and run again."
-                error.next_command = f"rackbench bundle prune --host {self.host}"
+                error.next_command = shlex.join(["rackbench", "bundle", "prune", "--host", self.host])
             if error.code == "store_full" and quota is not None and sidecar["unpacked_size"] > quota:
                 error.next_step = "Raise lab_store_quota_bytes: the bundle alone is larger than that."
                 error.next_command = None

@@ -39,7 +39,7 @@ class StopLook:
             "run_cancelled",
             gate.stop_reason(self.request or {}),
             where=self._action.host,
-            next_command=f"rackbench resume --run-dir {self._action.run_dir}",
+            next_command=self._action.command("resume"),
         )
 
     def _names(self) -> list[str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,9 @@ def _clean(args: argparse.Namespace, output: Output) -> int:
                 "wrong_usage",
                 "There is no terminal to ask on whether everything is to be removed.",
                 next_step="Call it from a terminal, or answer with --yes.",
-                next_command=f"rackbench hosts clean --host {','.join(args.host)} --check",
+                next_command=shlex.join(
+                    ["rackbench", "hosts", "clean", "--host", ",".join(args.host), "--check"]
+                ),
             )
         sys.stderr.write(
             f"Remove everything of Rackbench on {', '.join(names(args.host))}, results that were not collected "

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from rackbench.cli.inputs import check_hosts, given_inventories, names, require_reason
@@ -165,4 +166,5 @@ def _complain(row: dict[str, Any], output: Output) -> None:
         return
     output.line(f"{row['host']}: {row['message']} [{row['code']}]", "bold red")
     if row["code"] == "lease_held":
-        output.line(f"  next: rackbench lease release --host {row['host']} --steal --reason TEXT")
+        command = ["rackbench", "lease", "release", "--host", row["host"], "--steal", "--reason", "TEXT"]
+        output.line(f"  next: {shlex.join(command)}")

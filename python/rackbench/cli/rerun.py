@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -115,7 +116,7 @@ def chosen_families(state: RunState, asked: Sequence[str]) -> list[str]:
             raise RackbenchError(
                 "unknown_family",
                 f"{state.run_id} planned no family {text!r}; it planned {', '.join(known) or 'none at all'}.",
-                next_command=f"rackbench run --host {state.host} --families {text}",
+                next_command=shlex.join(["rackbench", "run", "--host", str(state.host), "--families", text]),
             )
         found += meant
     if not found:
@@ -172,11 +173,11 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _agreed(args: argparse.Namespace, state: RunState, families: Sequence[str], output: Output) -> bool:
     if output.as_json or not sys.stdin.isatty():
-        again = "".join(f" --family {family}" for family in families)
+        again = [word for family in families for word in ("--family", family)]
         raise RackbenchError(
             "wrong_usage",
             "rackbench rerun: say --yes where nobody can be asked.",
-            next_command=f"rackbench rerun --run-dir {args.run_dir}{again} --yes",
+            next_command=shlex.join(["rackbench", "rerun", "--run-dir", args.run_dir, *again, "--yes"]),
         )
     output.line(f"Run {', '.join(families)} on {state.host} again, as in {state.run_id}.")
     try:

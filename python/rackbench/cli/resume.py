@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
             "ledger_unreadable",
             f"The journal of {args.run_dir} does not tell which run this was.",
             where=str(args.run_dir),
-            next_command=f"rackbench recover --run-dir {args.run_dir}",
+            next_command=shlex.join(["rackbench", "recover", "--run-dir", args.run_dir]),
         )
     if not args.yes and not _agreed(args, project, run_dir, state, output):
         return 1
@@ -106,7 +107,7 @@ def _agreed(args: argparse.Namespace, project: Path, run_dir: Path, state: RunSt
         raise RackbenchError(
             "wrong_usage",
             "rackbench resume: say --yes where nobody can be asked.",
-            next_command=f"rackbench resume --run-dir {args.run_dir} --yes",
+            next_command=shlex.join(["rackbench", "resume", "--run-dir", args.run_dir, "--yes"]),
         )
     answers = run_playbook(
         project,

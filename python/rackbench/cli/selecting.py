@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,7 @@ def _show(item: Mapping[str, Any], output: Output) -> None:
     if item["platform"]:
         known = f"{item['platform']['os']} {item['platform']['machine']}, as its last preflight saw it"
     else:
-        look = f"rackbench run --host {item['host']} --benchmarks preflight"
+        look = shlex.join(["rackbench", "run", "--host", item["host"], "--benchmarks", "preflight"])
         known = f"nobody has looked yet what it is: `{look}` does"
     output.line(f"{item['host']} ({known})", "bold")
     if failure := item["failure"]:

@@ -6,6 +6,7 @@ The same runs give the same rows, in whatever order they are named.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -96,7 +97,7 @@ def no_results(runs: Sequence[Run]) -> RackbenchError:
         f"{names}: there is no result that counts.",
         where=str(runs[0].run_dir),
         detail=" ".join(why) or None,
-        next_command=f"rackbench status --run-dir {runs[0].run_dir}",
+        next_command=shlex.join(["rackbench", "status", "--run-dir", str(runs[0].run_dir)]),
     )
 
 

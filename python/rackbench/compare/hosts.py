@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ def diff(runs_dir: Path, host: str, before: Path | None, after: Path | None) -> 
             "no_host_state",
             f"There are no two runs of {host} that recorded the state of the host.",
             where=str(runs_dir),
-            next_command=f"rackbench run --host {host} --benchmarks preflight",
+            next_command=shlex.join(["rackbench", "run", "--host", host, "--benchmarks", "preflight"]),
         )
     (first, old), (second, new) = _state(before, host), _state(after, host)
     found = tuple(host_state.differences(old.facts, new.facts))
@@ -61,7 +62,7 @@ def _state(run_dir: Path, host: str) -> tuple[str, HostState]:
         raise RackbenchError(
             "wrong_usage",
             f"{run_dir} is a run of {own} and not of {host}.",
-            next_command=f"rackbench runs --host {host}",
+            next_command=shlex.join(["rackbench", "runs", "--host", host]),
         )
     found = host_state.of_run(run_dir, state)
     if found.problem is not None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +113,7 @@ def read_run(run_dir: Path) -> Run:
             f"The journal of {run_dir} does not tell which run this was.",
             where=str(run_dir),
             next_step="Let its journal be rebuilt from what is left of the run.",
-            next_command=f"rackbench recover --run-dir {run_dir}",
+            next_command=shlex.join(["rackbench", "recover", "--run-dir", str(run_dir)]),
         )
     last = state.resumed[-1] if state.resumed else state.opened
     identity = last.get("identity") or {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Rackbench keeps for itself to be quick. Such a file may be deleted at any time; nobody else should rely on it."""
+"""What Rackbench keeps for itself to be quick. Such a file may be deleted; nobody else should rely on it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class RunsCache(Document):
 
 
 class RunsCacheRows(RootModel[dict[str, tuple[int, int, RunRow, dict[str, Any]]]]):
-    """The second line of `.rackbench/runs.json`: by `day/host/stamp` the time (ns) and size of the journal, row, controller.
+    """The second line of `.rackbench/runs.json`.
 
-    The row of a run whose controller may live is that of one whose controller does.
+    By `day/host/stamp` it holds the time (ns) and size of the journal, the row and the controller. The row of a run
+    whose controller may live is that of one whose controller does.
     """

@@ -8,6 +8,7 @@ picks it up with the rest; `connection_error` finds it there again.
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 
 from rackbench.errors import FAILURES, RackbenchError
@@ -101,7 +102,7 @@ def connection_error(host: str, text: str) -> RackbenchError:
     A line of our opener names the hop and the code; any other text is classified. What was running when a connection
     broke may have run to its end: the message says that its outcome is unknown.
     """
-    command = f"rackbench validate --host {host} --scope connectivity"
+    command = shlex.join(["rackbench", "validate", "--host", host, "--scope", "connectivity"])
     found = MARKED.search(text)
     if found and found["code"] in FAILURES:
         at = found["at"] if found["at"] == host else f"{host}, at hop {found['at']}"
