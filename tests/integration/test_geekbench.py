@@ -10,6 +10,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from tests.integration.harness import ROOT
+from tests.integration.outside import ELSEWHERE, outside
 from tests.standins.geekbench.archive import (
     CLAIM_KEY,
     LICENCE,
@@ -28,11 +30,18 @@ CANARIES += [base64.b64encode(LICENCE)[:40]]
 
 
 def run(project: LabProject, settings: dict[str, Any], *more: str, benchmarks: str = "geekbench") -> Done:
-    """Run benchmarks on this machine with settings of Geekbench."""
+    """Run benchmarks on this machine with settings of Geekbench, whose wrapper is in a repository outside."""
     for built in (project.root / "dist").glob("geekbench-*"):
         # The wrapper of this checkout is tested, and not one that was built before.
         built.unlink()
-    variables = {"lab_benchmarks": benchmarks.split(","), "lab_settings": {"geekbench": settings}}
+    repo = project.home / "site-geekbench"
+    if not repo.exists():
+        outside(project.home, ROOT / "benchmarks/geekbench")
+    variables = {
+        "lab_benchmarks": benchmarks.split(","),
+        "lab_settings": {"geekbench": settings},
+        "lab_benchmark_repos": {"geekbench": str(repo)},
+    }
     return project.playbook("-e", json.dumps(variables), *more)
 
 
@@ -91,6 +100,7 @@ def test_a_licensed_run_has_scores_and_neither_licence_nor_claim_is_anywhere_els
     (recorded,) = made.records("result")
     assert [row["value"] for row in recorded["headline"]] == [2000, 8000]
     assert recorded["simulated"] is True
+    assert made.records("packaging")[-1]["made"]["version"].startswith(ELSEWHERE)
 
     claim = made.path / RESULTS / "private/claim_url.txt"
     assert claim.read_text().startswith(f"{result['facts']['result_url']}/claim?key={CLAIM_KEY}\n")
