@@ -234,6 +234,10 @@ def test_a_lease_that_is_not_given_back_is_removed_by_hand(operators: Operators)
     assert refused.rc == 3
     assert "a@?[31mb" in refused.stdout
     assert "\x1b" not in refused.said
+    # A run may have had its lease elsewhere.
+    elsewhere = f"lab_lease_dir={operators.folder / 'elsewhere'}"
+    listed = operators.bob.rackbench("lease", "list", "--host", "local", "-e", elsewhere, "--json")
+    assert json.loads(listed.stdout)["hosts"][0]["holder"] is None
     without = operators.bob.rackbench("lease", "release", "--host", "local", "--steal")
     assert without.rc == 2
     stolen = operators.bob.rackbench(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rackbench.cli.inputs import check_hosts, given_inventories, names, require_reason
 from rackbench.cli.output import Output, add_json_option
+from rackbench.cli.validating import add_extra_vars_option
 from rackbench.errors import FAILURES, GOOD, INTERRUPTED, RackbenchError
 from rackbench.project import find_project
 
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument(
             "-i", "--inventory", action="append", default=[], help="an inventory instead of the project's"
         )
+        add_extra_vars_option(one)
         add_json_option(one)
     release.add_argument("--steal", action="store_true", help="remove it whoever holds the host")
     release.add_argument("--reason", metavar="TEXT", help="why it is stolen; needed with --steal")
@@ -97,6 +99,7 @@ def _ask(
         check=False,
         say=output.note,
         inventories=inventories,
+        given_vars=args.extra_vars,
     )
     rows = sorted(answers.results.items())
     codes = [_row(host, result)["code"] for host, result in rows]
