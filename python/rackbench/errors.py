@@ -259,7 +259,7 @@ FAILURES: dict[str, Failure] = {
         "The benchmark needs a file of the operator, and no setting names it.",
         "Set what the message names in lab_settings, or leave the benchmark out.",
     ),
-    "not_geekbench": Failure(
+    "attachment_unfit": Failure(
         CHECK_SAYS_NO,
         "The archive or install that was named is no Geekbench for this host.",
         "Name the archive of Geekbench 5, 6 or 7 for Linux and for the host's machine; nothing was uploaded.",
@@ -330,7 +330,7 @@ FAILURES: dict[str, Failure] = {
     "cpus_offline": Failure(
         CHECK_SAYS_NO,
         "CPUs that the run was planned with are offline now, or it may not use them any more.",
-        "Bring them online, or run again: the plan is then made anew.",
+        "Bring them online and resume the run, or start a new run: a resumed one keeps its plan.",
     ),
     "execution_conflict": Failure(
         CHECK_SAYS_NO,

@@ -132,8 +132,10 @@ def test_a_pool_that_the_host_does_not_have_costs_the_other_benchmarks_nothing(p
     assert done.rc == 1, done.said
     run = project.runs()[-1]
     steps = {step["step_id"]: step for step in run.status["steps"]}
-    assert steps["made-up.execute"]["code"] == "families_impossible"
-    assert "official-multi" in steps["made-up.execute"]["reason"]
+    # It is not even staged.
+    assert steps["made-up.stage"]["code"] == "families_impossible"
+    assert "official-multi" in steps["made-up.stage"]["reason"]
+    assert {steps[f"made-up.{phase}"]["state"] for phase in ("stage", "execute", "collect")} == {"skipped"}
     assert steps["plain.collect"]["state"] == "completed"
 
 

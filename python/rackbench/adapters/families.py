@@ -59,11 +59,20 @@ def on_host(
     official = _official(adapter, topology)
     families: list[HostFamily] = []
     unavailable: list[Unavailable] = []
+    # A supplement for each socket gets names that another supplement may have by itself.
+    taken = {family.name for family in adapter.families}
     for family in wanted:
         try:
-            families += _family_on_host(family, topology, official)
+            found = _family_on_host(family, topology, official)
         except RackbenchError as error:
             unavailable.append(Unavailable(family.name, error.code, error.message))
+            continue
+        for each in found:
+            if each.name != family.name and each.name in taken:
+                reason = f"Another family is called {each.name}; give one of them another label."
+                unavailable.append(Unavailable(family.name, "families_impossible", reason))
+            else:
+                families.append(each)
     return families, unavailable
 
 
@@ -156,14 +165,13 @@ def _pools(pinning: Pinning, topology: Topology) -> list[tuple[int | None, str]]
     if pinning.pool not in UNITS:
         return [(None, pinning.pool)]
     kind, words = UNITS[pinning.pool]
-    units = {
-        "socket": list(topology.sockets),
-        "node": [node.id for node in topology.nodes],
-        "l3": list(range(len(topology.l3_groups))),
-    }[kind]
+    usable = set(topology.usable)
+    # A node may have memory only, and a cpuset may leave out a socket.
+    found = {getattr(cpu, kind) for cpu in topology.cpus if cpu.id in usable}
+    units = sorted(unit for unit in found if unit is not None and unit >= 0)
     if len(units) < 2:
         raise RackbenchError(
             "cpu_pool_impossible",
-            f"The host has one {words}, so there is nothing to run for each of several.",
+            f"The host has CPUs to run on in one {words}, so there is nothing to run for each of several.",
         )
     return [(unit, f"{kind}:{unit}") for unit in units]

@@ -67,7 +67,7 @@ def changed(given: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise _not_a_change(change) from error
         own = settings.setdefault(adapter, {})
-        if not (equals and dot and name and isinstance(own, dict)):
+        if not (equals and adapter and dot and name and isinstance(own, dict)):
             raise _not_a_change(change)
         own[name] = value
     return settings
@@ -125,6 +125,8 @@ def _checked(adapter: Adapter, setting: Setting, given: Mapping[str, Any]) -> An
     value = given.get(setting.name, setting.default)
     if value is None and setting.default is None:
         return None
+    if setting.default is None and isinstance(value, (dict, list)):
+        raise _wrong(adapter, setting.name, f"must be a single value, and is {value!r}.")
     if setting.default is not None and not _same_type(value, setting.default):
         kind = type(setting.default).__name__
         raise _wrong(adapter, setting.name, f"must be {_TYPES.get(kind, kind)}, and is {value!r}.")

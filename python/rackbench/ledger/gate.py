@@ -44,9 +44,7 @@ def obstacle(state: RunState, step_id: str, stop: Mapping[str, Any] | None) -> O
     ):
         return Obstacle(reason)
     if step.phase == "stage" and step.adapter is not None:
-        return _not_ready(state, step.adapter)
-    if step.phase == "execute" and not state.planned_executions.get(str(step.adapter)):
-        return _nothing_to_run(state, str(step.adapter))
+        return _not_ready(state, step.adapter) or _nothing_to_run(state, step.adapter)
     return None
 
 
@@ -56,8 +54,11 @@ def stop_reason(stop: Mapping[str, Any]) -> str:
     return f"{stop.get('by') or 'somebody'} stopped the run{reason}"
 
 
-def _nothing_to_run(state: RunState, adapter: str) -> Obstacle:
+def _nothing_to_run(state: RunState, adapter: str) -> Obstacle | None:
+    """Return why an adapter is left out that the host can run no family of; staging it would be for nothing."""
     told = (state.families.get(adapter) or {}).get("unavailable") or []
+    if not told or state.planned_executions.get(adapter) or "execute" not in state.phases:
+        return None
     reasons = " ".join(f"{each['family']}: {each['reason']}" for each in told)
     failure = RackbenchError(
         "families_impossible",

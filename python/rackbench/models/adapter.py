@@ -134,6 +134,14 @@ class Supplement(StrictModel):
         default_factory=list, description="each a multi-agent family of its own; none: one agent on each CPU"
     )
 
+    @field_validator("splits")
+    @classmethod
+    def _each_split_once(cls, splits: list[Split]) -> list[Split]:
+        names = [f"{split.agents}x{split.cpus_each}" for split in splits]
+        if doubled := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"the split {doubled[0]} is there twice")
+        return splits
+
 
 class AgentSettings(StrictModel):
     """Which families a benchmark that runs agents has on a host."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from rackbench.adapters.plan import plan
 from rackbench.adapters.settings import changed, configured, configured_catalog
 from rackbench.errors import RackbenchError
 from rackbench.topology import read
+from rackbench.topology.model import Node
 
 if TYPE_CHECKING:
     from rackbench.topology.model import Topology
@@ -113,6 +115,8 @@ def test_settings_become_parameters_and_a_family_keeps_its_own(usual: Adapter) -
         ({"pairs": None}, "must be a whole number"),
         ({"parts": "a"}, "must be a list"),
         ({"cpu_pool": "all"}, "is no setting of usual"),
+        ({"install": ["/opt"]}, "must be a single value"),
+        ({"install": {}}, "must be a single value"),
         (["redact"], "must be a mapping of settings"),
     ],
 )
@@ -147,6 +151,11 @@ def test_a_wrong_setting_is_said_with_its_place(usual: Adapter, given_: Any, sai
             "agents",
         ),
         ({"supplemental": "p-core"}, "unknown_setting", "supplemental"),
+        (
+            {"supplemental": [{"label": "x", "splits": [{"agents": 2, "cpus_each": 1}] * 2}]},
+            "unknown_setting",
+            "the split 2x1 is there twice",
+        ),
     ],
 )
 def test_wrong_settings_of_agents_are_said(
@@ -172,7 +181,7 @@ def test_changes_are_read_as_yaml_and_leave_the_rest() -> None:
     assert site == {"a": {"x": 1, "y": 2}}
 
 
-@pytest.mark.parametrize("change", ["a", "a=1", "a.=1", ".x=[", "a.x=[1"])
+@pytest.mark.parametrize("change", ["a", "a=1", "a.=1", ".x=1", "a.x=[1"])
 def test_a_change_of_another_form_is_refused(change: str) -> None:
     with pytest.raises(RackbenchError, match="sets nothing"):
         changed({}, [change])
@@ -241,9 +250,31 @@ def test_what_a_host_cannot_run_is_named_with_the_reason(agents: Adapter) -> Non
     assert reasons["p-core-multi"][0] == "cpu_pool_impossible"
     assert "one kind of core" in reasons["p-core-multi"][1]
     assert "same CPUs and profile" in reasons["physical-only-multi"][1]
-    assert "one socket" in reasons["socket-local-single"][1]
+    assert "in one socket" in reasons["socket-local-single"][1]
     assert "99" in reasons["far-multi"][1]
     assert reasons["big-multi-2x2"][0] == "cpu_split_impossible"
+
+
+def test_a_label_that_is_also_the_name_of_a_socket_s_families_leaves_those_out(agents: Adapter) -> None:
+    given_ = {"supplemental": ["socket-local", {"label": "socket-local-0", "cpu_pool": "0"}]}
+    ready = configured(agents, given_)
+    families, unavailable = on_host(ready, ready.families, machine(sockets=2))
+    names_there = [family.name for family in families]
+    assert len(names_there) == len(set(names_there))
+    assert {each.family for each in unavailable} == {"socket-local-single", "socket-local-multi"}
+    (own,) = [family for family in families if family.name == "socket-local-0-multi"]
+    assert own.cpus == (0,)
+
+
+def test_a_node_with_memory_only_is_no_unit_of_per_node(usual: Adapter) -> None:
+    family = replace(usual.families[1], pinning=Pinning("per-node", "logical"))
+    host = machine(sockets=2)
+    beside = replace(host, nodes=(*host.nodes, Node(2, (), 2**30)))
+    families, unavailable = on_host(usual, [family], beside)
+    assert [each.cpus for each in families] == [(0, 1), (2, 3)]
+    assert not unavailable
+    one, missing = on_host(usual, [family], replace(machine(), nodes=(*machine().nodes, Node(1, (), 2**30))))
+    assert (one, [each.code for each in missing]) == ([], ["cpu_pool_impossible"])
 
 
 def test_a_hybrid_host_has_families_for_each_kind_of_core(agents: Adapter, tmp_path: Path) -> None:
