@@ -276,6 +276,8 @@ class CallbackModule(DefaultCallback):
             self._line(
                 host, f"  {record['execution']}", record["outcome"], f"{record.get('duration_s') or 0:.1f} s"
             )
+        elif kind == "repeats" and self._short and (ended := summary.repeats_text(record)):
+            self._say(f"{host}    {record['adapter']}.{record['family']}: {ended}", constants.COLOR_VERBOSE)
 
     def _line(self, host: str, name: str, state: str, seconds: str = "", remark: str = "") -> None:
         text = f"{host}  {name:<28}  {state:<10}  {seconds:>8}  {remark}".rstrip()

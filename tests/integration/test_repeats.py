@@ -69,6 +69,7 @@ def test_warm_ups_go_first_and_repeats_end_when_they_are_precise_enough(project:
     done = project.rackbench("run", "--host", "local", "--benchmarks", "made-up", *until)
     assert done.rc == 0, done.said
 
+    assert "made-up.only: 4 repeats, precise enough: turn rate, known within 3.784 %" in done.stdout
     made = _names("w1", "w2", 1, 2, 3, 4)
     assert _ran(project) == made
     run = project.run()
@@ -118,6 +119,7 @@ def test_a_noisy_benchmark_and_one_that_crashes_once_count_each_execution_up_to_
     _add(project, 100, None, 200, 100, 200)
     done = project.playbook("-e", "lab_benchmarks=made-up lab_repeats_until=5 lab_repeats_max=4")
     assert done.rc == 2, done.said
+    assert "made-up.only: 4 repeats, the maximum: turn rate, known within 107.6 %" in done.stdout
     assert _ran(project) == _names(1, 2, 3, 4)
     run = project.run()
     told = _told(run)
@@ -134,6 +136,7 @@ def test_a_fixed_count_runs_that_often_whatever_is_measured(project: LabProject)
     _add(project, 100, 100)
     done = project.playbook("-e", "lab_benchmarks=made-up lab_repeats=2")
     assert done.rc == 0, done.said
+    assert "made-up.only: 2 repeats, as many as were asked for" in done.stdout
     assert _ran(project) == _names(1, 2)
     run = project.run()
     told = _told(run)

@@ -61,15 +61,23 @@ def changes(before: Status | None, after: Status) -> Iterator[str]:
     for one in after["executions"]:
         if known.executions.get(one["execution"], "planned") != _state_of(one):
             yield f"execution {one['execution']}: {_ended(_state_of(one), one['duration_s'], '')}"
-    for row in after["results"]:
-        if _number_of(row) not in known.results:
-            yield f"result {row['execution']}: {row['label']} {summary.number(row['value'])} {row['unit']}"
+    yield from _numbers(after, known)
     if (progress := after["progress"]) and _progress_of(progress) != known.progress:
         yield f"{progress['execution']}: {_progress_text(progress)}"
     for beat in after["monitoring"]["heartbeats"]:
         if known.beats.get(_beat_of(beat), "fresh") != beat["state"]:
             yield f"heartbeat of {beat['execution'] or beat['step']}: {beat['state']}"
     yield from _lines_of_alerts(after, known.alerts)
+
+
+def _numbers(after: Status, known: _Known) -> Iterator[str]:
+    """Yield a line for each family whose repeats ended, and for each headline number, that is not known."""
+    for row in after["repeats"]:
+        if _family_of(row) not in known.repeats and (ended := summary.repeats_text(row)):
+            yield f"{row['adapter']}.{row['family']}: {ended}"
+    for row in after["results"]:
+        if _number_of(row) not in known.results:
+            yield f"result {row['execution']}: {row['label']} {summary.number(row['value'])} {row['unit']}"
 
 
 class _Known:
@@ -79,6 +87,7 @@ class _Known:
         told: Mapping[str, Any] = status or {}
         self.steps = {step["step_id"]: step["state"] for step in told.get("steps", ())}
         self.executions = {one["execution"]: _state_of(one) for one in told.get("executions", ())}
+        self.repeats = {_family_of(row) for row in told.get("repeats", ())}
         self.results = {_number_of(row) for row in told.get("results", ())}
         self.progress = _progress_of(told.get("progress"))
         beats = told["monitoring"]["heartbeats"] if told else ()
@@ -92,6 +101,10 @@ def _state_of(execution: Mapping[str, Any]) -> str:
         return str(execution["state"])
     verdict = execution["verdict"]
     return f"{execution['outcome']}{f', {verdict}' if verdict else ''}"
+
+
+def _family_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["adapter"], row["family"]
 
 
 def _number_of(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -153,6 +153,31 @@ def test_each_change_is_a_line_once() -> None:
     assert set(at_once) <= set(told)
 
 
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"count": 1, "stopped_by": "count"}, None),
+        ({"count": 3, "stopped_by": "count"}, "3 repeats, as many as were asked for"),
+        (
+            {"count": 4, "stopped_by": "precise_enough", "metric": "rate", "half_width_percent": 3.784},
+            "4 repeats, precise enough: rate, known within 3.784 %",
+        ),
+        (
+            {"count": 9, "stopped_by": "maximum", "metric": "rate", "half_width_percent": 107.6},
+            "9 repeats, the maximum: rate, known within 107.6 %",
+        ),
+        (
+            {"count": 9, "stopped_by": "maximum", "metric": None, "half_width_percent": None},
+            "9 repeats, the maximum: no number, how precisely is unknown",
+        ),
+    ],
+)
+def test_why_repeats_ended_is_a_line(row: dict[str, Any], words: str | None) -> None:
+    before, after = status(), status()
+    before["repeats"], after["repeats"] = [], [{"adapter": "latency", "family": "smoke", **row}]
+    assert list(watching.changes(before, after)) == ([f"latency.smoke: {words}"] if words else [])
+
+
 def test_a_beat_that_went_stale_and_came_back_is_told() -> None:
     fresh = running(**PROGRESS)
     beat = {"step": "latency.execute", "execution": "latency.smoke.1", "age_s": 1.0, "state": "fresh"}
