@@ -261,8 +261,8 @@ FAILURES: dict[str, Failure] = {
     ),
     "attachment_unfit": Failure(
         CHECK_SAYS_NO,
-        "The archive or install that was named is no Geekbench for this host.",
-        "Name the archive of Geekbench 5, 6 or 7 for Linux and for the host's machine; nothing was uploaded.",
+        "The operator's own archive or install is not what the benchmark needs here, such as: not Geekbench.",
+        "Name the archive that the message asks for, for the host's machine; nothing was uploaded.",
     ),
     "signature_refused": Failure(
         CHECK_SAYS_NO,

@@ -160,7 +160,7 @@ def test_without_an_archive_or_with_another_one_it_is_blocked_and_the_others_go_
         codes.append(readiness["failure_code"])
         assert made.states["system-info.collect"] == "completed"
         assert not [each for each in made.records("transfer") if "geekbench" in each["source"]]
-    assert codes == ["setting_missing", "not_geekbench"]
+    assert codes == ["setting_missing", "attachment_unfit"]
     assert re.search(r"lab_settings\.geekbench\.archive", done.said)
 
 

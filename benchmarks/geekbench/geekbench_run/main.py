@@ -80,7 +80,7 @@ class _Run:
         try:
             original = install.find_program(self.job.source, self.job.version)
         except install.NoGeekbenchError as error:
-            self.found.fail("not_geekbench", f"{error}.")
+            self.found.fail("attachment_unfit", f"{error}.")
             return self._finish(EXIT_MACHINE_LACKS)
         licence = self.job.licence or install.own_licence(original)
         if licence is not None:

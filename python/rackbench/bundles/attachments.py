@@ -13,6 +13,7 @@ import re
 import tarfile
 import zlib
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from isal import igzip
@@ -26,7 +27,6 @@ from rackbench.models.bundle import Provenance, Sidecar, SidecarPlatform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from rackbench.adapters.catalog import Adapter, AttachmentRule
     from rackbench.bundles.digests import Digests
@@ -99,7 +99,7 @@ def look_at(
     for rule in adapter.attachments:
         value = settings.get(rule.setting)
         if value:
-            found.append(_looked_at(rule, base / str(value), host, digests))
+            found.append(_looked_at(rule, base / Path(str(value)).expanduser(), host, digests))
         elif not (rule.instead and settings.get(rule.instead)):
             found.append(Attachment(rule.setting, reason=NOT_SET, detail=_not_set(adapter, rule)))
     return tuple(found)
@@ -112,7 +112,6 @@ def _not_set(adapter: Adapter, rule: AttachmentRule) -> str:
 
 
 def _looked_at(rule: AttachmentRule, path: Path, host: Platform | None, digests: Digests) -> Attachment:
-    path = path.expanduser()
     named = Attachment(rule.setting, path=str(path))
     if not path.is_file():
         return replace(named, reason=MISSING, detail=f"{path} is no file on the controller.")

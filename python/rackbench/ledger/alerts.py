@@ -36,7 +36,7 @@ STAGING_CODES = frozenset(
     {
         "packaging_blocked",
         "setting_missing",
-        "not_geekbench",
+        "attachment_unfit",
         "bundle_unreadable",
         "bundle_toml_invalid",
         "bundle_digest_mismatch",

@@ -184,7 +184,7 @@ STATES: tuple[State, ...] = (
     State(
         PACKAGING_BLOCKED,
         (ATTACHMENT,),
-        "not_geekbench",
+        "attachment_unfit",
         "the operator's archive is missing, of another program, or for another machine",
         _attachment_is(set_at_all=True),
     ),

@@ -202,7 +202,7 @@ def test_of_an_install_with_several_versions_the_newest_runs_unless_one_is_named
         ("pro", {"licence": b"key=another one"}, "failed", "licence_refused"),
         ("tryout", {"upload": False}, "failed", "licence_required"),
         ("preview", {"section": "single"}, "failed", "licence_required"),
-        ("tryout", {"version": 5}, "failed", "not_geekbench"),
+        ("tryout", {"version": 5}, "failed", "attachment_unfit"),
     ],
 )
 def test_what_goes_wrong_is_named_although_geekbench_exits_with_0(
@@ -273,7 +273,7 @@ def test_parameters_that_cannot_be_used_end_with_2(
 def test_a_directory_without_geekbench_is_named(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     done, result = Job(tmp_path / "job", tmp_path / "other").run()
-    assert (done.returncode, result["failure"]["code"]) == (3, "not_geekbench")
+    assert (done.returncode, result["failure"]["code"]) == (3, "attachment_unfit")
     assert str(tmp_path / "other") in result["failure"]["message"]
 
 

@@ -75,6 +75,15 @@ def test_a_relative_path_starts_at_the_project(tmp_path: Path) -> None:
     assert (found.accepted, found.path) == (True, str(archive))
 
 
+def test_a_path_that_begins_with_a_tilde_starts_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = make_archive(tmp_path / "home/licensed")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (found,) = looked_at(f"~/licensed/{archive.name}", base=tmp_path / "project")
+    assert (found.accepted, found.path) == (True, str(archive))
+
+
 def test_without_an_archive_it_is_said_which_setting_is_missing() -> None:
     (found,) = looked_at(None)
     assert found.reason == "not_set"
