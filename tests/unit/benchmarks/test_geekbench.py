@@ -361,6 +361,53 @@ def test_no_text_keeps_the_key_of_a_claim(
         assert key not in redact(f"{before.replace(key, '')} {link}{after}")
 
 
+KEY, OWNER = "ABCDE-12345-FGHIJ", "o.w@a.io"
+
+
+@pytest.mark.parametrize(
+    "licence",
+    [
+        f"license_key={KEY}\nemail={OWNER}\n",
+        f"{OWNER}/{KEY}.",
+        f"<string>{KEY}</string><string name='email'>{OWNER}</string>",
+        f'<licence key="{KEY}" email="{OWNER}"/>',
+        json.dumps({"key": KEY, "email": OWNER}),
+        json.dumps({"licence": f"{KEY}={OWNER}"}),
+    ],
+)
+def test_a_key_or_address_that_is_printed_alone_is_hidden_in_whatever_form_a_licence_has_it(
+    module: Callable[[str], Any], licence: str
+) -> None:
+    redact = module("secrecy").Redactor(licence.encode())
+    assert redact(f"Licensed with {KEY}, to {OWNER}: 5 workloads") == (
+        "Licensed with [redacted], to [redacted]: 5 workloads"
+    )
+    assert KEY not in redact(licence)
+
+
+@pytest.mark.parametrize("key", ["AB-12", "7F-K2-Q9", "1111-2222-3333-4444-5555"])
+def test_a_key_in_groups_is_hidden_however_long_it_is(module: Callable[[str], Any], key: str) -> None:
+    redact = module("secrecy").Redactor(f"key={key}".encode())
+    assert redact(f"({key})") == "([redacted])"
+
+
+def test_what_geekbench_says_of_the_licence_is_hidden_in_every_text_of_the_result(
+    job: Callable[..., Job],
+) -> None:
+    made = job(6, "truncated")
+    # It calls its workloads, its edition and its version by words of the licence.
+    program = made.install / f"geekbench_{os.uname().machine}"
+    text = program.read_text()
+    assert '"File Compression", "Navigation", "HTML5 Browser"' in text
+    said = text.replace("File Compression", LICENCE_WORDS[0]).replace("Navigation", LICENCE_WORDS[1])
+    program.write_text(said.replace('" Pro" if', f'" Pro {LICENCE_WORDS[1]}" if'))
+    done, result = made.run(licence=LICENCE)
+    assert result["facts"]["edition"] == "pro [redacted]"
+    assert result["facts"]["workloads"]["multi_core"] == ["[redacted]", "[redacted]"]
+    for text in (*made.texts().values(), done.stdout, done.stderr):
+        assert not [word for word in LICENCE_WORDS if word.lower() in text.lower()]
+
+
 @given(text=st.text())
 def test_no_exported_document_is_taken_without_scores(module: Callable[[str], Any], text: str) -> None:
     output = module("output")
