@@ -127,7 +127,7 @@ static void add_facts(struct results *results, const struct job *job, const stru
     results_fact(results, "cpu_node", "%d", curve->nodes.cpu_node);
     results_fact(results, "memory_nodes", "%zu", curve->nodes.count);
     results_string_fact(results, "compiler", __VERSION__);
-    virtual_detect(&machine);
+    virtual_detect(&machine, "");
     results_fact(results, "virtual", "{\"machine\": \"%s\", \"evidence\": [%s]}", machine.kind, machine.evidence);
     bool bare = strcmp(machine.kind, "none") == 0 || strcmp(machine.kind, "unknown") == 0;
     snprintf(text, sizeof text,
@@ -175,6 +175,7 @@ static int print_plan(const struct job *job, const char *root) {
     char path[ROOT_BYTES + 64];
     struct control control;
     struct matrix_plan plan;
+    struct virtual_machine machine;
     struct curve *curve = malloc(sizeof *curve);
     int *online = calloc(MAX_CPUS, sizeof *online);
     const int *cpus = job->cpus;
@@ -192,11 +193,12 @@ static int print_plan(const struct job *job, const char *root) {
         pairs_assume(&plan, job);
         control_start(&control, job->time_limit_s);
         pairs_choose(&plan, job, budget_s(curve, job, control_left_s(&control)));
+        virtual_detect(&machine, root);
         char *sampling = pairs_facts(&plan, job);
         printf("{\"cpus\": %zu, \"time_limit_s\": %g, \"curve\": {\"measurements\": %llu, \"expected_s\": %.6g}, "
-               "\"sampling\": %s}\n",
+               "\"virtual\": {\"machine\": \"%s\", \"evidence\": [%s]}, \"sampling\": %s}\n",
                count, job->time_limit_s, (unsigned long long)curve_measurements(curve), curve_expected_s(curve, job),
-               sampling != NULL ? sampling : "null");
+               machine.kind, machine.evidence, sampling != NULL ? sampling : "null");
         free(sampling);
         pairs_free(&plan);
         code = fflush(stdout) == 0 ? 0 : EXIT_MACHINE;

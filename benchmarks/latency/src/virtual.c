@@ -32,7 +32,7 @@ static const struct known SIGNATURES[] = {
 #endif
 
 // How the manufacturer or the product of a machine begins that is none. A cloud's name alone proves nothing: it rents
-// out whole machines as well.
+// out whole machines as well. The names are those of rackbench/topology/virtual.py.
 static const struct known PRODUCTS[] = {
     {"QEMU", "qemu"},          {"KVM", "kvm"},
     {"VMware", "vmware"},      {"innotek GmbH", "virtualbox"},
@@ -104,30 +104,41 @@ static void add_product(struct virtual_machine *found, const char *path, const c
     }
 }
 
-static void ask_files(struct virtual_machine *found) {
+static bool read_below(const char *root, const char *path, char *text, size_t size) {
+    char whole[ROOT_BYTES + 64];
+    snprintf(whole, sizeof whole, "%s%s", root, path);
+    return file_read(whole, text, size);
+}
+
+static void ask_files(struct virtual_machine *found, const char *root) {
     char text[128] = "";
-    bool amazon = file_read(VENDOR, text, sizeof text) && strcmp(text, "Amazon EC2") == 0;
+    bool amazon = read_below(root, VENDOR, text, sizeof text) && strcmp(text, "Amazon EC2") == 0;
     add_product(found, VENDOR, text, kind_of(PRODUCTS, text));
-    if (file_read(PRODUCT, text, sizeof text)) {
+    if (read_below(root, PRODUCT, text, sizeof text)) {
         // What Amazon rents out as a whole machine has a name such as c7g.metal.
         bool nitro = amazon && strstr(text, ".metal") == NULL;
         add_product(found, PRODUCT, text, nitro ? "kvm" : kind_of(PRODUCTS, text));
     }
     // A Xen host that governs the others has these too; it is a guest of its hypervisor all the same.
-    if (file_read("/sys/hypervisor/type", text, sizeof text)) {
+    char xen_path[ROOT_BYTES + 16];
+    snprintf(xen_path, sizeof xen_path, "%s/proc/xen", root);
+    if (read_below(root, "/sys/hypervisor/type", text, sizeof text)) {
         add(found, "/sys/hypervisor/type", text, strcmp(text, "xen") == 0 ? "xen" : "other");
-    } else if (access("/proc/xen", F_OK) == 0) {
+    } else if (access(xen_path, F_OK) == 0) {
         add(found, "/proc/xen", "is there", "xen");
     }
-    if (file_read("/proc/device-tree/hypervisor/compatible", text, sizeof text)) {
+    if (read_below(root, "/proc/device-tree/hypervisor/compatible", text, sizeof text)) {
         const char *xen = strstr(text, "xen");
         add(found, "/proc/device-tree/hypervisor", text, xen != NULL ? "xen" : "kvm");
     }
 }
 
-void virtual_detect(struct virtual_machine *found) {
+void virtual_detect(struct virtual_machine *found, const char *root) {
     snprintf(found->kind, sizeof found->kind, "unknown");
     found->evidence[0] = '\0';
-    ask_cpu(found);
-    ask_files(found);
+    // Below another root is another machine, of which this CPU knows nothing.
+    if (root[0] == '\0') {
+        ask_cpu(found);
+    }
+    ask_files(found, root);
 }

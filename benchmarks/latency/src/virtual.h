@@ -8,6 +8,7 @@ struct virtual_machine {
     char evidence[1024];  // JSON strings, separated by commas
 };
 
-void virtual_detect(struct virtual_machine *found);
+// root stands before /sys and /proc: "" for this machine, whose CPU is then asked too.
+void virtual_detect(struct virtual_machine *found, const char *root);
 
 #endif

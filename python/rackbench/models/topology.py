@@ -63,7 +63,7 @@ class TopologyDocument(Document):
     machine: str = Field(description="As `uname -m` says it, or `unknown`.")
     model: str | None = Field(description="The processor's name.")
     virtual: str | None = Field(
-        description="The hypervisor, `unknown` if it does not tell its name; null: a real machine."
+        description="The hypervisor, `other` if it does not tell its name; null: a real machine."
     )
     cpus: list[TopologyCpu] = Field(
         min_length=1, description="All that are there, ascending; offline ones too."

@@ -11,6 +11,7 @@ from rackbench.errors import RackbenchError
 from rackbench.topology import cpulist
 from rackbench.topology.facts import Facts
 from rackbench.topology.model import Node
+from rackbench.topology.virtual import called
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -112,7 +113,7 @@ def _summary(fields: Mapping[str, str]) -> Facts:
     facts = Facts(sources=["lscpu"])
     facts.machine = fields.get("Architecture") or "unknown"
     facts.model = fields.get("Model name") or None
-    facts.virtual = fields.get("Hypervisor vendor", "").lower() or None
+    facts.virtual = called(fields.get("Hypervisor vendor", ""))
     facts.signals.vendor = fields.get("Vendor ID")
     facts.online = set(cpulist.parse(fields.get("On-line CPU(s) list", "")))
     facts.present = facts.online | set(cpulist.parse(fields.get("Off-line CPU(s) list", "")))

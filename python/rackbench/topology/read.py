@@ -9,14 +9,16 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from rackbench.errors import RackbenchError
+from rackbench.ledger import rundir
+from rackbench.models.common import check
+from rackbench.models.topology import TopologyDocument
 from rackbench.topology import lscpu, lstopo, sysfs
 from rackbench.topology.facts import assemble
+from rackbench.topology.model import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    from rackbench.topology.model import Topology
 
 # A snapshot of 384 CPUs unpacks to a third of a megabyte.
 LARGEST_SNAPSHOT = 64 * 1024 * 1024
@@ -43,6 +45,16 @@ def from_answer(answer: Mapping[str, Any]) -> Topology:
             "topology_unknown", f"What the host answered about its topology cannot be read: {error}."
         ) from error
     return from_snapshot(files)
+
+
+def recorded(run_dir: Path) -> Topology | None:
+    """Return the topology that a run found on its host; None if it wrote none, or none that can be read."""
+    path = run_dir / rundir.TOPOLOGY
+    try:
+        document = check(TopologyDocument, json.loads(path.read_bytes()), path=path, code="topology_unknown")
+        return Topology.from_dict(document.model_dump())
+    except (OSError, ValueError, RecursionError, RackbenchError):
+        return None
 
 
 def from_tree(root: Path) -> Topology:

@@ -1,35 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a host is a virtual machine, from what its firmware calls it."""
+"""Whether a host is a virtual machine, and what its hypervisor is called.
+
+The names are the hypervisor's, whoever rents the machine out. The benchmarks latency and system-info have the same
+table, as they run where this package is not.
+"""
 
 from __future__ import annotations
 
-# A part of what firmware says of the vendor and product of a virtual machine, and the name that we give.
-_FIRMWARE = {
-    "qemu": "qemu",
-    "kvm": "kvm",
-    "vmware": "vmware",
-    "virtualbox": "virtualbox",
-    "innotek": "virtualbox",
-    "xen": "xen",
-    "bochs": "bochs",
-    "parallels": "parallels",
-    "bhyve": "bhyve",
-    "openstack": "openstack",
-    "firecracker": "firecracker",
-    "google compute engine": "google",
-    "microsoft corporation virtual machine": "microsoft",
-    "apple virtualization": "apple",
+# How a manufacturer or product begins whose machines are all virtual. A cloud's name alone proves nothing.
+_PRODUCTS = {
+    "QEMU": "qemu",
+    "KVM": "kvm",
+    "VMware": "vmware",
+    "innotek GmbH": "virtualbox",
+    "VirtualBox": "virtualbox",
+    "Xen": "xen",
+    "Parallels": "parallels",
+    "Bochs": "bochs",
+    "BHYVE": "bhyve",
+    "Virtual Machine": "hyper-v",
+    "OpenStack": "kvm",
+    "Google Compute Engine": "kvm",
+    "Apple Virtualization": "apple",
+    "vServer": "kvm",
 }
-# Amazon's firmware says this of its bare machines as well, whose type ends with `.metal` or `.metal-24xl`.
-_AMAZON = "amazon ec2"
+# How lscpu calls what has another name here.
+_CALLED = {"microsoft": "hyper-v", "oracle": "virtualbox", "innotek gmbh": "virtualbox"}
 
 
 def hypervisor(vendor: str, product: str, *, flagged: bool) -> str | None:
-    """Return the hypervisor's name; `unknown` if the processor only says that there is one; None on a real machine."""
-    firmware = f"{vendor} {product}".lower()
-    for part, name in _FIRMWARE.items():
-        if part in firmware:
-            return name
-    if _AMAZON in firmware and ".metal" not in firmware:
-        return "amazon"
-    return "unknown" if flagged else None
+    """Return the hypervisor's name; `other` if the processor only says that there is one; None on a real machine."""
+    for said in (vendor, product):
+        for start, name in _PRODUCTS.items():
+            if said.startswith(start):
+                return name
+    # What Amazon rents out as a whole machine has a name such as c7g.metal.
+    if vendor == "Amazon EC2" and ".metal" not in product:
+        return "kvm"
+    return "other" if flagged else None
+
+
+def called(vendor: str) -> str | None:
+    """Return the name for what lscpu says is the hypervisor's vendor; None if it says nothing."""
+    name = vendor.lower()
+    return _CALLED.get(name, name) or None

@@ -160,11 +160,11 @@ def test_a_cpuset_of_cgroup_1_limits() -> None:
     ("vendor", "product", "flags", "virtual"),
     [
         ("QEMU", "Standard PC (Q35 + ICH9, 2009)", "lm hypervisor", "qemu"),
-        ("Amazon EC2", "c7g.4xlarge", "", "amazon"),
+        ("Amazon EC2", "c7g.4xlarge", "", "kvm"),
         ("Amazon EC2", "c7g.metal", "", None),
-        ("Microsoft Corporation", "Virtual Machine", "hypervisor", "microsoft"),
+        ("Microsoft Corporation", "Virtual Machine", "hypervisor", "hyper-v"),
         ("Microsoft Corporation", "Surface Laptop", "lm", None),
-        ("", "", "lm hypervisor", "unknown"),
+        ("", "", "lm hypervisor", "other"),
         ("Dell Inc.", "PowerEdge R760", "lm", None),
     ],
 )
