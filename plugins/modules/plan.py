@@ -93,6 +93,15 @@ options:
     description: A benchmark's own repository or program, by the adapter's name, instead of the one in its adapter.yml.
     type: dict
     default: {}
+  settings:
+    description: Settings of benchmarks, by the adapter's name and then the setting's.
+    type: dict
+    default: {}
+  set:
+    description: Changes of O(settings) for this run, each as V(ADAPTER.NAME=VALUE).
+    type: list
+    elements: str
+    default: []
   require_signature:
     description: Whether bundles without a good signature are refused.
     type: bool
