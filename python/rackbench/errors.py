@@ -261,7 +261,7 @@ FAILURES: dict[str, Failure] = {
     ),
     "attachment_unfit": Failure(
         CHECK_SAYS_NO,
-        "The operator's own archive or install is not what the benchmark needs here, such as: not Geekbench.",
+        "The operator's own archive or install is not what the benchmark needs here; it may be not Geekbench.",
         "Name the archive that the message asks for, for the host's machine; nothing was uploaded.",
     ),
     "signature_refused": Failure(

@@ -34,7 +34,8 @@ _KNOWN = {
     "socket-local": {"cpu_pool": "per-socket"},
 }
 
-_CREDENTIALS = re.compile(r"://[^/?#]*@")
+# A user name or password, or a query or fragment, where tokens are.
+_CREDENTIALS = re.compile(r"://([^/?#]*@|[^?#]*[?#])")
 
 
 def configured_catalog(
@@ -131,10 +132,11 @@ def _checked(adapter: Adapter, setting: Setting, given: Mapping[str, Any]) -> An
         kind = type(setting.default).__name__
         raise _wrong(adapter, setting.name, f"must be {_TYPES.get(kind, kind)}, and is {value!r}.")
     if isinstance(value, str) and _CREDENTIALS.search(value):
-        words = "is an address with a user name or password in it. Settings are recorded: name these apart from it."
+        words = "is an address with a user name, a password, a query or a fragment in it. "
+        words += "Settings are recorded: name a user and a password apart from it."
         raise _wrong(adapter, setting.name, words)
     if setting.choices is not None and value not in setting.choices:
-        allowed = ", ".join(str(choice) for choice in setting.choices)
+        allowed = ", ".join(str(choice) for choice in setting.choices if choice is not None)
         raise _wrong(adapter, setting.name, f"must be one of {allowed}, and is {value!r}.")
     return value
 

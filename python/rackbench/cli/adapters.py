@@ -91,7 +91,7 @@ def _document(adapter: Adapter) -> dict[str, Any]:
 def _meaning(setting: Setting) -> str:
     if setting.choices is None:
         return setting.summary
-    return f"{setting.summary} ({', '.join(str(choice) for choice in setting.choices)})"
+    return f"{setting.summary} ({', '.join(str(choice) for choice in setting.choices if choice is not None)})"
 
 
 def _show(adapter: Adapter, output: Output) -> None:

