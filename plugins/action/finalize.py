@@ -18,6 +18,12 @@ if t.TYPE_CHECKING:
     from rackbench.ledger.state import RunState
 
 
+def _is_redacted(state: RunState) -> bool:
+    """Return whether the run was asked to leave something out of what it publishes; the page cannot know what."""
+    planned = (one for executions in state.planned_executions.values() for one in executions)
+    return any((one.get("parameters") or {}).get("redact", "none") != "none" for one in planned)
+
+
 class ActionModule(LabAction):
     """`rackbench.lab.finalize`."""
 
@@ -30,17 +36,26 @@ class ActionModule(LabAction):
             paths = export(self.run_dir, state, state.options["export_formats"])
             for path in paths:
                 self.register(path, kind="export", publishable=True)
-            report = write_at_its_end(self.run_dir, self._records, left)
         except OSError as error:
             raise RackbenchError(
-                "ledger_write_failed",
-                f"The exports and the report cannot be written: {error}.",
-                where=str(self.run_dir),
+                "ledger_write_failed", f"The exports cannot be written: {error}.", where=str(self.run_dir)
             ) from error
-        self.register(report, kind=REPORT_KIND, publishable=True)
+        page = self._page(state, left)
         if left is not None:
             raise left
-        return {"exports": [str(path) for path in paths], "report": str(report)}
+        return {"exports": [str(path) for path in paths], **page}
+
+    def _page(self, state: RunState, left: RackbenchError | None) -> dict[str, t.Any]:
+        """Write the report; return its path, or a warning: what is measured is good also if nobody can draw it."""
+        try:
+            report = write_at_its_end(self.run_dir, self._records, left)
+            self.register(report, kind=REPORT_KIND, publishable=not _is_redacted(state))
+        except Exception as error:  # noqa: BLE001 - whatever a result holds, the run is worth more than its page
+            problem = f"{type(error).__name__}: {error}"
+            again = self.command("report")
+            message = f"The report of this run could not be written, and all else was: {problem}. To see it: {again}"
+            return {"report": None, "warnings": [message]}
+        return {"report": str(report)}
 
     def _give_back(self, state: RunState) -> RackbenchError | None:
         """Give the host back; return the failure if it cannot be, which is no reason to export nothing."""

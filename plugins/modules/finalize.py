@@ -10,7 +10,8 @@ short_description: Export a run's results and write its report
 version_added: "0.1.0"
 description:
   - Enrich the run's results once with versions, host and bundle, and write them in the formats that the run asked for.
-  - Write RV(report), one page for people, from the journal, the results and the topology of the host.
+  - Write RV(report), one page for people, from the journal, the results and the topology of the host. A fault of the
+    page is a warning and does not fail the run. It is not publishable if a benchmark was asked to redact something.
   - Before that it gives back the lease of the host, if the run has it. Exports and report are written on the
     controller.
 options:
@@ -42,7 +43,7 @@ exports:
   type: list
   elements: str
 report:
-  description: The page of the run.
+  description: The page of the run; none if it could not be written, which a warning tells.
   returned: success
   type: str
 rackbench:

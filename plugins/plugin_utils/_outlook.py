@@ -9,7 +9,7 @@ import shlex
 import typing as t
 from pathlib import Path
 
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _readiness, _topology
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _readiness
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING
 
 if MISSING is None:
@@ -20,6 +20,7 @@ if MISSING is None:
     from rackbench.readiness.cached import last_preflight
     from rackbench.readiness.report import report
     from rackbench.readiness.states import Evidence
+    from rackbench.topology.read import recorded
     from rackbench.validation import not_staged, staging
 
 
@@ -65,7 +66,7 @@ def _offline(project: Path, host: str, plan: t.Mapping[str, t.Any], *, reached: 
         controller_probe=None,
         verdicts=verdicts,
         decisions=decisions,
-        plan=_readiness.planned(catalog, adapters, options, _topology.known(last.run_dir) if last else None),
+        plan=_readiness.planned(catalog, adapters, options, recorded(last.run_dir) if last else None),
     )
     return staging(foreseen, os.path.relpath(last.path, project) if last else None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _planning, _topology
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _planning
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, LabAction
 
 if t.TYPE_CHECKING:
@@ -31,6 +31,7 @@ if MISSING is None:
     from rackbench.readiness.local import local_probe
     from rackbench.readiness.report import report, summary
     from rackbench.readiness.states import Evidence
+    from rackbench.topology.read import recorded
 
 # What Ansible calls the password of sudo; the inventory plugin sets the first from the lab file.
 BECOME_SECRETS = frozenset({"ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"})
@@ -142,9 +143,9 @@ class _Weighing:
 
     def _topology(self) -> Topology | None:
         """Return what is known of the host's CPUs: by this run, or by the last one that reached it."""
-        found = _topology.known(self.action.run_dir)
+        found = recorded(self.action.run_dir)
         if found is None and self.cached is not None:
-            found = _topology.known(self.cached.run_dir)
+            found = recorded(self.cached.run_dir)
         return found
 
     def _record_families(self, plan: Plan) -> None:

@@ -1,23 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PRIVATE. The topology of a host: kept in `preflight/topology.json`, and read from there."""
+"""PRIVATE. The topology of a host: kept in `preflight/topology.json` of its run."""
 
 from __future__ import annotations
 
-import json
 import typing as t
 
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING
 
 if t.TYPE_CHECKING:
-    from pathlib import Path
-
     from ansible_collections.rackbench.lab.plugins.plugin_utils._action import LabAction
+    from rackbench.topology.model import Topology
 
 if MISSING is None:
     from rackbench.errors import RackbenchError
     from rackbench.files import json_text, write_atomic
     from rackbench.ledger import rundir
-    from rackbench.topology.model import Topology
     from rackbench.topology.read import from_answer
 
 
@@ -41,11 +38,3 @@ def keep(action: LabAction, topology: Topology | None) -> None:
             "ledger_write_failed", f"{path} cannot be written: {error}.", where=str(path)
         ) from error
     action.register(path, kind="topology", publishable=True)
-
-
-def known(run_dir: Path) -> Topology | None:
-    """Return the topology that a run found on its host, or None."""
-    try:
-        return Topology.from_dict(json.loads((run_dir / rundir.TOPOLOGY).read_bytes()))
-    except (OSError, ValueError, RackbenchError):
-        return None

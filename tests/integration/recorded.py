@@ -48,7 +48,7 @@ def run(
     run_dir = folder / host / stamp
     (run_dir / rundir.PREFLIGHT).mkdir(parents=True)
     if topology is not None:
-        (run_dir / rundir.PREFLIGHT / "topology.json").write_text(json.dumps(topology.as_dict()))
+        (run_dir / rundir.TOPOLOGY).write_text(json.dumps(topology.as_dict()))
     adapters = list(dict.fromkeys(name.partition(".")[0] for name in results))
     writer = _Journal(run_dir)
     _open(writer, run_dir, adapters, results)
@@ -209,7 +209,7 @@ def machine(
         cpus += [Cpu(cpu, index, socket, socket, l3, kind, online=True, allowed=True) for cpu in siblings]
     first = max(cpu.id for cpu in cpus) + 1
     cpus += [
-        Cpu(first + number, -1, 0, 0, None, "unknown", online=False, allowed=False)
+        Cpu(first + number, -1, -1, None, None, "unknown", online=False, allowed=False)
         for number in range(offline)
     ]
     nodes = tuple(
@@ -240,27 +240,61 @@ def machine(
 def latency_result(
     topology: Topology, *, samples: int = 5, points: int = 12, seed: int = 1
 ) -> dict[str, Any]:
-    """Return a latency result: every pair of online CPUs, and two curves over sizes from 16 KiB on."""
+    """Return a latency result with the metrics and labels of the real benchmark.
+
+    Curves over sizes from 16 KiB on, of remote memory too if there is another node, and every pair of online CPUs.
+    """
     chance = random.Random(seed)
     cpus = [cpu for cpu in topology.cpus if cpu.online]
     metrics = []
-    for index, a in enumerate(cpus):
-        for b in cpus[index + 1 :]:
-            base = 8 if a.core == b.core else 24 if a.l3 == b.l3 else 95 if a.socket == b.socket else 210
-            values = [round(base * chance.uniform(0.95, 1.15), 3) for _ in range(samples)]
-            metrics.append(metric("core_to_core_latency", values, cpu_a=a.id, cpu_b=b.id))
-    for pages, factor in (("small", 1.0), ("huge", 0.9)):
-        for point in range(points):
-            size = 16 * KIB * 2**point
-            base = 1.1 if size <= 32 * KIB else 4 if size <= MIB else 14 if size <= 32 * MIB else 105
+    variants = [
+        (pages, memory, node, factor * (1.0 if memory == "local" else 1.6))
+        for memory, node in (("local", 0), ("remote", 1))[: len(topology.nodes)]
+        for pages, factor in (("base", 1.0), ("huge", 0.9))
+    ]
+    for point in range(points):
+        size = 16 * KIB * 2**point
+        base = 1.1 if size <= 32 * KIB else 4 if size <= MIB else 14 if size <= 32 * MIB else 105
+        for pages, memory, node, factor in variants:
             value = base * factor * (1 + 0.06 * math.sin(point))
             values = [round(value * chance.uniform(0.97, 1.06), 4) for _ in range(samples)]
-            metrics.append(metric("memory_latency", values, bytes=size, pages=pages, memory="local"))
+            labels = {"bytes": size, "pages": pages, "memory": memory, "cpu_node": 0, "memory_node": node}
+            metrics.append(metric("memory_latency", values, **labels))
+            end = {0: "memory_latency_l1", points - 1: "memory_latency_dram"}.get(point)
+            if end and (pages, memory) == ("base", "local"):
+                metrics.append(metric(end, list(values)))
+    of_pairs: dict[str, list[list[float]]] = {}
+    for index, a in enumerate(cpus):
+        for b in cpus[index + 1 :]:
+            base, sharing = _sharing(a, b)
+            values = [round(base * chance.uniform(0.95, 1.15), 3) for _ in range(samples)]
+            of_pairs.setdefault(sharing, []).append(values)
+            metrics.append(metric("core_to_core_latency", values, cpu_a=a.id, cpu_b=b.id, sharing=sharing))
+    every = [values for found in of_pairs.values() for values in found]
+    if every:
+        metrics.append(metric("core_to_core_median", every[len(every) // 2]))
+    for sharing, found in of_pairs.items():
+        for position, name in ((0, "p5"), (len(found) // 2, "median"), (-1, "p95")):
+            metrics.append(metric(f"core_to_core_sharing_{name}", sorted(found)[position], sharing=sharing))
     return result("latency", metrics)
 
 
+def _sharing(a: Cpu, b: Cpu) -> tuple[float, str]:
+    """Return the nanoseconds between two CPUs, and what they share as the benchmark names it."""
+    if a.core == b.core:
+        return 8, "smt_siblings"
+    if a.l3 == b.l3:
+        return 24, "same_l3"
+    return (95, "same_socket") if a.socket == b.socket else (210, "across_sockets")
+
+
 def agents_result(
-    agents: int, *, label: str = "official", per_agent: float = 41.0, samples: int = 5
+    agents: int,
+    *,
+    label: str = "official",
+    profile: str = "v1-core",
+    per_agent: float = 41.0,
+    samples: int = 5,
 ) -> dict[str, Any]:
     """Return a result of the agents benchmark."""
     mode = "single" if agents == 1 else "multi"
@@ -278,7 +312,7 @@ def agents_result(
         )
         for agent in range(agents if agents > 1 else 0)
     ]
-    facts = {"profile": "v1-core", "label": label, "checksum": "5f4dcc3b", "agents": agents}
+    facts = {"profile": profile, "label": label, "checksum": "5f4dcc3b", "agents": agents}
     return result("agentbench", metrics, facts=facts)
 
 

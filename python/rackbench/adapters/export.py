@@ -9,13 +9,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from rackbench.adapters.catalog import suggest
-from rackbench.adapters.results import read_result, statistics_of
+from rackbench.adapters.results import check_text, read_result, statistics_of
 from rackbench.errors import RackbenchError
 from rackbench.files import json_text, write_atomic
 from rackbench.ledger import host_state
 from rackbench.ledger.projections import repeats_rows
 from rackbench.ledger.state import used_bundle
 from rackbench.models.export import Export
+from rackbench.words import number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -264,21 +265,14 @@ def _execution_lines(execution: Mapping[str, Any]) -> Iterator[str]:
         yield ""
         yield from markdown_table(
             ("headline", "value", "unit"),
-            [(line["label"], number_text(line["value"]), line["unit"]) for line in execution["headline"]],
+            [(line["label"], number(line["value"]), line["unit"]) for line in execution["headline"]],
         )
     bad = [check for check in execution["checks"] if not check["ok"]]
-    notes = [f"- check {check['name']} failed: {check['detail']}" for check in bad]
+    notes = [f"- {check_text(check)}" for check in bad]
     notes += [f"- {entry['name']} was skipped: {entry['reason']}" for entry in execution["skipped"]]
     if notes:
         yield ""
         yield from notes
-
-
-def number_text(value: float | None) -> str:
-    """Return a number for people: whole numbers as they are, others with four significant digits, none as `-`."""
-    if value is None:
-        return "-"
-    return f"{value:.0f}" if float(value).is_integer() else f"{value:.4g}"
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # A metric with more label sets than this is one row of the journal: a matrix of 384 CPUs has 73,536 pairs.
 _ROWS_PER_METRIC = 64
+# A virtual machine is told and is no fault.
+_FLAGS = frozenset({"vm"})
 SCHEMA_MAJOR = "rackbench.result/1."
 
 
@@ -97,6 +99,12 @@ def parse_result(text: bytes | str, path: Path) -> Result:
         document=content,
         simulated=document.simulated,
     )
+
+
+def check_text(check: Mapping[str, Any]) -> str:
+    """Return what a check that is not ok says: that it failed, or for one that only flags the machine, what it is."""
+    name = check["name"].replace("_", " ")
+    return f"flag {name}: {check['detail']}" if name in _FLAGS else f"check {name} failed: {check['detail']}"
 
 
 def _unreadable(path: Path, error: Exception) -> RackbenchError:

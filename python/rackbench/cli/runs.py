@@ -12,6 +12,7 @@ from rackbench.cli import summary
 from rackbench.cli.inputs import names
 from rackbench.cli.output import add_json_option
 from rackbench.errors import RackbenchError
+from rackbench.words import number
 
 if TYPE_CHECKING:
     import argparse
@@ -101,8 +102,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.state,
         row.verdict or "-",
         ", ".join(
-            f"{line['label']} {summary.number(line['value'])} {line['unit'] or ''}".rstrip()
-            for line in row.headline
+            f"{line['label']} {number(line['value'])} {line['unit'] or ''}".rstrip() for line in row.headline
         )
         or "-",
         row.run_dir,

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rackbench.words import number
+
 Status = Mapping[str, Any]
 Row = tuple[str, ...]
 
@@ -126,13 +128,6 @@ def plain_table(
 def seconds(value: Any) -> str:
     """Return a duration in seconds with one decimal, and a dash when it is not known."""
     return f"{value:.1f}" if isinstance(value, (int, float)) else "-"
-
-
-def number(value: Any) -> str:
-    """Return a measured value with four significant digits; whole numbers stay whole."""
-    if isinstance(value, float) and not value.is_integer():
-        return f"{value:.4g}" if abs(value) < 10000 else f"{value:.0f}"
-    return str(int(value)) if isinstance(value, (int, float)) else "-"
 
 
 def why(step: Mapping[str, Any]) -> str:

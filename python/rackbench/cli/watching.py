@@ -10,6 +10,7 @@ from rackbench.cli.output import STATE_STYLES
 from rackbench.clock import parse_utc
 from rackbench.ledger.monitoring import seconds_since
 from rackbench.ledger.time_left import EARLIER, PACE
+from rackbench.words import number, printable, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,6 @@ BY = {EARLIER: "as earlier executions took", PACE: "at the pace so far"}
 # Steps and results share what the rest leaves of a low terminal; each gets so many lines.
 _LEAST = 3
 _BAR = range(10, 31)
-_MINUTE, _HOUR = 60, 3600
 
 
 class Line(NamedTuple):
@@ -77,7 +77,7 @@ def _numbers(after: Status, known: _Known) -> Iterator[str]:
             yield f"{row['adapter']}.{row['family']}: {ended}"
     for row in after["results"]:
         if _number_of(row) not in known.results:
-            yield f"result {row['execution']}: {row['label']} {summary.number(row['value'])} {row['unit']}"
+            yield f"result {row['execution']}: {row['label']} {number(row['value'])} {row['unit']}"
 
 
 class _Known:
@@ -139,9 +139,9 @@ def _lines_of_alerts(status: Status, known: set[tuple[Any, ...]]) -> Iterator[st
 
 def view(statuses: Sequence[Status], width: int, height: int) -> list[Line]:
     """Return the lines of the view: one run in full, or a line for each of several."""
-    if len(statuses) == 1:
-        return _one(statuses[0], width, height)
-    return _many(statuses, width, height)
+    one = len(statuses) == 1
+    lines = _one(statuses[0], width, height) if one else _many(statuses, width, height)
+    return [line._replace(text=printable(line.text)) for line in lines]
 
 
 def _one(status: Status, width: int, height: int) -> list[Line]:
@@ -150,7 +150,7 @@ def _one(status: Status, width: int, height: int) -> list[Line]:
     foot = [Line(), Line("Ctrl-C leaves this view, and not the run.", "dim")]
     room = height - len(head) - _rows(alerts, width) - len(foot)
     results = [
-        Line(f"  {row['execution']}  {row['label']}  {summary.number(row['value'])} {row['unit']}")
+        Line(f"  {row['execution']}  {row['label']}  {number(row['value'])} {row['unit']}")
         for row in status["results"]
     ]
     steps, at = _steps(status, width)
@@ -259,11 +259,11 @@ def _many(statuses: Sequence[Status], width: int, height: int) -> list[Line]:
 
 def _alerts(items: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
     for item in items:
-        for number, text in enumerate(summary.alert_text(item)):
-            if number == 0:
+        for index, text in enumerate(summary.alert_text(item)):
+            if index == 0:
                 yield Line()
             # What is to be pasted must be there as a whole.
-            yield Line(text, "" if number else "bold red", cut=False)
+            yield Line(text, "" if index else "bold red", cut=False)
 
 
 def _around(lines: Sequence[Line], at: int, room: int) -> list[Line]:
@@ -290,13 +290,3 @@ def bar(percent: float, width: int) -> str:
     signs = min(max(width, _BAR.start), _BAR.stop - 1)
     filled = int(signs * min(100.0, max(0.0, percent)) / 100)
     return f"[{'#' * filled}{'.' * (signs - filled)}]"
-
-
-def span(seconds: float) -> str:
-    """Return seconds as a person reads them: `4.2 s`, `3 min 20 s`, `2 h 5 min`."""
-    if seconds < _MINUTE:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < _HOUR:
-        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
-    return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"

@@ -7,11 +7,12 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from rackbench.adapters.export import csv_text, markdown_table, markdown_text, number_text
+from rackbench.adapters.export import csv_text, markdown_table, markdown_text
 from rackbench.compare.comparison import UNKNOWN
 from rackbench.compare.runs import PARTIAL
 from rackbench.compare.statistics import LEAST, LEVEL, SAMPLES
 from rackbench.ledger import index
+from rackbench.words import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -138,7 +139,7 @@ def _article_cells(row: ArticleRow) -> tuple[str, ...]:
         row.key.unit,
         row.key.direction,
         count_text(row.summary),
-        number_text(row.summary.median),
+        number(row.summary.median),
         interval_text(row.summary),
         _notes(row.status, row.verdict, simulated=row.simulated),
     )
@@ -216,7 +217,7 @@ def legend(found: Comparison) -> Iterator[str]:
 
 def value_text(summary: Summary) -> str:
     """Return a median, with its interval if there is one."""
-    return number_text(summary.median) + (f" {interval_text(summary)}" if summary.interval else "")
+    return number(summary.median) + (f" {interval_text(summary)}" if summary.interval else "")
 
 
 def interval_text(summary: Summary) -> str:
@@ -224,7 +225,7 @@ def interval_text(summary: Summary) -> str:
     if summary.interval is None:
         return NOT_AVAILABLE
     low, high = summary.interval
-    return f"({number_text(low)} to {number_text(high)})"
+    return f"({number(low)} to {number(high)})"
 
 
 def count_text(summary: Summary) -> str:

@@ -112,13 +112,13 @@ def lines(
     *,
     log: bool,
     markers: Sequence[Marker] = (),
-    ideal: Line | None = None,
+    ideals: Sequence[Line] = (),
 ) -> Markup:
     """Return a chart of lines through the medians, with a dot for each sample.
 
     With `log` both axes are logarithmic, x by powers of two; the numbers must then be positive.
     """
-    drawn = [*given, *([ideal] if ideal else [])]
+    drawn = [*given, *ideals]
     all_x = [x for line in drawn for x, _ in line.points]
     all_y = [y for line in drawn for _, samples in line.points for y in samples]
     left, right, height = 64.0, WIDTH - 20.0, 300.0
@@ -136,8 +136,7 @@ def lines(
         _markers(markers, x_scale, top, top + height),
         legend,
     ]
-    if ideal:
-        parts.append(_stroke(ideal, x_scale, y_scale, "ideal"))
+    parts += [_stroke(ideal, x_scale, y_scale, "ideal") for ideal in ideals]
     dots = sum(len(samples) for line in given for _, samples in line.points) <= MOST_DOTS
     for line in given:
         parts.append(_stroke(line, x_scale, y_scale, _look("line", line.colour)))

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from rackbench.report.source import Source
 
 _PLATFORM = (
-    ("hostname", "host name"),
     ("machine", "architecture"),
     ("kernel", "kernel"),
     ("os", "operating system"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rackbench.report import text
 from rackbench.report.parts import Figure, joined, table, tag
+from rackbench.report.series import MOST_COUNTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -36,7 +37,7 @@ def figure(topology: Topology) -> Figure:
     """Return the picture of a machine, and a table of its cores."""
     sockets = [
         _socket(topology, socket, [cpu for cpu in topology.cpus if cpu.socket == socket])
-        for socket in sorted({cpu.socket for cpu in topology.cpus})
+        for socket in sorted({cpu.socket for cpu in topology.cpus}, key=lambda socket: (socket < 0, socket))
     ]
     whole = _flow(sockets, _WIDTH)
     legend = _legend(topology)
@@ -64,14 +65,14 @@ def cache_markers(topology: Topology | None) -> list[tuple[str, int]]:
     found = {
         (cache.level, cache.size_bytes)
         for cache in (topology.caches if topology else ())
-        if cache.kind != "instruction" and cache.size_bytes > 0
+        if cache.kind != "instruction" and 0 < cache.size_bytes < MOST_COUNTED
     }
     return [(f"L{level}, {text.size(size)}", size) for level, size in sorted(found)]
 
 
 def _description(topology: Topology) -> str:
     shown = [
-        text.counted(len({cpu.socket for cpu in topology.cpus}), "socket"),
+        text.counted(len(topology.sockets), "socket"),
         text.counted(len(topology.nodes), "NUMA node"),
         text.counted(len(topology.l3_groups), "L3 group"),
         text.counted(len(topology.cores), "core"),

@@ -45,14 +45,30 @@ def _pair(one: Series) -> tuple[int, int] | None:
 
 
 def figures(adapter: str, series: Sequence[Series], topology: Topology | None) -> list[Figure]:
-    """Return a heat map for each set of the other labels; the series are of one family and metric."""
+    """Return a heat map for each set of the other labels; the series are of one family and metric.
+
+    A label that has one value for each pair, such as what its CPUs share, tells of the pair and parts no maps.
+    """
     groups: dict[str, Pairs] = {}
+    of_pairs = _labels_of_pairs(series)
     for one in series:
         pair = _pair(one)
         if pair is not None:
-            labels = text.labels(one.without(*CPU_LABELS)) if len(one.labels) > len(CPU_LABELS) else ""
+            labels = text.labels(one.without(*CPU_LABELS, *of_pairs))
             groups.setdefault(labels, {}).setdefault(pair, []).extend(one.samples)
     return [_figure(adapter, series[0], labels, pairs, topology) for labels, pairs in groups.items()]
+
+
+def _labels_of_pairs(series: Sequence[Series]) -> set[str]:
+    """Return the labels whose value is the same in all series of any one pair."""
+    found = {name for one in series for name, _ in one.labels}
+    values: dict[tuple[tuple[int, int] | None, str], str | int | None] = {}
+    for one in series:
+        pair = _pair(one)
+        found -= {
+            name for name in found if values.setdefault((pair, name), one.label(name)) != one.label(name)
+        }
+    return found
 
 
 def _figure(adapter: str, one: Series, labels: str, pairs: Pairs, topology: Topology | None) -> Figure:

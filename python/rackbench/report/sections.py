@@ -11,9 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from rackbench.adapters.results import check_text
 from rackbench.report import charts, machine, matrix, text
 from rackbench.report.parts import Figure, Link, Section, slug, table
 from rackbench.report.series import (
+    MOST_COUNTED,
+    Labels,
     Lane,
     Series,
     axis,
@@ -38,6 +41,8 @@ _PANELS = ("benchmark", "section")
 # Up to so few single numbers are a table; more rows than these are no picture of samples.
 _FEW, _MOST_ROWS, _MOST_IN_PANEL = 3, 40, 120
 _MOST_SKIPPED = 20
+# A profile, None if it is not known, and a label.
+_Kind = tuple[str | None, str]
 # What is said of an adapter beside its metrics: where it stands in the facts, and how it is called.
 _FACTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("cpu", "display_model"), "processor"),
@@ -130,7 +135,7 @@ def _curve(
         return None
     hidden = _alike(group)
     points = sorted(
-        ((text.labels(one.without(_SIZE, *hidden)), one.count(_SIZE) or 0, one) for one in group),
+        ((_called(one.without(_SIZE, *hidden)), one.count(_SIZE) or 0, one) for one in group),
         key=lambda entry: (entry[0], entry[1]),
     )
     if any(min(one.samples) <= 0 for _, _, one in points):
@@ -170,8 +175,25 @@ def _curve(
 
 
 def _alike(group: Sequence[Series]) -> set[str]:
-    """Return the labels that are the same in all of these, and so tell nothing apart."""
-    return {name for name, value in group[0].labels if all(one.label(name) == value for one in group)}
+    """Return the labels that part no lines: they are the same in all of these, or follow from the labels before them.
+
+    The node of some memory follows from whether the memory is remote, unless there are several remote nodes.
+    """
+    hidden: set[str] = set()
+    names = dict.fromkeys(name for one in group for name, _ in one.labels if name != _SIZE)
+    for name in reversed(names):
+        with_it, without = ({one.without(_SIZE, *hidden, *more) for one in group} for more in ((), (name,)))
+        if len(with_it) == len(without):
+            hidden.add(name)
+    return hidden
+
+
+def _called(labels: Labels) -> str:
+    """Return labels as the name of a line: `huge pages, remote memory, node 1`."""
+    return ", ".join(
+        f"{value} {text.words(name)}" if isinstance(value, str) else text.labels([(name, value)])
+        for name, value in labels
+    )
 
 
 def _caches_of_facts(executions: Sequence[Measured]) -> list[tuple[str, int]]:
@@ -182,48 +204,55 @@ def _caches_of_facts(executions: Sequence[Measured]) -> list[tuple[str, int]]:
             continue
         found = [(name, caches.get(f"{key}_bytes")) for name, key in (("L1", "l1"), ("last level", "llc"))]
         return [
-            (f"{name}, {text.size(size)}", size) for name, size in found if isinstance(size, int) and size > 0
+            (f"{name}, {text.size(size)}", size)
+            for name, size in found
+            if isinstance(size, int) and 0 < size < MOST_COUNTED
         ]
     return []
 
 
 def _scaling(adapter: str, group: Sequence[Series], executions: Sequence[Measured]) -> Figure:
-    """Return turns/s against agents for each label, and what perfect scaling of the official single agent would be."""
-    label_of = {str(each.execution.family): _fact(each.facts, ("label",)) for each in executions}
-    by_label: dict[str, dict[int, list[float]]] = {}
+    """Return turns/s against agents for each profile and label, and what perfect scaling of a single agent would be.
+
+    A label that has no single agent of its own is set against the first one of its profile; profiles do other work,
+    and are never set against each other.
+    """
+    kinds = {
+        str(each.execution.family): (_fact(each.facts, ("profile",)), _fact(each.facts, ("label",)))
+        for each in executions
+    }
+    found: dict[_Kind, dict[int, list[float]]] = {}
     for one in group:
-        label = (
-            label_of.get(one.family)
-            or one.family.rpartition("-single")[0]
-            or one.family.partition("-multi")[0]
-        )
-        by_label.setdefault(label, {}).setdefault(one.count(_AGENTS) or 0, []).extend(one.samples)
+        profile, label = kinds[one.family]
+        kind = profile, label or one.family.rpartition("-single")[0] or one.family.partition("-multi")[0]
+        found.setdefault(kind, {}).setdefault(one.count(_AGENTS) or 0, []).extend(one.samples)
+    several = len({profile for profile, _ in found}) > 1
+    names = {
+        (profile, label): f"{label}, {profile}" if several and profile else label for profile, label in found
+    }
     first = group[0]
     lines = [
         charts.Line(
-            label, tuple((float(agents), tuple(samples)) for agents, samples in sorted(found.items())), colour
+            names[kind], tuple((float(agents), tuple(all_of[agents])) for agents in sorted(all_of)), colour
         )
-        for colour, (label, found) in enumerate(by_label.items())
+        for colour, (kind, all_of) in enumerate(found.items())
     ]
-    single = next((median(found[1]) for found in by_label.values() if 1 in found), None)
-    most = max(agents for found in by_label.values() for agents in found)
-    ideal = None
-    if single is not None and most > 1:
-        ends = ((1.0, (single,)), (float(most), (min(single * most, 1.7e308),)))
-        ideal = charts.Line("ideal: one agent, times agents", ends, -1)
+    single_of = {kind: _single_of(kind, found) for kind in found}
+    ideals = list(_ideals(found, single_of, names))
     rows = []
-    for label, found in by_label.items():
-        own = median(found[1]) if 1 in found else single
-        for agents, samples in sorted(found.items()):
+    for kind, all_of in found.items():
+        single = single_of[kind]
+        own = median(found[single][1]) if single else None
+        for agents, samples in sorted(all_of.items()):
             share = median(samples) / own / agents if own and agents else None
             percent = text.NONE if share is None else f"{100 * share:.1f} %"
-            rows.append((label, f"{agents:,}", percent, *_told(samples)))
+            rows.append((names[kind], f"{agents:,}", percent, *_told(samples)))
     return Figure(
         slug(adapter, first.name),
         "Agent scaling",
         f"Turns per second against the number of agents, {axis(first)}; small dots are single samples."
-        + (" The dotted line is what as many independent agents would reach." if ideal else ""),
-        charts.lines(lines, charts.Axis("agents"), charts.Axis(axis(first)), log=False, ideal=ideal),
+        + (" A dotted line is what as many independent agents would reach." if ideals else ""),
+        charts.lines(lines, charts.Axis("agents"), charts.Axis(axis(first)), log=False, ideals=ideals),
         (
             table(
                 f"Agent scaling ({first.unit})",
@@ -232,6 +261,31 @@ def _scaling(adapter: str, group: Sequence[Series], executions: Sequence[Measure
             ),
         ),
     )
+
+
+def _single_of(kind: _Kind, found: Mapping[_Kind, Mapping[int, Any]]) -> _Kind | None:
+    """Return the profile and label whose single agent this is set against."""
+    return next(
+        (other for other in (kind, *found) if other[0] == kind[0] and 1 in found[other]),
+        None,
+    )
+
+
+def _ideals(
+    found: Mapping[_Kind, Mapping[int, Sequence[float]]],
+    single_of: Mapping[_Kind, _Kind | None],
+    names: Mapping[_Kind, str],
+) -> Iterator[charts.Line]:
+    """Yield a line for each single agent that several agents are set against."""
+    most: dict[_Kind, int] = {}
+    for kind, single in single_of.items():
+        if single and max(found[kind]) > 1:
+            most[single] = max(most.get(single, 1), *found[kind])
+    for single, agents in most.items():
+        one = median(found[single][1])
+        of = "" if len(most) == 1 else f" of {names[single]}"
+        ends = ((1.0, (one,)), (float(agents), (min(one * agents, 1.7e308),)))
+        yield charts.Line(f"ideal{of}: one agent, times agents", ends, -1)
 
 
 def _samples(adapter: str, group: Sequence[Series]) -> Iterator[tuple[Figure, Sequence[Series]]]:
@@ -419,13 +473,13 @@ def _notes_on(one: Measured) -> Iterator[str]:
         yield one.problem
     if one.result is None:
         return
-    if one.simulated:
+    if one.result.simulated:
         yield "made by a stand-in for the real benchmark. The numbers measure nothing."
     if one.result.status != "passed":
         yield f"the result is {one.result.status}."
     for check in one.result.checks:
         if not check["ok"]:
-            yield f"the check {text.words(check['name'])} failed. {check['detail']}"
+            yield check_text(check)
     skipped = [f"{text.words(entry['name'])} ({entry['reason']})" for entry in one.result.skipped]
     if skipped:
         rest = f" and {len(skipped) - _MOST_SKIPPED:,} more" if len(skipped) > _MOST_SKIPPED else ""

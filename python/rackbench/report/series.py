@@ -21,7 +21,7 @@ VOID = "void"
 # More samples than these are told by their statistics only.
 _MOST_VALUES = 12
 # Bytes, agents and numbers of CPUs are less.
-_MOST_COUNTED = 2**62
+MOST_COUNTED = 2**62
 _BETTER = {"lower": "lower is better", "higher": "higher is better"}
 
 Labels = tuple[tuple[str, str | int], ...]
@@ -43,7 +43,7 @@ class Measured:
     @property
     def simulated(self) -> bool:
         """Return whether a stand-in for the real benchmark made the result."""
-        return self.result is not None and self.result.document.get("simulated") is True
+        return self.result is not None and self.result.simulated
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -94,7 +94,7 @@ class Series:
     def count(self, name: str) -> int | None:
         """Return the value of a label that is a whole number of a sensible size and not negative, or None."""
         value = self.label(name)
-        return value if isinstance(value, int) and 0 <= value < _MOST_COUNTED else None
+        return value if isinstance(value, int) and 0 <= value < MOST_COUNTED else None
 
     def without(self, *names: str) -> Labels:
         """Return the labels but these."""

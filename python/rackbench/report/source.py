@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from rackbench.ledger import documents, liveness, rundir
 from rackbench.ledger import state as states
 from rackbench.ledger.outcome import outcome_of
 from rackbench.report.series import measured
-from rackbench.topology.model import Topology
+from rackbench.topology.read import recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
     from rackbench.ledger.documents import Loaded
     from rackbench.ledger.state import RunState
     from rackbench.report.series import Measured
+    from rackbench.topology.model import Topology
 
-TOPOLOGY = f"{rundir.PREFLIGHT}/topology.json"
 FINALIZE = "host.finalize"
 
 
@@ -97,12 +96,4 @@ def _apply(state: RunState, record: Mapping[str, Any]) -> None:
 
 
 def _source(loaded: Loaded, alive: bool | None) -> Source:  # noqa: FBT001 - three values
-    return Source(loaded, alive, measured(loaded.run_dir, loaded.state), _topology(loaded.run_dir))
-
-
-def _topology(run_dir: Path) -> Topology | None:
-    """Return the host's topology; None when preflight wrote none that can be read."""
-    try:
-        return Topology.from_dict(json.loads((run_dir / TOPOLOGY).read_bytes()))
-    except (OSError, ValueError, RecursionError, RackbenchError):
-        return None
+    return Source(loaded, alive, measured(loaded.run_dir, loaded.state), recorded(loaded.run_dir))

@@ -6,24 +6,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from rackbench import words as words_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 NONE = "–"  # noqa: RUF001 - an en dash, as it is printed
 _BINARY = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
-_DIGITS = 4
 
 
 def number(value: float | None) -> str:
-    """Return a number with four significant digits and thousands apart; whole numbers as they are; none as a dash."""
-    if value is None or not _is_usual(value):
-        return NONE
-    if float(value).is_integer() and abs(value) < 10**15:
-        return f"{int(value):,}"
-    magnitude = math.floor(math.log10(abs(value)))
-    if not -4 <= magnitude < 15:
-        return f"{value:.{_DIGITS - 1}e}"
-    return f"{value:,.{max(0, _DIGITS - 1 - magnitude)}f}"
+    """Return a number as people read it, with thousands apart; none as a dash."""
+    return words_of.number(value, none=NONE, thousands=",")
 
 
 def alike(values: Sequence[float]) -> list[str]:
@@ -44,7 +38,7 @@ def alike(values: Sequence[float]) -> list[str]:
 
 def size(value: float | None) -> str:
     """Return bytes in the largest binary unit that leaves at least one."""
-    if value is None or not _is_usual(value):
+    if value is None or not words_of.is_usual(value):
         return NONE
     step = min(len(_BINARY) - 1, int(math.log2(abs(value)) // 10)) if abs(value) >= 1 else 0
     return f"{number(value / 1024**step)} {_BINARY[step]}"
@@ -59,14 +53,8 @@ def measured(value: float | None, unit: str | None) -> tuple[str, str]:
 
 
 def duration(seconds: float | None) -> str:
-    """Return seconds as people say them: `0.42 s`, `13.3 s`, `4 min 10 s`, `2 h 5 min`."""
-    if seconds is None or not math.isfinite(seconds):
-        return NONE
-    if seconds < 60:
-        return f"{seconds:.2g} s" if seconds < 1 else f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    """Return seconds as people say them, none as a dash."""
+    return NONE if seconds is None or not math.isfinite(seconds) else words_of.span(seconds)
 
 
 def moment(text: str | None) -> str:
@@ -90,11 +78,3 @@ def labels(pairs: Iterable[tuple[str, Any]]) -> str:
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """Return a count with its noun: `1 run`, `3 runs`."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
-
-
-def _is_usual(value: float) -> bool:
-    """Return whether a number is finite; a whole number may have more digits than a float holds."""
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False

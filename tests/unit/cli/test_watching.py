@@ -58,6 +58,12 @@ def test_the_view_shows_steps_progress_and_how_long_it_still_takes() -> None:
     assert "Ctrl-C leaves this view, and not the run." in shown
 
 
+def test_the_view_passes_on_no_command_to_the_terminal() -> None:
+    shown = text([running(**{**PROGRESS, "label": "\x1b]0;owned\x07a\x1b[2Jb\x9b31m"})])
+    assert "?]0;owned?a?[2Jb?31m" in shown
+    assert all(sign.isprintable() or sign == "\n" for sign in shown)
+
+
 def test_the_view_says_when_nothing_is_known_of_the_time_left() -> None:
     shown = text([running(done=None, total=None, percent=None, elapsed_s=3.0, left_s=None, left_by=None)])
     assert "3.0 s so far" in shown
@@ -187,14 +193,6 @@ def test_a_beat_that_went_stale_and_came_back_is_told() -> None:
     assert list(watching.changes(fresh, stale)) == ["heartbeat of latency.smoke.1: stale"]
     assert list(watching.changes(stale, fresh)) == ["heartbeat of latency.smoke.1: fresh"]
     assert watching.mark(fresh) != watching.mark(stale)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.0, "0.0 s"), (59.94, "59.9 s"), (60.0, "1 min 0 s"), (3599.9, "1 h 0 min"), (86400.0, "24 h 0 min")],
-)
-def test_seconds_as_a_person_reads_them(seconds: float, words: str) -> None:
-    assert watching.span(seconds) == words
 
 
 @given(st.floats(allow_nan=False), st.integers(-50, 300))

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers and durations as people read them."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rackbench import words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.0, "0.0 s"), (59.94, "59.9 s"), (59.96, "1 min 0 s"), (60.0, "1 min 0 s"), (3599.9, "1 h 0 min"),
+     (86400.0, "24 h 0 min")],
+)  # fmt: skip
+def test_seconds_as_a_person_reads_them(seconds: float, said: str) -> None:
+    assert words.span(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(41.3, "41.3"), (41.304, "41.3"), (40.0, "40"), (12345.678, "12346"), (100.04, "100"), (10**14, "100000000000000"),
+     (None, "-"), (10**400, "-"), (math.inf, "-"), (1.5e-7, "1.5e-07")],
+)  # fmt: skip
+def test_numbers_have_up_to_four_digits(value: float | None, said: str) -> None:
+    assert words.number(value) == said
+
+
+@given(st.floats(-1e300, 1e300))
+def test_each_number_is_near_to_what_is_said_and_has_no_zeros_at_its_end(value: float) -> None:
+    said = words.number(value)
+    assert math.isclose(float(said), value, rel_tol=1e-3, abs_tol=1e-300)
+    assert not re.search(r"\.\d*0$|\.$", said)
