@@ -49,6 +49,7 @@ try:
     from rackbench.errors import RackbenchError
     from rackbench.ledger.documents import current_status
     from rackbench.ledger.resume import Difference
+    from rackbench.words import printable
 except ImportError:
     # The plan's action says how to install it; the output must not fail before that.
     HAVE_PACKAGE = False
@@ -355,7 +356,7 @@ class CallbackModule(DefaultCallback):
         return os.path.relpath(path, project)
 
     def _say(self, text: str, color: str | None = None) -> None:
-        self._display.display(text, color=color)
+        self._display.display(printable(text) if HAVE_PACKAGE else text, color=color)
 
     # Progress of what is running
 

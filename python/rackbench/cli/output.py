@@ -3,6 +3,7 @@
 
 On a terminal the text is coloured and tables are drawn by rich, which is imported only then. Anywhere else, or with
 NO_COLOR set, the same text is plain. With ``--json`` standard output carries one JSON document and nothing else.
+What benchmarks and hosts have said may be in any text, so control characters are replaced here.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rackbench.cli.summary import plain_table
+from rackbench.words import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -44,6 +46,7 @@ class Output:
         """Print rows of text under column names; `right` holds the indexes of the columns to align right."""
         if self.as_json:
             return
+        rows = [[printable(cell) for cell in row] for row in rows]
         if is_fancy(sys.stdout):
             _rich_table(columns, rows, right)
             return
@@ -91,6 +94,7 @@ def is_fancy(stream: TextIO) -> bool:
 
 
 def _print(text: str, style: str, stream: TextIO) -> None:
+    text = printable(text)
     if not style or not is_fancy(stream):
         stream.write(text + "\n")
         return

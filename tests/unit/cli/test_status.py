@@ -70,6 +70,33 @@ def test_a_running_run_shows_its_position_and_progress(rackbench: Command, begin
     assert "3 of 8 pairs, 0-3, 1.5 s" in answer.stdout
 
 
+def test_what_a_benchmark_says_commands_no_terminal(rackbench: Command, begin_run: Begin) -> None:
+    recorder = begin_run()
+    recorder.record("execution.began", execution="demo.smoke.1", adapter="demo", family="smoke", repeat=1)
+    title, clear, one_byte = "\x1b]0;owned\x07", "\x1b[2J", "\x9b31m"
+    recorder.record(
+        "execution.beat", execution="demo.smoke.1", done=3, total=8, unit=f"pairs{clear}",
+        label=f"{title}0-3{one_byte}", elapsed_s=1.5,
+    )  # fmt: skip
+    failure = {
+        "code": "execution_failed",
+        "message": f"It{title} broke.\x7f",
+        "next_step": f"Read {one_byte}it.",
+    }
+    running = rackbench("status")
+    recorder.record("step.ended", step="demo.execute", state="failed", failure=failure)
+    run_dir = str(_close(recorder))
+    failed, watched = rackbench("status", "--run-dir", run_dir), rackbench("watch", "--run-dir", run_dir)
+    assert "3 of 8 pairs?[2J, ?]0;owned?0-3?31m, 1.5 s" in running.stdout
+    for answer in (failed, watched):
+        assert "It?]0;owned? broke.? [execution_failed]" in answer.stdout
+        assert "Read ?31mit." in answer.stdout
+    for text in (running.stdout, failed.stdout, watched.stdout):
+        assert not set(map(ord, text)) & ({*range(32), *range(0x7F, 0xA0)} - {ord("\n"), ord("\t")})
+    document = json.loads(rackbench("status", "--json", "--run-dir", run_dir).stdout)
+    assert document["alerts"]["primary"]["message"] == failure["message"]
+
+
 def test_the_document_is_json_and_nothing_else(rackbench: Command, begin_run: Begin) -> None:
     recorder = begin_run()
     answer = rackbench("status", "--json", "--run-dir", str(recorder.run_dir))
