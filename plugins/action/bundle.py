@@ -30,12 +30,12 @@ class ActionModule(StagingAction):
         adapter = _adapters.catalog(self.project)[args["adapter"]]
         self.go_where_it_runs(adapter)
         state = self.state()
-        if made := (state.packaging.get(adapter.name) or {}).get("made"):
-            # An earlier task of this step had it built on the host.
-            return self.put(Path(made["path"]), made["sha256"])
         decision = _adapters.settled(state, self.project, adapter)
-        told = decision["chosen"]
         self._put_attachments(adapter.name, decision)
+        if made := (state.packaging.get(adapter.name) or {}).get("made"):
+            # An earlier task of this step had it built on the host, or an earlier part of this run had it built.
+            return self.put(Path(made["path"]), made["sha256"])
+        told = decision["chosen"]
         if told is None:
             self.record("packaging", adapter=adapter.name, decision=decision)
             raise RackbenchError(

@@ -28,8 +28,6 @@ class ActionModule(StagingAction):
         **RUN_DIR,
         "adapter": {"type": "str", "required": True},
         "pythons": {"type": "list", "elements": "str", "required": True},
-        "index_user": {"type": "str", "default": ""},
-        "index_password": {"type": "str", "default": "", "no_log": True},
     }
 
     def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -54,22 +52,29 @@ class ActionModule(StagingAction):
         if found["present"]:
             return {"changed": False, "path": found["path"], "python": found["python"]}
         self.beat("installing packages", 0.0, None)
-        made = self._made(
-            wanted, args, (state.options.get("settings") or {}).get(adapter.name) or {}, found["upload"]
-        )
+        settings = (state.options.get("settings") or {}).get(adapter.name) or {}
+        made = self._made(wanted, settings, self._login(adapter.name, task_vars), found["upload"])
         return {"changed": made["changed"], "path": made["path"], "python": made["python"]}
 
+    def _login(self, adapter: str, task_vars: dict[str, t.Any]) -> dict[str, str]:
+        """Return the user name and the password for the index, empty where the inventory sets none.
+
+        They are no arguments of the task: those are handed to every callback.
+        """
+        place = f"lab_{adapter.replace('-', '_')}_"
+        names = ("index_user", "index_password")
+        return {name: str(self._templar.template(task_vars.get(place + name)) or "") for name in names}
+
     def _made(
-        self, wanted: dict[str, t.Any], args: dict[str, t.Any], settings: dict[str, t.Any], upload: str
+        self, wanted: dict[str, t.Any], settings: dict[str, t.Any], login: dict[str, str], upload: str
     ) -> dict[str, t.Any]:
         """Have the environment made, from the wheelhouse if there is one."""
         wheelhouse = str(settings.get("wheelhouse") or "")
         if wheelhouse.startswith(ON_TARGET):
             return self.remote("python_environment", wheelhouse=wheelhouse[len(ON_TARGET) :], **wanted)
         if not wheelhouse:
-            index = {name: args[name] for name in ("index_user", "index_password")}
             url = str(settings.get("index_url") or "")
-            return self.remote("python_environment", index_url=url, **index, **wanted)
+            return self.remote("python_environment", index_url=url, **login, **wanted)
         with self._packed(self.in_project(wheelhouse)) as archive:
             self.upload(archive, upload)
             return self.remote(

@@ -57,11 +57,15 @@ options:
     type: str
     default: ""
   index_user:
-    description: The user name for O(index_url).
+    description:
+      - The user name for O(index_url).
+      - The action plugin gives it, from the variable C(lab_<adapter>_index_user).
     type: str
     default: ""
   index_password:
-    description: The password for O(index_url). pip reads it from a file that is removed afterwards.
+    description:
+      - The password for O(index_url). pip reads it from a file that is removed afterwards.
+      - The action plugin gives it, from the variable C(lab_<adapter>_index_password).
     type: str
     default: ""
   state:

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from typing import TYPE_CHECKING
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -106,6 +109,73 @@ def test_a_wheelhouse_without_the_wheels_fails_the_stage_step_and_names_it(
     assert failure["code"] == "input_missing"
     assert f"The wheelhouse {empty} holds no wheels" in failure["message"]
     assert not (project.home / ".rackbench/environments").exists()
+
+
+class Index(BaseHTTPRequestHandler):
+    """A stand-in for a package index: it knows no package, and says so to whoever has the password."""
+
+    def do_GET(self) -> None:
+        """Answer, and tell who asked."""
+        login = self.headers.get("Authorization")
+        self.server.logins.append(login)  # type: ignore[attr-defined]
+        self.send_response(404 if login else 401)
+        self.send_header("WWW-Authenticate", 'Basic realm="index"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class calls it so
+        """Say nothing."""
+
+
+# What any callback is handed of a task, as those do that record runs.
+TELL_ALL = """
+import json, os
+from ansible.plugins.callback import CallbackBase
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "notification"
+    CALLBACK_NAME = "tell_all"
+
+    def v2_runner_on_failed(self, result, ignore_errors=False):
+        with open(os.environ["TELL_ALL"], "a") as file:
+            file.write(json.dumps([result.task_fields, result._return_data], default=str))
+"""
+
+
+def test_an_index_gets_the_password_of_the_inventory_which_is_in_no_argument_of_a_task(
+    project: LabProject, tmp_path: Path
+) -> None:
+    (tmp_path / "callbacks").mkdir()
+    (tmp_path / "callbacks/tell_all.py").write_text(TELL_ALL)
+    told = tmp_path / "told"
+    project.environment.update(ANSIBLE_CALLBACK_PLUGINS=str(tmp_path / "callbacks"), TELL_ALL=str(told))
+    variables = {
+        "lab_benchbox_index_user": "lab",
+        # As inventories have it: the password itself is in none.
+        "lab_benchbox_index_password": "{{ lookup('ansible.builtin.env', 'CANARY') }}",
+    }
+    project.environment["CANARY"] = "canary-4711"
+    (project.root / "playbooks/host_vars").mkdir()
+    (project.root / "playbooks/host_vars/local.json").write_text(json.dumps(variables))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Index) as server:
+        server.logins = []  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/simple"
+        settings = json.dumps({"lab_settings": {"benchbox": {"index_url": url}}})
+        done = project.playbook("-e", "lab_benchmarks=benchbox", "-e", settings, "-vvvv")
+        server.shutdown()
+        thread.join()
+        logins = set(server.logins)  # type: ignore[attr-defined]
+    assert done.rc == 2, done.said[-3000:]
+    wanted = base64.b64encode(b"lab:canary-4711").decode()
+    assert logins - {None} == {f"Basic {wanted}"}
+    assert "python_environment" in told.read_text()
+    for text in (done.said, told.read_text()):
+        assert "canary-4711" not in text
+    written = [path for path in project.root.glob("automation-runs/**/*") if path.is_file()]
+    assert [path for path in written if b"canary-4711" in path.read_bytes()] == []
 
 
 def test_a_password_in_the_address_of_the_index_is_refused_and_written_nowhere(project: LabProject) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -51,9 +52,13 @@ def result_of(run: Run) -> Any:
 
 
 class Watch:
-    """Reads the command lines of all processes of this machine, again and again, until it is left."""
+    """Reads the command lines of all processes of this machine, again and again, until it is left.
 
-    def __init__(self) -> None:
+    Once it has read that of Geekbench while it exports, it makes the file `seen_it`, which the stand-in waits for.
+    """
+
+    def __init__(self, seen_it: Path) -> None:
+        self._seen_it = seen_it
         self.seen: set[bytes] = set()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look)
@@ -70,9 +75,12 @@ class Watch:
         while not self._over.is_set():
             for path in Path("/proc").glob("[0-9]*/cmdline"):
                 try:
-                    self.seen.add(path.read_bytes())
+                    line = path.read_bytes()
                 except OSError:
                     continue
+                self.seen.add(line)
+                if b"\0--export-json\0" in line:
+                    self._seen_it.touch()
             self._over.wait(0.02)
 
 
@@ -88,10 +96,11 @@ def holders(folder: Path) -> list[str]:
 def test_a_licensed_run_has_scores_and_neither_licence_nor_claim_is_anywhere_else(
     project: LabProject, tmp_path: Path
 ) -> None:
-    archive = make_archive(tmp_path / "operator", mode="pro")
+    seen_it = tmp_path / "seen"
+    archive = make_archive(tmp_path / "operator", mode="pro", ends_after=seen_it)
     licence = tmp_path / "operator/Geekbench 6.preferences"
     licence.write_bytes(LICENCE)
-    with Watch() as watch:
+    with Watch(seen_it) as watch:
         done = run(project, {"archive": str(archive), "licence": str(licence)}, "-vvvv")
     assert done.rc == 0, done.said[-4000:]
     (made,) = project.runs()
@@ -113,7 +122,7 @@ def test_a_licensed_run_has_scores_and_neither_licence_nor_claim_is_anywhere_els
     assert not (project.home / at_target).parents[2].joinpath("private").exists()
     assert not [word for word in CANARIES if word in done.said.encode()]
     assert not [line for line in watch.seen if any(word in line for word in CANARIES)]
-    assert any(b"--export-json" in line for line in watch.seen), "the watch did not see Geekbench itself"
+    assert seen_it.exists(), "the watch did not see Geekbench itself"
 
     # Where it came from stands in the journal, and nothing of the archive is in what others get.
     told = made.records("packaging")[-1]["decision"]["attachments"][0]
@@ -128,7 +137,7 @@ def test_a_licensed_run_has_scores_and_neither_licence_nor_claim_is_anywhere_els
         assert not [word for word in CANARIES if word in shown.said.encode()]
 
 
-def test_an_upload_that_fails_is_named_and_its_partial_result_kept(
+def test_an_upload_that_fails_keeps_its_partial_result_and_a_resumed_run_brings_the_archive_back(
     project: LabProject, tmp_path: Path
 ) -> None:
     archive = make_archive(tmp_path / "operator", 7, "upload-failure")
@@ -142,6 +151,20 @@ def test_an_upload_that_fails_is_named_and_its_partial_result_kept(
     assert "403" in failures["geekbench.execute"]["message"]
     assert result_of(made)["status"] == "partial"
     assert made.records("result")[0]["status"] == "partial"
+
+    # The wrapper was built in this run, and is still on the host; the archive was removed there meanwhile.
+    packaging = made.records("packaging")[-1]
+    bundles, sha256 = project.home / ".rackbench/bundles", packaging["decision"]["attachments"][0]["sha256"]
+    assert (bundles / packaging["made"]["sha256"]).is_dir()
+    shutil.rmtree(bundles / sha256)
+    again = project.rackbench("resume", "--run-dir", made.path, "--yes")
+    assert again.rc == 1, again.said
+    assert (bundles / sha256).is_dir()
+    uploads = [row for row in made.records("transfer") if row["sha256"] == sha256 and not row["reused"]]
+    assert len(uploads) == 2
+    # Geekbench ran a second time, and its server refused again.
+    ended = [row["failure"]["code"] for row in made.records("execution.ended")]
+    assert ended == ["upload_refused"] * 2
 
 
 def test_without_an_archive_or_with_another_one_it_is_blocked_and_the_others_go_on(

@@ -26,8 +26,11 @@ LICENCE_WORDS = ("owner@canary.example", "QQ7XV-83KDW-CANARY-4TTPZ-91MBS")
 LAUNCHER = '#!/bin/sh\nexec "$(dirname "$0")/geekbench_$(uname -m)" "$@"\n'
 
 
-def make_install(place: Path, version: int = 6, mode: str = "tryout") -> Path:
-    """Make the new directory `place` with the stand-in of this version in it, and return it."""
+def make_install(place: Path, version: int = 6, mode: str = "tryout", ends_after: Path | None = None) -> Path:
+    """Make the new directory `place` with the stand-in of this version in it, and return it.
+
+    Where it exports, it waits for the file `ends_after`, so that somebody can look at it while it runs.
+    """
     if mode not in MODES:
         raise ValueError(f"{mode} is none of {', '.join(MODES)}")
     place.mkdir(parents=True)
@@ -45,12 +48,15 @@ def make_install(place: Path, version: int = 6, mode: str = "tryout") -> Path:
         "licence_sha256": hashlib.sha256(LICENCE).hexdigest(),
         # The other way round: a test that looks for the key everywhere must not find it here.
         "claim_key_reversed": CLAIM_KEY[::-1],
+        "ends_after": ends_after and str(ends_after),
     }
     (place / "standin.json").write_text(json.dumps(settings))
     return place
 
 
-def make_archive(folder: Path, version: int = 6, mode: str = "tryout") -> Path:
+def make_archive(
+    folder: Path, version: int = 6, mode: str = "tryout", ends_after: Path | None = None
+) -> Path:
     """Make the archive of an install in `folder`, the same bytes each time, and return it."""
     kind = "LinuxARMPreview" if mode == "preview" else "Linux"
     name = f"Geekbench-{VERSIONS[version]}-{kind}"
@@ -62,7 +68,11 @@ def make_archive(folder: Path, version: int = 6, mode: str = "tryout") -> Path:
         gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as squeezed,
         tarfile.open(fileobj=squeezed, mode="w") as tar,
     ):
-        tar.add(make_install(Path(made) / name, version, mode), arcname=name, filter=_without_time_and_owner)
+        tar.add(
+            make_install(Path(made) / name, version, mode, ends_after),
+            arcname=name,
+            filter=_without_time_and_owner,
+        )
     return archive
 
 
