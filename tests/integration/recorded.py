@@ -39,11 +39,13 @@ def run(
     headlines: Mapping[str, list[dict[str, Any]]] | None = None,
     failed: str | None = None,
     message: str = "The benchmark crashed.",
+    hostname: str = "box.example",
 ) -> Path:
     """Write a closed run below `folder` and return its directory.
 
     `results` has a result document for each execution, named `<adapter>.<family>.<repeat>`. `verdicts` and `headlines`
     are by execution; `failed` is an adapter whose execute step failed with `message`.
+    `hostname` is what the machine calls itself.
     """
     run_dir = folder / host / stamp
     (run_dir / rundir.PREFLIGHT).mkdir(parents=True)
@@ -51,7 +53,7 @@ def run(
         (run_dir / rundir.TOPOLOGY).write_text(json.dumps(topology.as_dict()))
     adapters = list(dict.fromkeys(name.partition(".")[0] for name in results))
     writer = _Journal(run_dir)
-    _open(writer, run_dir, adapters, results)
+    _open(writer, run_dir, adapters, results, hostname)
     for adapter in adapters:
         own = {name: result for name, result in results.items() if name.partition(".")[0] == adapter}
         writer.record("step.began", step=f"{adapter}.execute")
@@ -92,7 +94,9 @@ class _Journal:
         self.path.write_bytes(b"".join(self.lines))
 
 
-def _open(writer: _Journal, run_dir: Path, adapters: list[str], results: Iterable[str]) -> None:
+def _open(
+    writer: _Journal, run_dir: Path, adapters: list[str], results: Iterable[str], hostname: str
+) -> None:
     steps = ["host.discover", *(f"{name}.{phase}" for name in adapters for phase in ("execute", "collect"))]
     planned: dict[str, list[dict[str, Any]]] = {name: [] for name in adapters}
     for execution in results:
@@ -119,7 +123,7 @@ def _open(writer: _Journal, run_dir: Path, adapters: list[str], results: Iterabl
     writer.record("step.began", step="host.discover")
     writer.record(
         "platform", machine="x86_64", kernel="6.12.9", os_id="debian", os_version="13", cpus=8,
-        memory_bytes=64 * 1024 * MIB, hostname=run_dir.parent.name, libc={"name": "glibc", "version": "2.41"},
+        memory_bytes=64 * 1024 * MIB, hostname=hostname, libc={"name": "glibc", "version": "2.41"},
     )  # fmt: skip
     writer.record(
         "noise", state="observed", settings={"governor": "performance", "boost": False, "thp": "madvise"}

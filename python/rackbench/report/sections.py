@@ -16,7 +16,6 @@ from rackbench.report import charts, machine, matrix, text
 from rackbench.report.parts import Figure, Link, Section, slug, table
 from rackbench.report.series import (
     MOST_COUNTED,
-    Labels,
     Lane,
     Series,
     axis,
@@ -133,9 +132,12 @@ def _curve(
     """Return the curve of a metric over sizes, or None if it has none or a logarithmic axis has no place for it."""
     if len(group) < 2 or not all(one.count(_SIZE) for one in group):
         return None
-    hidden = _alike(group)
+    parting = _parting(group)
     points = sorted(
-        ((_called(one.without(_SIZE, *hidden)), one.count(_SIZE) or 0, one) for one in group),
+        (
+            (_called([pair for pair in one.labels if pair[0] in parting]), one.count(_SIZE) or 0, one)
+            for one in group
+        ),
         key=lambda entry: (entry[0], entry[1]),
     )
     if any(min(one.samples) <= 0 for _, _, one in points):
@@ -174,21 +176,22 @@ def _curve(
     )
 
 
-def _alike(group: Sequence[Series]) -> set[str]:
-    """Return the labels that part no lines: they are the same in all of these, or follow from the labels before them.
+def _parting(group: Sequence[Series]) -> list[str]:
+    """Return the labels that part lines: they are not the same in all of these, nor follow from the labels before them.
 
     The node of some memory follows from whether the memory is remote, unless there are several remote nodes.
     """
-    hidden: set[str] = set()
-    names = dict.fromkeys(name for one in group for name, _ in one.labels if name != _SIZE)
-    for name in reversed(names):
-        with_it, without = ({one.without(_SIZE, *hidden, *more) for one in group} for more in ((), (name,)))
-        if len(with_it) == len(without):
-            hidden.add(name)
-    return hidden
+    found: list[str] = []
+    parted = 1
+    for name in dict.fromkeys(name for one in group for name, _ in one.labels if name != _SIZE):
+        count = len({tuple(one.label(each) for each in (*found, name)) for one in group})
+        if count > parted:
+            found.append(name)
+            parted = count
+    return found
 
 
-def _called(labels: Labels) -> str:
+def _called(labels: Iterable[tuple[str, str | int]]) -> str:
     """Return labels as the name of a line: `huge pages, remote memory, node 1`."""
     return ", ".join(
         f"{value} {text.words(name)}" if isinstance(value, str) else text.labels([(name, value)])

@@ -116,8 +116,25 @@ def test_a_result_that_is_gone_or_torn_is_told_and_the_others_are_shown(tmp_path
     assert ">Rate</h3>" in page
 
 
+def _topology_with(**changes: Any) -> str:
+    """Return a recorded topology in which the first CPU is another one."""
+    document = recorded.machine().as_dict()
+    document["cpus"][0].update(changes)
+    return json.dumps(document)
+
+
 @pytest.mark.parametrize(
-    "content", ["", "[]", '{"schema": "rackbench.topology/1.0"}', '{"cpus": [{"id": "x"}]}', "\x00"]
+    "content",
+    [
+        "",
+        "[]",
+        '{"schema": "rackbench.topology/1.0"}',
+        '{"cpus": [{"id": "x"}]}',
+        "\x00",
+        _topology_with(socket=None),
+        _topology_with(kind=7),
+    ],
+    ids=["empty", "list", "no fields", "not a CPU", "not JSON", "socket is null", "kind is a number"],
 )
 def test_a_topology_that_cannot_be_read_leaves_out_the_picture_only(tmp_path: Path, content: str) -> None:
     run_dir = recorded.run(tmp_path, {"latency.full.1": recorded.latency_result(recorded.machine())})
@@ -137,6 +154,142 @@ def test_the_caches_are_those_of_the_topology_and_without_it_those_that_the_benc
     page = page_of({"latency.full.1": result}, topology=topology)
     assert "L1, 32 KiB; L2, 1 MiB; L3, 32 MiB" in page
     assert "48 KiB" not in page
+
+
+def test_a_cache_of_more_bytes_than_a_number_holds_is_no_mark_in_the_curve(tmp_path: Path) -> None:
+    result = recorded.latency_result(recorded.machine())
+    result["facts"] = {"caches": {"l1_bytes": 10**400, "llc_bytes": 2**23}}
+    assert "mark the caches: last level, 8 MiB." in page_of({"latency.full.1": result})
+    run_dir = recorded.run(tmp_path, {"latency.full.1": result}, topology=recorded.machine())
+    path = run_dir / "preflight/topology.json"
+    document = json.loads(path.read_text())
+    document["caches"][0]["size_bytes"] = 10**400
+    path.write_text(json.dumps(document))
+    assert ">Memory latency by size, full</h3>" in render(source.read(run_dir)).decode()
+
+
+def test_all_pairs_are_in_one_heat_map_whatever_their_cpus_share() -> None:
+    topology = recorded.machine(sockets=2, threads=2)
+    result = recorded.latency_result(topology)
+    shared = {metric["labels"].get("sharing") for metric in result["metrics"]}
+    assert {"smt_siblings", "same_l3", "same_socket", "across_sockets"} <= shared
+    page = page_of({"latency.full.1": result, "latency.full.2": result}, topology=topology)
+    assert re.findall(r">(Core to core latency[^<]*)</h3>", page) == [
+        "Core to core latency between CPUs, full"
+    ]
+    (data,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page)
+    assert None not in json.loads(data)["values"]
+
+
+def test_a_label_that_parts_measurements_of_one_pair_parts_heat_maps() -> None:
+    metrics = [
+        recorded.metric("core_to_core_latency", [value], cpu_a=0, cpu_b=1, sharing="same_l3", op=op)
+        for op, value in (("read", 20.0), ("write", 30.0))
+    ]
+    page = page_of({"wheel.only.1": recorded.result("wheel", metrics)})
+    titles = re.findall(r">Core to core latency between CPUs, only, ([^<]*)</h3>", page)
+    assert titles == ["op read", "op write"]
+
+
+def _legends(page: str) -> list[str]:
+    """Return the names of the lines of each chart of the page."""
+    legends = re.findall(r'<g class="legend">(.*?)</g>', page)
+    return [re.sub(r"<title>.*?</title>", "", each) for each in legends]
+
+
+@pytest.mark.parametrize(
+    ("sockets", "names"),
+    [
+        (1, ["base pages", "huge pages"]),
+        (2, ["base pages, local memory", "base pages, remote memory", "huge pages, local memory",
+             "huge pages, remote memory"]),
+    ],
+)  # fmt: skip
+def test_the_curves_are_named_by_pages_and_memory(sockets: int, names: list[str]) -> None:
+    page = page_of({"latency.full.1": recorded.latency_result(recorded.machine(sockets=sockets))})
+    (legend,) = _legends(page)
+    assert re.findall(r"<text[^>]*>([^<]*)</text>", legend) == names
+
+
+def test_curves_of_several_remote_nodes_are_told_apart_by_their_node() -> None:
+    metrics = [
+        recorded.metric("memory_latency", [100.0 + node], bytes=size, memory=memory, memory_node=node)
+        for size in (4096, 8192)
+        for memory, node in (("local", 0), ("remote", 1), ("remote", 2))
+    ]
+    (legend,) = _legends(page_of({"latency.full.1": recorded.result("latency", metrics)}))
+    assert re.findall(r"<text[^>]*>([^<]*)</text>", legend) == [
+        "local memory, memory node 0",
+        "remote memory, memory node 1",
+        "remote memory, memory node 2",
+    ]
+
+
+def _ideals(page: str) -> dict[str, str]:
+    """Return the column `of ideal` of the scaling table by label and agents."""
+    (table,) = re.findall(r"Agent scaling \(turns/s\)(.*?)</table>", page, re.DOTALL)
+    rows = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)
+    cells = [re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", row) for row in rows]
+    return {f"{row[0]} {row[1]}": row[2] for row in cells if len(row) == 8 and row[2] != "of ideal"}
+
+
+def test_agents_are_set_against_a_single_one_of_their_own_profile_or_against_none() -> None:
+    page = page_of(
+        {
+            "agentsth.official-single.1": recorded.agents_result(1, per_agent=40.0, samples=1),
+            "agentsth.official-multi.1": recorded.agents_result(4, per_agent=40.0, samples=1),
+            "agentsth.smt-multi.1": recorded.agents_result(8, label="smt", per_agent=20.0, samples=1),
+            "agentsth.smoke-single.1": recorded.agents_result(
+                1, profile="v1-smoke", per_agent=800.0, samples=1
+            ),
+            "agentsth.smoke-multi.1": recorded.agents_result(
+                4, profile="v1-smoke", per_agent=800.0, samples=1
+            ),
+            "agentsth.long-multi.1": recorded.agents_result(4, profile="v2", per_agent=9.0, samples=1),
+        }
+    )
+    assert _ideals(page) == {
+        "official, v1-core 1": "100.0 %",
+        "official, v1-core 4": "99.8 %",
+        "smt, v1-core 8": "49.8 %",
+        "official, v1-smoke 1": "100.0 %",
+        "official, v1-smoke 4": "99.8 %",
+        "official, v2 4": text.NONE,
+    }
+    (legend,) = _legends(page)
+    assert [
+        name for name in re.findall(r"<text[^>]*>([^<]*)</text>", legend) if name.startswith("ideal")
+    ] == [
+        "ideal of official, v1-core: one agent, times agents",
+        "ideal of official, v1-smoke: one agent, times agents",
+    ]
+
+
+def test_a_virtual_machine_is_a_flag_and_no_check_that_failed() -> None:
+    checks = [
+        {"name": "vm", "ok": False, "detail": "this is a virtual machine (kvm)"},
+        {"name": "sum", "ok": False, "detail": "3 is not 4"},
+    ]
+    page = page_of(
+        {"wheel.only.1": recorded.result("wheel", [recorded.metric("rate", [1.0])], checks=checks)}
+    )
+    assert "wheel.only.1: flag vm: this is a virtual machine (kvm)" in page
+    assert "wheel.only.1: check sum failed: 3 is not 4" in page
+
+
+def test_the_page_has_the_name_of_the_inventory_and_not_that_of_the_machine(tmp_path: Path) -> None:
+    run_dir = recorded.run(
+        tmp_path, {"wheel.only.1": recorded.result("wheel", [])}, hostname="rack7-node3.corp"
+    )
+    page = render(source.read(run_dir)).decode()
+    assert ">box</h1>" in page
+    assert "rack7-node3" not in page
+
+
+def test_offline_cpus_are_in_no_socket_that_is_counted() -> None:
+    figure = machine.figure(recorded.machine(sockets=2, offline=2))
+    assert figure.description.startswith("2 sockets, 2 NUMA nodes, ")
+    assert figure.drawing.index("Socket 1") < figure.drawing.index("Socket not known")
 
 
 @given(
