@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from rackbench.adapters.catalog import suggest
@@ -16,7 +17,7 @@ from rackbench.ledger import host_state
 from rackbench.ledger.projections import repeats_rows
 from rackbench.ledger.state import used_bundle
 from rackbench.models.export import Export
-from rackbench.words import number
+from rackbench.words import number, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -50,8 +51,11 @@ _CSV_COLUMNS = (
     "min",
     "max",
 )
-# What a spreadsheet takes for the beginning of a formula (OWASP ASVS 5.0, 1.2.10).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0")
+# What a spreadsheet takes for the beginning of a formula (OWASP ASVS 5.0, 1.2.10); some look behind white space.
+_FORMULA = re.compile(r"[\t\r\0]|[\s\0\ufeff]*[=+\-@]")
+# What GitHub makes a link of without any brackets: addresses, host names, and somebody's name after an @.
+_LINKED = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
+_MARKS = re.compile(r"[\\`*~|$\[\]]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def check_formats(formats: Sequence[str]) -> None:
@@ -191,7 +195,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
 def _csv_cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    return ("'" if value.startswith(_FORMULA) else "") + value.replace("\r", " ")
+    return ("'" if _FORMULA.match(value) else "") + value.replace("\r", " ")
 
 
 def _csv_metric(metric: Mapping[str, Any]) -> dict[str, Any]:
@@ -254,12 +258,12 @@ def _repeats_lines(repeats: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _execution_lines(execution: Mapping[str, Any]) -> Iterator[str]:
     if execution["problem"]:
-        yield f"No result: {execution['problem']}"
+        yield markdown_text(f"No result: {execution['problem']}")
         return
     bundle = execution["bundle"] or {}
     benchmark = execution["benchmark"]
     digest = f", bundle `{bundle['sha256'][:12]}`" if bundle.get("sha256") else ""
-    name = f"{benchmark['name']} {benchmark['version']}"
+    name = markdown_text(f"{benchmark['name']} {benchmark['version']}")
     yield f"{name}: {execution['status']} in {execution['duration_s']:.1f} s{digest}."
     if execution["headline"]:
         yield ""
@@ -268,11 +272,11 @@ def _execution_lines(execution: Mapping[str, Any]) -> Iterator[str]:
             [(line["label"], number(line["value"]), line["unit"]) for line in execution["headline"]],
         )
     bad = [check for check in execution["checks"] if not check["ok"]]
-    notes = [f"- {check_text(check)}" for check in bad]
-    notes += [f"- {entry['name']} was skipped: {entry['reason']}" for entry in execution["skipped"]]
+    notes = [check_text(check) for check in bad]
+    notes += [f"{entry['name']} was skipped: {entry['reason']}" for entry in execution["skipped"]]
     if notes:
         yield ""
-        yield from notes
+        yield from (f"- {markdown_text(note)}" for note in notes)
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
@@ -284,10 +288,14 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[s
 
 
 def markdown_text(text: str) -> str:
-    """Return a text of somebody else's so that it makes no cells, links, pictures or HTML."""
-    for mark, instead in (("\\", "\\\\"), ("|", "\\|"), ("[", "\\["), ("<", "&lt;")):
-        text = text.replace(mark, instead)
-    return " ".join(text.split())
+    """Return a text of somebody else's so that it makes no cells, links, pictures, code, emphasis or HTML on its line.
+
+    A reader sees the text as it was, on one line; in what GitHub links by itself stands a space without width. GitHub
+    may still link the number of an issue (`#1`) or the name of a commit.
+    """
+    text = printable(" ".join(text.split()))
+    text = text.replace("&", "&amp;").replace("<", "&lt;")
+    return _LINKED.sub("&#8203;", _MARKS.sub(r"\\\g<0>", text))
 
 
 _WRITERS: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {

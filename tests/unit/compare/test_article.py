@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 from rackbench.adapters.export import csv_text, markdown_table
 from rackbench.compare import tables
 from rackbench.compare.article import article
 from rackbench.errors import RackbenchError
 from rackbench.ledger.host_state import Facts, HostState
+from rackbench.words import printable
 
 from tests.unit.compare.made_runs import KEY, execution, run
 
@@ -121,7 +123,10 @@ def test_without_any_result_there_is_no_table() -> None:
     assert "b-thor is a dry run" in str(caught.value.detail)
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\0x"])
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\0x", " =1+1", "\n=1+1", "\u00a0 @x", "\0-1", "\ufeff=1"],
+)
 def test_a_text_that_begins_as_a_formula_is_none_in_csv(text: str) -> None:
     (row,) = csv.DictReader(io.StringIO(csv_text(["a", "b"], [{"a": text, "b": -1.5}]), newline=""))
     assert row == {"a": "'" + text.replace("\r", " "), "b": "-1.5"}
@@ -142,8 +147,27 @@ def test_a_formula_in_a_unit_of_a_result_is_none() -> None:
         ("a\\|b", "a\\\\\\|b"),
         ("one\ntwo", "one two"),
         ("<script>", "&lt;script>"),
-        ("![x](http://127.0.0.1/x)", "!\\[x](http://127.0.0.1/x)"),
+        ("![x](http://127.0.0.1/x)", "!\\[x\\](http:&#8203;//127.0.0.1/x)"),
+        ("https://example.org", "https:&#8203;//example.org"),
+        ("WWW.example.org", "WWW&#8203;.example.org"),
+        ("ask @user or a@example.org", "ask @&#8203;user or a@&#8203;example.org"),
+        ("*a* **b**", "\\*a\\* \\*\\*b\\*\\*"),
+        ("_a_ core_to_core", "\\_a\\_ core_to_core"),
+        ("`rm` ~~x~~ $y$", "\\`rm\\` \\~\\~x\\~\\~ \\$y\\$"),
+        ("&lt;b>", "&amp;lt;b>"),
+        ("\x1b[2Ja\x9b1m", "?\\[2Ja?1m"),
     ],
 )
 def test_a_text_makes_no_markup_in_markdown(text: str, cell: str) -> None:
     assert markdown_table(["head"], [[text]])[-1] == f"| {cell} |"
+
+
+@given(st.one_of(st.text(max_size=30), st.text("ab_*`~|[]()<>!&#;:/@. \\\n", max_size=30)))
+def test_any_text_is_read_in_markdown_as_it_was(text: str) -> None:
+    lines = markdown_table(["head", "next"], [[text, "end"]])
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse("\n".join(lines))
+    cell, last = [token for token in tokens if token.type == "inline"][2:]
+    assert {child.type for child in cell.children or ()} <= {"text", "text_special"}
+    read = "".join(child.content for child in cell.children or ()).replace("\u200b", "")
+    assert read == printable(" ".join(text.split())).replace("\u200b", "")
+    assert last.content == "end"
