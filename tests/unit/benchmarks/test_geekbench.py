@@ -20,7 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rackbench.adapters.catalog import read_adapter
 from rackbench.adapters.results import read_result, summarise
-from rackbench.errors import FAILURES
+from rackbench.adapters.settings import configured
+from rackbench.errors import FAILURES, RackbenchError
 
 from tests.standins.geekbench.archive import (
     CLAIM_KEY,
@@ -268,6 +269,15 @@ def test_parameters_that_cannot_be_used_end_with_2(
     done = subprocess.run(job().make(**parameters), capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("geekbench: ")
+
+
+@pytest.mark.parametrize("version", [4, "newest", 6.5])
+def test_a_version_that_there_is_not_is_refused_before_a_run_begins(version: Any) -> None:
+    adapter = read_adapter(ROOT / "roles/geekbench/adapter.yml")
+    with pytest.raises(RackbenchError, match=r"geekbench\.version must be one of 5, 6, 7, and is"):
+        configured(adapter, {"version": version})
+    for known in (None, 7):
+        assert configured(adapter, {"version": known}).families[0].parameters["version"] == known
 
 
 def test_a_directory_without_geekbench_is_named(tmp_path: Path) -> None:
