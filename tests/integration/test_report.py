@@ -14,6 +14,19 @@ from tests.integration.harness import LabProject, Run, make_project
 if TYPE_CHECKING:
     from pathlib import Path
 
+# A benchmark that puts a directory where the page of its run is to be written.
+SPOILING = made_up.PROGRAM.replace(
+    "\n\ndef progress",
+    """
+if "spoil" in job["parameters"]:
+    for run_dir in pathlib.Path(job["parameters"]["spoil"]).glob("automation-runs/[0-9]*/local/*"):
+        (run_dir / "report.html").mkdir()
+
+
+def progress""",
+    1,
+)
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> LabProject:
@@ -39,6 +52,37 @@ def test_a_run_leaves_a_page_that_is_registered_with_its_digest(run: Run) -> Non
     digest = hashlib.sha256(content).hexdigest()
     assert (entry["path"], entry["bytes"], entry["sha256"]) == ("report.html", len(content), digest)
     assert entry["step"] == "host.finalize"
+
+
+def test_a_page_that_cannot_be_written_is_a_warning_and_the_run_is_good(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    made_up.add(project, [made_up.family(spoil=str(project.root))], program=SPOILING)
+    done = project.playbook("-e", "lab_benchmarks=made-up")
+    assert done.rc == 0, done.said
+    said = " ".join(done.said.split())
+    assert "The report of this run could not be written, and all else was: IsADirectoryError" in said
+    run = project.run()
+    assert run.status["state"] == "completed"
+    kinds = [each["kind"] for each in run.document("artifact_manifest.json")["artifacts"]]
+    assert "export" in kinds
+    assert "report" not in kinds
+    again = project.rackbench("report", "--run-dir", run.path, "--output", tmp_path / "page.html")
+    assert again.rc == 0, again.said
+    assert ">Turn rate</h3>" in (tmp_path / "page.html").read_text()
+
+
+def test_a_page_is_publishable_unless_a_benchmark_of_its_run_was_to_redact(run: Run, tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    made_up.add(project, [made_up.family(redact="shared")])
+    done = project.playbook("-e", "lab_benchmarks=made-up")
+    assert done.rc == 0, done.said
+    publishable = [
+        each["publishable"]
+        for one in (run, project.run())
+        for each in one.document("artifact_manifest.json")["artifacts"]
+        if each["kind"] == "report"
+    ]
+    assert publishable == [True, False]
 
 
 def test_the_page_of_a_run_with_a_failed_step_says_so_before_anything_is_measured(run: Run) -> None:
