@@ -9,8 +9,7 @@ from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSI
 
 if MISSING is None:
     from rackbench.errors import RackbenchError
-    from rackbench.files import json_text, write_atomic
-    from rackbench.ledger import host_state, resume, rundir
+    from rackbench.ledger import documents, host_state, resume, rundir
 
 if t.TYPE_CHECKING:
     from rackbench.ledger.resume import Difference
@@ -18,16 +17,10 @@ if t.TYPE_CHECKING:
 
 def keep(action: LabAction, found: t.Mapping[str, t.Any]) -> None:
     """Write and register `preflight/host_state.json`; what the run's earlier part had found stays in it."""
-    path = action.run_dir / host_state.PATH
     run_id = rundir.run_id_of(action.run_dir)
     document = host_state.document(run_id, action.host, found, _before(action))
-    try:
-        write_atomic(path, json_text(document))
-    except OSError as error:
-        raise RackbenchError(
-            "ledger_write_failed", f"{path} cannot be written: {error}.", where=str(path)
-        ) from error
-    action.register(path, kind="host_state", publishable=False)
+    documents.write_json(action.run_dir, host_state.PATH, document, sync=True)
+    action.register(action.run_dir / host_state.PATH, kind="host_state", publishable=False)
 
 
 def differences(action: LabAction, found: t.Mapping[str, t.Any]) -> list[Difference]:

@@ -24,6 +24,7 @@ if MISSING is None:
     from rackbench.files import json_text, write_atomic
     from rackbench.ledger import rundir
     from rackbench.ledger.alerts import CONNECTIVITY_CODES
+    from rackbench.ledger.journal import write_failed
     from rackbench.ledger.steps import COMPLETED
     from rackbench.readiness.assess import assess
     from rackbench.readiness.cached import last_preflight
@@ -193,7 +194,5 @@ class _Weighing:
         try:
             write_atomic(path, text)
         except OSError as error:
-            raise RackbenchError(
-                "ledger_write_failed", f"{path} cannot be written: {error}.", where=str(path)
-            ) from error
+            raise write_failed(path, error) from error
         self.action.register(path, kind="preflight", publishable=False)

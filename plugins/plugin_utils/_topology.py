@@ -13,8 +13,7 @@ if t.TYPE_CHECKING:
 
 if MISSING is None:
     from rackbench.errors import RackbenchError
-    from rackbench.files import json_text, write_atomic
-    from rackbench.ledger import rundir
+    from rackbench.ledger import documents, rundir
     from rackbench.topology.read import from_answer
 
 
@@ -30,11 +29,5 @@ def keep(action: LabAction, topology: Topology | None) -> None:
     """Write the topology of the run's host down, if it is known."""
     if topology is None:
         return
-    path = action.run_dir / rundir.TOPOLOGY
-    try:
-        write_atomic(path, json_text(topology.as_dict()))
-    except OSError as error:
-        raise RackbenchError(
-            "ledger_write_failed", f"{path} cannot be written: {error}.", where=str(path)
-        ) from error
-    action.register(path, kind="topology", publishable=True)
+    documents.write_json(action.run_dir, rundir.TOPOLOGY, topology.as_dict(), sync=True)
+    action.register(action.run_dir / rundir.TOPOLOGY, kind="topology", publishable=True)

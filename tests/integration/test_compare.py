@@ -256,6 +256,18 @@ def test_a_simulated_run_is_not_compared_with_a_real_one(project: LabProject, sl
     ]
 
 
+def test_what_results_say_commands_no_terminal(project: LabProject, slow: Run) -> None:
+    def say(_execution: str, content: dict[str, Any]) -> None:
+        content["metrics"][0]["unit"] = "\x1b]0;owned\x07turns\x1b[2J/s\x9b31m"
+
+    first, second = (copy(slow, f"20200101T00000{number}Z", say) for number in (5, 6))
+    for form in ((), ("--markdown",)):
+        done = project.rackbench("compare", first.path, second.path, *form)
+        assert done.rc == 0, done.said
+        assert "owned?turns?" in done.stdout
+        assert all(sign.isprintable() or sign == "\n" for sign in done.stdout)
+
+
 def test_damaged_results_are_named_and_do_not_count(project: LabProject, slow: Run) -> None:
     statuses = {"made-up.only.2": "failed", "made-up.only.3": "partial"}
     damaged = copy(

@@ -8,20 +8,18 @@ into `dist` or a shared cache.
 
 from __future__ import annotations
 
-import gzip
 import re
 import tarfile
-import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from isal import igzip
-from isal.igzip_lib import IsalError
 
 from rackbench.bundles.catalog import needs_of, sidecar_path
 from rackbench.bundles.elf import machine_of
 from rackbench.bundles.platforms import mismatch
+from rackbench.bundles.verify import DAMAGED
 from rackbench.files import json_text, write_atomic
 from rackbench.models.bundle import Provenance, Sidecar, SidecarPlatform
 
@@ -34,15 +32,6 @@ if TYPE_CHECKING:
 
 # Why an attachment is not taken, beside the reasons of `platforms`.
 NOT_SET, MISSING, UNFIT = "not_set", "missing", "unfit"
-_DAMAGED = (
-    gzip.BadGzipFile,
-    EOFError,
-    ValueError,
-    OverflowError,
-    tarfile.TarError,
-    zlib.error,
-    cast("type[Exception]", IsalError),
-)
 _HEAD_BYTES = 64
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
@@ -118,7 +107,7 @@ def _looked_at(rule: AttachmentRule, path: Path, host: Platform | None, digests:
     try:
         read = _read(rule, path, named)
         whole = replace(read, sha256=digests.of(path), size=path.stat().st_size)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         return replace(
             named, reason=UNFIT, detail=f"{path} is no whole tar.gz archive of {rule.what}: {error}."
         )

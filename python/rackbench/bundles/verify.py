@@ -8,6 +8,7 @@ from here; tests/unit/bundles/test_verify.py shows the same archives to both.
 from __future__ import annotations
 
 import errno
+import gzip
 import tarfile
 import zlib
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -34,8 +35,8 @@ _PART_BYTES = 255
 _NAME_BYTES = 2048
 _ELF_HEAD = 20
 # What readers of gzip and tar raise for damaged files. (isal's stubs do not say that its error is a class.)
-_DAMAGED = (
-    OSError,
+DAMAGED = (
+    gzip.BadGzipFile,
     EOFError,
     ValueError,
     OverflowError,
@@ -154,7 +155,7 @@ class _Members:
             plain.end()
         except _HopelessError as error:
             return [*self.problems, str(error)]
-        except _DAMAGED as error:
+        except (OSError, *DAMAGED) as error:
             return [*self.problems, f"it is no whole tar.gz archive: {error}."]
         return [*self.problems, *self._problems_of_all()]
 

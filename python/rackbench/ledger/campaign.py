@@ -69,13 +69,7 @@ def rollup(runs_dir: Path, campaign_id: str, now: datetime) -> dict[str, Any]:
 def refresh(runs_dir: Path, campaign_id: str, now: datetime) -> dict[str, Any]:
     """Compute the campaign's document, write it, and return it. Raises `RackbenchError` as `rollup` and `join` do."""
     document = rollup(runs_dir, campaign_id, now)
-    path = directory(runs_dir, campaign_id) / DOCUMENT
-    try:
-        write_atomic(path, json_text(document))
-    except OSError as error:
-        raise RackbenchError(
-            "ledger_write_failed", f"{path} cannot be written: {error}.", where=str(path)
-        ) from error
+    documents.write_json(directory(runs_dir, campaign_id), DOCUMENT, document, sync=True)
     return document
 
 
