@@ -36,7 +36,9 @@ def test_no_argument_makes_all_measurements(tmp_path: Path) -> None:
         "selection True",
         "runs True",
         "callback True",
+        "report True",
         "archives True",
+        "agents True",
         "",
     ]
 
