@@ -71,7 +71,7 @@ def _finder(args: argparse.Namespace) -> Callable[[], Sequence[Path]]:
 
 
 def _follow(find: Callable[[], Sequence[Path]], display: _Display, shown: dict[Path, Status]) -> None:
-    """Show the runs until each has ended; `shown` holds what was shown of them last."""
+    """Show the runs until each has ended; `shown` holds what is seen of them now."""
     from rackbench import clock
     from rackbench.ledger import documents
 
@@ -81,8 +81,10 @@ def _follow(find: Callable[[], Sequence[Path]], display: _Display, shown: dict[P
             known = loaded.get(run_dir)
             loaded[run_dir] = documents.refreshed(known) if known else documents.load(run_dir)
         statuses = {run_dir: documents.status_of(one, clock.utc_now()) for run_dir, one in loaded.items()}
-        display.show([(shown.get(run_dir), status) for run_dir, status in statuses.items()])
+        before = dict(shown)
+        # First, since the user may leave as soon as it is seen.
         shown.update(statuses)
+        display.show([(before.get(run_dir), status) for run_dir, status in statuses.items()])
         if statuses and all(status["exit_status"] is not None for status in statuses.values()):
             return
         time.sleep(POLL_S)
