@@ -277,6 +277,8 @@ def test_the_report_is_whole_for_machines_and_for_people(looks: Looks) -> None:
             "summary": "The long family.",
             "time_limit_s": 300.0,
             "executions": ["configured.long.1"],
+            "cpus": None,
+            "agents": None,
         }
     ]
     text = (looks.live.path / "preflight/summary.md").read_text()

@@ -154,7 +154,7 @@ def check(finished: Path, copy: Path, gone: tuple[str, ...], restored: recovery.
 
 def documents_of_ours(name: str) -> bool:
     """Return whether a file is computed, and no artifact that a step made."""
-    return not name.startswith(("benchmarks/", "preflight/", "exports/", "logs/"))
+    return not name.startswith(("benchmarks/", "preflight/", "exports/", "logs/", "report.html"))
 
 
 def test_each_pair_of_files_comes_back_or_is_named(finished: Path, scratch: Path) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,8 @@ from rackbench.adapters.settings import changed, configured, configured_catalog
 from rackbench.errors import RackbenchError
 from rackbench.topology import read
 from rackbench.topology.model import Node
+
+from tests import recordings
 
 if TYPE_CHECKING:
     from rackbench.topology.model import Topology
@@ -278,9 +279,7 @@ def test_a_node_with_memory_only_is_no_unit_of_per_node(usual: Adapter) -> None:
 
 
 def test_a_hybrid_host_has_families_for_each_kind_of_core(agents: Adapter, tmp_path: Path) -> None:
-
-    with tarfile.open(DATA / "intel-i7-1370p-hybrid.sysfs.tar.bz2") as archive:
-        archive.extractall(tmp_path, filter="data")
+    recordings.unpack(DATA / "intel-i7-1370p-hybrid.sysfs.tar.bz2", tmp_path)
     (root,) = tmp_path.glob("*/sys")
     ready = configured(agents, {"supplemental": ["p-core", "e-core", "physical-only", "dense-core"]})
     families, unavailable = on_host(ready, ready.families, read.from_tree(root.parent))

@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tarfile
 import time
 import tomllib
 from pathlib import Path
@@ -21,6 +20,8 @@ import pytest
 from rackbench.bundles.build import current
 from rackbench.bundles.source import read_source
 from rackbench.models.result import ResultFile
+
+from tests import recordings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,8 +144,7 @@ def test_the_same_source_in_another_directory_gives_the_program_of_the_bundle(
     there = current(read_source(BENCH), ROOT / "dist")
     if there is None:
         pytest.skip("there is no bundle of this source in dist: make bundles")
-    with tarfile.open(there.tarball) as archive:
-        archive.extract("bin/run", tmp_path, filter="data")
+    recordings.unpack(there.tarball, tmp_path)
     assert (tmp_path / "bin" / "run").read_bytes() == program.read_bytes()
 
 

@@ -7,11 +7,11 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import recordings
 from tests.unit.plugins.target import REPOSITORY, Target
 
 if TYPE_CHECKING:
@@ -88,8 +88,7 @@ def tool(tree: Path, name: str, script: str) -> None:
 def test_recorded_machines_tell_what_they_are(
     tmp_path: Path, archive: str, facts: dict[str, str], unknown: set[str]
 ) -> None:
-    with tarfile.open(DATA / f"topology/{archive}.sysfs.tar.bz2") as recorded:
-        recorded.extractall(tmp_path, filter="data")
+    recordings.unpack(DATA / f"topology/{archive}.sysfs.tar.bz2", tmp_path)
     (tree,) = tmp_path.iterdir()
     found = collect(tree)
     assert facts.items() <= found["facts"].items()

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import bz2
-import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 from rackbench.topology.facts import Facts, assemble
 from rackbench.topology.model import Node, Topology
+
+from tests import recordings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,8 +30,7 @@ def text(name: str) -> str:
 
 def unpack(name: str, to: Path) -> Path:
     """Unpack a recorded tree, and return its root."""
-    with tarfile.open(DATA / f"{name}.sysfs.tar.bz2") as archive:
-        archive.extractall(to, filter="data")
+    recordings.unpack(DATA / f"{name}.sysfs.tar.bz2", to)
     (proc,) = (found for found in to.glob("**/proc") if found.is_dir())
     return proc.parent
 
