@@ -19,9 +19,10 @@ if t.TYPE_CHECKING:
 
 
 def _is_redacted(state: RunState) -> bool:
-    """Return whether the run was asked to leave something out of what it publishes; the page cannot know what."""
+    """Return whether the run was asked to leave something out of what it publishes; exports and page have it."""
     planned = (one for executions in state.planned_executions.values() for one in executions)
-    return any((one.get("parameters") or {}).get("redact", "none") != "none" for one in planned)
+    # Earlier bundles took a boolean.
+    return any((one.get("parameters") or {}).get("redact") not in {None, False, "none"} for one in planned)
 
 
 class ActionModule(LabAction):
@@ -35,7 +36,7 @@ class ActionModule(LabAction):
         try:
             paths = export(self.run_dir, state, state.options["export_formats"])
             for path in paths:
-                self.register(path, kind="export", publishable=True)
+                self.register(path, kind="export", publishable=not _is_redacted(state))
         except OSError as error:
             raise RackbenchError(
                 "ledger_write_failed", f"The exports cannot be written: {error}.", where=str(self.run_dir)
