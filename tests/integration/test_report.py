@@ -71,7 +71,9 @@ def test_a_page_that_cannot_be_written_is_a_warning_and_the_run_is_good(tmp_path
     assert ">Turn rate</h3>" in (tmp_path / "page.html").read_text()
 
 
-def test_a_page_and_exports_are_publishable_unless_a_benchmark_of_the_run_was_to_redact(run: Run, tmp_path: Path) -> None:
+def test_a_page_and_exports_are_publishable_unless_a_benchmark_of_the_run_was_to_redact(
+    run: Run, tmp_path: Path
+) -> None:
     project = make_project(tmp_path)
     made_up.add(project, [made_up.family(redact="shared")])
     done = project.playbook("-e", "lab_benchmarks=made-up")
