@@ -260,7 +260,7 @@ def test_what_results_say_commands_no_terminal(project: LabProject, slow: Run) -
     def say(_execution: str, content: dict[str, Any]) -> None:
         content["metrics"][0]["unit"] = "\x1b]0;owned\x07turns\x1b[2J/s\x9b31m"
 
-    first, second = (copy(slow, f"20200101T00000{number}Z", say) for number in (5, 6))
+    first, second = (copy(slow, f"20200101T00000{number}Z", say) for number in (6, 7))
     for form in ((), ("--markdown",)):
         done = project.rackbench("compare", first.path, second.path, *form)
         assert done.rc == 0, done.said
