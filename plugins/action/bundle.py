@@ -8,9 +8,10 @@ from pathlib import Path
 
 from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR
-from ansible_collections.rackbench.lab.plugins.plugin_utils._staging import BuildFollower, StagingAction
+from ansible_collections.rackbench.lab.plugins.plugin_utils._staging import StagingAction
 
 if MISSING is None:
+    from ansible_collections.rackbench.lab.plugins.plugin_utils._staging import BuildFollower
     from rackbench.bundles.attachments import tarball_of
     from rackbench.bundles.decision import ON_CONTROLLER, ON_TARGET
     from rackbench.bundles.make import Places, made_record, make, require_fit

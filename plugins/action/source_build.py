@@ -15,9 +15,10 @@ from ansible_collections.rackbench.lab.plugins.plugin_utils._jobs import (
     REMOTE_WAITS,
     JobAction,
 )
-from ansible_collections.rackbench.lab.plugins.plugin_utils._staging import BuildFollower, StagingAction
+from ansible_collections.rackbench.lab.plugins.plugin_utils._staging import StagingAction
 
 if MISSING is None:
+    from ansible_collections.rackbench.lab.plugins.plugin_utils._staging import BuildFollower
     from rackbench.bundles.capture import capture, prepare
     from rackbench.bundles.decision import ON_TARGET
     from rackbench.bundles.make import made_record, only_one, require_fit
@@ -92,7 +93,8 @@ class ActionModule(StagingAction, JobAction):
             if problem:
                 raise problem
             platform = _adapters.platform_for(state, adapter)
-            assert platform is not None  # noqa: S101 - without a platform the resolver does not choose a source build
+            if platform is None:
+                raise AssertionError("without a platform the resolver does not choose a source build")
             return capture(build, job / "out", captured, platform, (self.host, self._name["run_id"]))
 
     def _forget_failure(self) -> None:

@@ -330,7 +330,9 @@ class _Plain:
     def __init__(self, inflated: _Inflated, pool: ThreadPoolExecutor) -> None:
         self.inflated = inflated
         self.pool = pool
-        self.ahead: deque[Future[bytes]] = deque(pool.submit(inflated.block) for _ in range(BLOCKS_AHEAD))
+        self.ahead: deque[Future[bytes]] = deque(
+            pool.submit(inflated.block) for _number in range(BLOCKS_AHEAD)
+        )
         self.block = memoryview(b"")
         self.position = 0
         self.header_bytes_left = HEADER_BYTES

@@ -341,7 +341,7 @@ def _cpu_ticks() -> dict[str, int | None]:
 def _cpu_pressure() -> int | None:
     """Return for how many microseconds so far some process waited for a CPU."""
     for line in (_text_of("/proc/pressure/cpu") or "").splitlines():
-        name, _, total = line.rpartition(" total=")
+        name, _mark, total = line.rpartition(" total=")
         if name.startswith("some ") and total.isdigit():
             return int(total)
     return None

@@ -157,8 +157,8 @@ def _allowed(files: _Files) -> None:
     if affinity:
         files.found["proc/self/status"] = affinity.group()
     for line in (files.text("proc/self/cgroup") or "").splitlines():
-        number, _, rest = line.partition(":")
-        controllers, _, place = rest.partition(":")
+        number, _colon, rest = line.partition(":")
+        controllers, _colon, place = rest.partition(":")
         if number == "0" and not controllers:
             mounts = ["sys/fs/cgroup", "sys/fs/cgroup/unified"]
             names = ["cpuset.cpus.effective"]

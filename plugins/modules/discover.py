@@ -43,7 +43,7 @@ platform:
   sample: {machine: x86_64, os: linux, os_id: debian, os_version: "12"}
 host_state:
   description:
-    - The host's state. RV(host_state.facts) are texts by name, RV(host_state.unknown) says why something is not known.
+    - The host's state. C(facts) are texts by name, C(unknown) says why something is not known.
   returned: success
   type: dict
   sample:
@@ -52,7 +52,7 @@ host_state:
 topology:
   description:
     - The files of C(/sys) and C(/proc) that tell the host's processors, and where this process may run.
-    - RV(topology.files) are their texts by path, or RV(topology.packed) the same as base64 of zlib of JSON when large.
+    - C(files) are their texts by path, or C(packed) the same as base64 of zlib of JSON when large.
   returned: success
   type: dict
   sample:

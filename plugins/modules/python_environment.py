@@ -35,6 +35,7 @@ options:
   bundle:
     description: The SHA-256 of the bundle, which is on the host. The action plugin gives it.
     type: str
+    default: ""
   pythons:
     description: The versions of Python that the packages are for, such as V(3.11), the preferred one first.
     type: list
@@ -162,7 +163,7 @@ def main() -> None:
             **ROOT_OPTION,
             "run_dir": {"type": "path"},
             "adapter": {"type": "str"},
-            "bundle": {"type": "str", "required": True},
+            "bundle": {"type": "str", "default": ""},
             "pythons": {"type": "list", "elements": "str", "required": True},
             "wheelhouse": {"type": "str", "default": ""},
             "wheelhouse_sha256": {"type": "str"},
@@ -380,7 +381,8 @@ def wheels(params: dict[str, Any], temporary: Path) -> Path:
                 name = member.name.rpartition("/")[2]
                 if member.isfile() and name.endswith(".whl"):
                     content = archive.extractfile(member)
-                    assert content is not None  # noqa: S101 - it is a file
+                    if content is None:
+                        raise AssertionError("it is a file")
                     with (folder / name).open("wb") as stream:
                         shutil.copyfileobj(content, stream, BLOCK)
     except (tarfile.TarError, EOFError) as error:
