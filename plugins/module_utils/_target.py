@@ -7,6 +7,7 @@ PRIVATE to rackbench.lab.
 from __future__ import annotations
 
 import errno
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,11 @@ class TargetError(Exception):
 def root_of(module: Any) -> Path:
     """Return the directory on this target under which everything of ours is kept."""
     return Path(module.params["root"]).expanduser().resolve()
+
+
+def expanded(path: str) -> Path:
+    """Return a path with `~` as the home of this user, who may have no entry in the list of users."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser() fails for a user without an entry
 
 
 def require(pattern: re.Pattern[str], value: str, what: str) -> str:

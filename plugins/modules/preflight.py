@@ -89,17 +89,20 @@ readiness:
 import os
 import platform
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rackbench.lab.plugins.module_utils import _host, _noise
 from ansible_collections.rackbench.lab.plugins.module_utils._store import MARKER
-from ansible_collections.rackbench.lab.plugins.module_utils._target import DIGEST
+from ansible_collections.rackbench.lab.plugins.module_utils._target import DIGEST, expanded
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def our_directory() -> Path:
     """Return where everything of ours is kept; it may be a link to a larger disk."""
-    place = Path(os.path.expanduser("~/.rackbench"))  # noqa: PTH111 - Path.home() fails for a user without an entry
+    place = expanded("~/.rackbench")
     try:
         return place.resolve()
     except (OSError, RuntimeError):

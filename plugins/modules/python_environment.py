@@ -138,6 +138,7 @@ from ansible_collections.rackbench.lab.plugins.module_utils._target import (
     ROOT_OPTION,
     TargetError,
     answer,
+    expanded,
     require,
     root_of,
 )
@@ -363,7 +364,7 @@ def netrc(temporary: Path, host: str, params: dict[str, Any]) -> Path:
 def wheels(params: dict[str, Any], temporary: Path) -> Path:
     """Return the directory with the wheels; raises `TargetError`."""
     expected = params["wheelhouse_sha256"]
-    path = Path(params["wheelhouse"]).expanduser()
+    path = expanded(params["wheelhouse"])
     if path.is_dir():
         return path
     if not path.is_file():

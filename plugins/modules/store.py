@@ -113,6 +113,7 @@ from ansible_collections.rackbench.lab.plugins.module_utils._target import (
     ROOT_OPTION,
     TargetError,
     answer,
+    expanded,
     root_of,
 )
 
@@ -148,7 +149,7 @@ def work(module: Any) -> dict[str, Any]:
         if module.params["state"] == "pruned":
             removal.prune(keep_days)
         else:
-            removal.clean(keep_root=Path(module.params["root"]).expanduser().is_symlink())
+            removal.clean(keep_root=expanded(module.params["root"]).is_symlink())
     return {
         "changed": bool(removal.removed),
         "root": str(root),
