@@ -38,7 +38,7 @@ class Plan:
     `{execution_id, family, repeat, time_limit_s, parameters}`, `heartbeat_s` (seconds) where the family sets it, `cpus`
     where it has CPUs of its own, and `groups` where it has agents. Each family's warm-ups, with `warmup`, come before
     its repeats. `until_percent` in a repeat says that it is made only while the family's number is less precise than
-    that. `waiting` names the adapters whose executions are known only when the host's topology is.
+    that. An adapter whose executions are known only when the host's topology is has none here.
     """
 
     benchmarks: list[str]
@@ -47,7 +47,6 @@ class Plan:
     families: dict[str, list[HostFamily]]
     unavailable: dict[str, list[Unavailable]]
     executions: dict[str, list[dict[str, Any]]]
-    waiting: list[str]
 
 
 def own_role(adapter: Adapter) -> str:
@@ -136,7 +135,6 @@ def plan(
         families={name: found for name, (found, _) in on_host.items()},
         unavailable={name: missing for name, (_, missing) in on_host.items()},
         executions=executions,
-        waiting=waiting,
     )
 
 
