@@ -41,7 +41,7 @@ class ActionModule(LabAction):
         self.record(
             "publish", adapter=adapter.name, state="failed", target=adapter.publish_target, reason=reason
         )
-        raise RackbenchError("publish_unsupported", reason, where=self.host)
+        raise RackbenchError("publish_blocked", reason, where=self.host)
 
     def _results(self, adapter: str) -> dict[str, t.Mapping[str, t.Any]]:
         """Return the results of an adapter as their files hold them, by execution."""

@@ -394,10 +394,125 @@ FAILURES: dict[str, Failure] = {
     "result_invalid": Failure(
         CHECK_SAYS_NO, "result.json breaks its contract.", "Correct the benchmark, then resume the run."
     ),
-    "publish_unsupported": Failure(
+    # Publishing.
+    "publish_target_invalid": Failure(
+        USAGE, "lab_publish_targets cannot be used.", "Correct the field that is named."
+    ),
+    "embargo_invalid": Failure(USAGE, "lab_embargoes cannot be used.", "Correct the entry that is named."),
+    "embargoed": Failure(
         CHECK_SAYS_NO,
-        "A publish target is configured, and this version cannot publish.",
-        "Remove lab_publish_targets; the results stay in the run directory.",
+        "The host, the label or the CPU of the run is under embargo.",
+        "Publish after the date that is named, or correct lab_embargoes.",
+    ),
+    "publish_withheld": Failure(
+        CHECK_SAYS_NO,
+        "Results like these are not given out.",
+        "Read why. A new run that measures for publication may be published.",
+    ),
+    "publish_payload_empty": Failure(
+        CHECK_SAYS_NO,
+        "The run has nothing of this benchmark that may be published.",
+        "See which artifacts adapter.yml declares publishable, and whether any were collected.",
+    ),
+    "publish_payload_changed": Failure(
+        CHECK_SAYS_NO,
+        "A file is not what was collected, or what was staged.",
+        "Find out who changed it; bring it back from a copy, or run again.",
+    ),
+    "publish_payload_refused": Failure(
+        CHECK_SAYS_NO,
+        "The payload holds something that may not leave the house.",
+        "Read the lines that are named; correct the benchmark, and publish a new run.",
+    ),
+    "publish_not_a_repository": Failure(
+        CHECK_SAYS_NO,
+        "The publish target's repo is no git repository.",
+        "Clone the repository of results there, or correct lab_publish_targets.",
+    ),
+    "publish_target_bare": Failure(
+        CHECK_SAYS_NO,
+        "The publish target's repo is a bare repository.",
+        "Clone it, and name the clone in lab_publish_targets.",
+    ),
+    "publish_target_empty": Failure(
+        CHECK_SAYS_NO,
+        "The publish target's repo has no commits.",
+        "Make a first commit on the base branch and push it.",
+    ),
+    "publish_base_missing": Failure(
+        CHECK_SAYS_NO,
+        "The publish target's repo has no such base branch.",
+        "Correct base_branch in lab_publish_targets, or make the branch.",
+    ),
+    "publish_target_dirty": Failure(
+        CHECK_SAYS_NO,
+        "Somebody's work in the publish target's repo is not committed.",
+        "Commit or put away what `git status` shows there, then publish again.",
+    ),
+    "publish_target_locked": Failure(
+        BLOCKED,
+        "Another git works in the publish target's repo.",
+        "Wait until it ends, then publish again. If none runs, remove the lock that is named.",
+    ),
+    "publish_target_unsupported": Failure(
+        CHECK_SAYS_NO,
+        "The publish target's repo uses submodules or Git LFS, which results cannot go through.",
+        "Name a repository without them in lab_publish_targets.",
+    ),
+    "publish_branch_taken": Failure(
+        CHECK_SAYS_NO,
+        "The publish target's repo has the branch already, with other content.",
+        "Look at it; rename or delete the branch if it is not needed, then publish again.",
+    ),
+    "publish_remote_missing": Failure(
+        CHECK_SAYS_NO,
+        "The publish target's repo has no such remote.",
+        "Add it with `git remote add`, or correct lab_publish_targets, then publish again.",
+    ),
+    "publish_remote_mismatch": Failure(
+        CHECK_SAYS_NO,
+        "The remote of the publish target's repo is not the one that lab_publish_targets names.",
+        "Correct remote_url or the remote, then publish again.",
+    ),
+    "publish_remote_unreachable": Failure(
+        BLOCKED,
+        "The remote of the publish target did not answer.",
+        "Publish again when it does; the commit is kept.",
+    ),
+    "publish_remote_auth": Failure(
+        BLOCKED,
+        "The remote of the publish target wants to know who we are.",
+        "Load a key into ssh-agent, or set a credential helper in that repository, then publish again.",
+    ),
+    "publish_push_rejected": Failure(
+        BLOCKED,
+        "The remote of the publish target refused the push.",
+        "Read what it says, correct it, then publish again; the commit is kept.",
+    ),
+    "publish_branch_protected": Failure(
+        BLOCKED,
+        "The remote protects the branch that was to be pushed.",
+        "Let its rules allow branches below results/, then publish again.",
+    ),
+    "publish_diverged": Failure(
+        CHECK_SAYS_NO,
+        "The remote has the branch already, with other content.",
+        "Look at what is there. Nothing is overwritten: delete that branch if it is wrong, then publish again.",
+    ),
+    "gh_missing": Failure(
+        BLOCKED, "`gh` is not installed on the controller.", "Install it, then publish again."
+    ),
+    "gh_auth_missing": Failure(
+        BLOCKED, "`gh` is not logged in there.", "Log in with `gh auth login`, then publish again."
+    ),
+    "pr_create_failed": Failure(
+        BLOCKED,
+        "The pull request could not be made.",
+        "Read what gh says. The branch is pushed; publish again, or use the command of the pull request's manifest.",
+    ),
+    "git_missing": Failure(BLOCKED, "git is not installed on the controller.", "Install it."),
+    "git_failed": Failure(
+        OUR_FAULT, "git failed in a way that nobody foresaw.", "Read what git says; report this with it."
     ),
     "steps_failed": Failure(CHECK_SAYS_NO, "Steps of this run failed.", "Read the failed steps above."),
     "task_failed": Failure(CHECK_SAYS_NO, "A task of the step failed.", "Read the task's message."),
