@@ -439,7 +439,7 @@ def test_only_paths_that_exist_are_named_artifacts_and_publish_manifests_before_
         publishable=False,
     )
     script.add("step.ended", step="latency.publish", state="failed",
-               failure={"code": "publish_unsupported", "message": "No.", "next_path": f"{RUN_DIR}/own"})  # fmt: skip
+               failure={"code": "publish_blocked", "message": "No.", "next_path": f"{RUN_DIR}/own"})  # fmt: skip
     state = fold(script.records)
     every = ["own", "logs/push.log", "publish-staging/latency/manifest.json", "publish_ledger.json",
              "state/steps/latency.publish.json", "command_ledger.jsonl", "events.jsonl"]  # fmt: skip
