@@ -270,7 +270,32 @@ FAILURES: dict[str, Failure] = {
         "Sign it with `rackbench bundle sign`, or add the signer's key to the allowed signers.",
     ),
     "signing_failed": Failure(
-        CHECK_SAYS_NO, "ssh-keygen could not sign the bundle.", "Check the key that was named."
+        CHECK_SAYS_NO, "A bundle or a run could not be signed.", "Correct what the message names."
+    ),
+    "run_not_signable": Failure(
+        CHECK_SAYS_NO,
+        "The directory of a run is not what the run recorded, so it is not signed.",
+        "Bring back the files that are named from a copy, or mend the journal with `rackbench recover`.",
+    ),
+    "evidence_missing": Failure(
+        CHECK_SAYS_NO,
+        "The run is not signed, or a file of what was signed is gone.",
+        "Sign it with `rackbench sign`, or bring back the file from a copy.",
+    ),
+    "evidence_refused": Failure(
+        CHECK_SAYS_NO,
+        "The signature of a run is wrong, or by nobody who is allowed to sign.",
+        "Trust nothing of it. Ask the one who signed it for the directory, or let it be signed again.",
+    ),
+    "evidence_mismatch": Failure(
+        CHECK_SAYS_NO,
+        "A file or a line of the journal is not what was signed.",
+        "Find out who changed it, and bring it back from a copy. If the change is right, sign again.",
+    ),
+    "evidence_outgrown": Failure(
+        CHECK_SAYS_NO,
+        "The run went on after it was signed: it was resumed or published.",
+        "Sign it again with `rackbench sign`.",
     ),
     "cache_refused": Failure(
         CHECK_SAYS_NO,

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from rackbench.bundles.build import NotBuilt
     from rackbench.bundles.catalog import Listed
-    from rackbench.bundles.signing import Signature, SignaturePolicy
+    from rackbench.bundles.signing import SignaturePolicy
     from rackbench.cli.output import Output
+    from rackbench.sshsig import Signature
 
 DIST = "dist"
 # Where captured and fetched bundles are when the inventory does not set lab_cache_dir.

@@ -8,7 +8,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
-from rackbench.files import sha256_of
+from rackbench.files import open_regular, sha256_of
 from rackbench.ledger import rundir
 
 if TYPE_CHECKING:
@@ -35,17 +35,10 @@ def read_json(path: Path) -> Any:
 def bytes_of(path: Path) -> bytes | None:
     """Return a regular file's bytes. Links are not followed, and nothing is waited for."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open_regular(path) as stream:
+            return stream.read() if os.fstat(stream.fileno()).st_size <= MOST_BYTES else None
     except (OSError, ValueError):
         return None
-    with os.fdopen(handle, "rb") as stream:
-        about = os.fstat(handle)
-        if not stat.S_ISREG(about.st_mode) or about.st_size > MOST_BYTES:
-            return None
-        try:
-            return stream.read()
-        except OSError:
-            return None
 
 
 def size_of(path: Path) -> int | None:

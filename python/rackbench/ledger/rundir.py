@@ -37,6 +37,10 @@ PUBLISH_STAGING = "publish-staging"
 PUBLISH_WORKTREES = "publish-worktrees"
 EXPORTS = "exports"
 REPORT = "report.html"
+EVIDENCE = "evidence"
+STATEMENT = f"{EVIDENCE}/statement.json"
+STATEMENT_SIGNATURE = f"{STATEMENT}.sig"
+JOURNAL_DIGESTS = f"{EVIDENCE}/journal.digests"
 
 DIRECTORIES = (STEPS, LIVE, CONTROL, LOGS, PREFLIGHT, BENCHMARKS, PUBLISH_STAGING, PUBLISH_WORKTREES, EXPORTS)
 # Any one of these makes a directory one of ours, however damaged the rest is.
