@@ -61,13 +61,15 @@ packages:
 	@tools/test-packages
 
 .PHONY: lint
-lint: setup-dev ## check the code: ruff, mypy, yamllint, ansible-lint, shellcheck, schemas
+lint: setup-dev ## check the code: ruff, mypy, yamllint, ansible-lint, shellcheck, workflows, schemas
 	ruff check
 	ruff format --check
 	mypy
 	yamllint --strict .
 	ansible-lint
 	shellcheck tools/setup tools/lock tools/test-packages tools/test-lab .ci/run
+	zizmor --quiet --offline --persona pedantic .github/workflows
+	check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	python -m rackbench.models.schemas --check
 
 .PHONY: schemas

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files of the CI recipe: what linters and GitHub's schema say, and what the two workflows must agree on."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / ".github/workflows"
+FILES = sorted(FOLDER.glob("*.yml"))
+TOOLS = Path(sys.executable).parent
+REBASELINE, REGRESSION = "perf-rebaseline", "perf-regression"
+INJECTION = """---
+name: bad
+on: pull_request
+permissions: {}
+jobs:
+  one:
+    name: One
+    runs-on: ubuntu-latest
+    steps:
+      - name: Greet
+        run: echo "${{ github.event.pull_request.title }}"
+"""
+
+every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+
+
+def read(name: str) -> dict[str, Any]:
+    """Return a workflow."""
+    document: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yml").read_text())
+    return document
+
+
+def steps(workflow: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the steps of all jobs."""
+    for job in workflow["jobs"].values():
+        yield from job["steps"]
+
+
+def zizmor(*paths: Path) -> subprocess.CompletedProcess[str]:
+    """Run zizmor as `make lint` does."""
+    return subprocess.run(
+        [TOOLS / "zizmor", "--quiet", "--offline", "--persona", "pedantic", *paths],
+        capture_output=True,
+        text=True,
+    )
+
+
+def schema(*paths: Path) -> subprocess.CompletedProcess[str]:
+    """Run check-jsonschema as `make lint` does."""
+    return subprocess.run(
+        [TOOLS / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *paths],
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_both_workflows_are_there() -> None:
+    assert {path.stem for path in FILES} >= {REBASELINE, REGRESSION}
+
+
+def test_zizmor_finds_nothing() -> None:
+    done = zizmor(*FILES)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_zizmor_finds_a_title_that_becomes_shell_code(tmp_path: Path) -> None:
+    (tmp_path / "bad.yml").write_text(INJECTION)
+    done = zizmor(tmp_path / "bad.yml")
+    assert done.returncode != 0
+    assert "template-injection" in done.stdout
+
+
+def test_the_schema_of_github_accepts_them() -> None:
+    done = schema(*FILES)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_schema_of_github_refuses_a_job_without_a_runner(tmp_path: Path) -> None:
+    (tmp_path / "bad.yml").write_text(INJECTION.replace("    runs-on: ubuntu-latest\n", ""))
+    assert schema(tmp_path / "bad.yml").returncode != 0
+
+
+@every_file
+def test_actions_are_pinned_by_a_full_sha_and_tell_their_version(path: Path) -> None:
+    used = re.findall(r"uses:.*", path.read_text())
+    assert used
+    for line in used:
+        assert re.fullmatch(r"uses: [\w-]+/[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
+
+
+@every_file
+def test_every_shell_step_is_bash_with_pipefail(path: Path) -> None:
+    workflow = read(path.stem)
+    assert workflow["defaults"]["run"]["shell"] == "bash"
+    assert [step["name"] for step in steps(workflow) if step.get("shell", "bash") != "bash"] == []
+
+
+@every_file
+def test_no_expression_stands_in_shell_code(path: Path) -> None:
+    assert [step["name"] for step in steps(read(path.stem)) if "${{" in step.get("run", "")] == []
+
+
+@every_file
+def test_a_job_has_the_permissions_that_it_needs_and_no_others(path: Path) -> None:
+    workflow = read(path.stem)
+    assert workflow["permissions"] == {}
+    (job,) = workflow["jobs"].values()
+    wanted = {REBASELINE: {"contents": "write", "pull-requests": "write"}, REGRESSION: {"contents": "read"}}
+    assert job["permissions"] == wanted[path.stem]
+
+
+@every_file
+def test_results_and_console_log_are_kept_for_thirty_days_also_after_a_failure(path: Path) -> None:
+    (kept,) = [step for step in steps(read(path.stem)) if "upload-artifact" in step.get("uses", "")]
+    assert kept["if"] == "always()"
+    assert kept["with"]["path"].split() == ["results.json", "console.log"]
+    assert kept["with"]["retention-days"] == 30
+
+
+def test_both_measure_the_same_in_the_same_environment() -> None:
+    rebaseline, regression = read(REBASELINE), read(REGRESSION)
+    assert rebaseline["env"] == regression["env"]
+    (one,), (other,) = rebaseline["jobs"].values(), regression["jobs"].values()
+    assert one["runs-on"] == other["runs-on"]
+    assert one["environment"] == other["environment"]
+
+
+def test_both_share_the_key_of_the_cache() -> None:
+    keys = [
+        [step["with"] for step in steps(read(name)) if "actions/cache" in step.get("uses", "")]
+        for name in (REBASELINE, REGRESSION)
+    ]
+    assert len(keys[0]) == 1
+    assert keys[0] == keys[1]
+    assert "-perf-" in keys[0][0]["key"]
+
+
+def test_a_rebaseline_starts_by_hand_only_and_is_never_cancelled_for_another() -> None:
+    workflow = read(REBASELINE)
+    assert workflow["on"] == "workflow_dispatch"
+    assert "concurrency" not in workflow
+    assert all("concurrency" not in job for job in workflow["jobs"].values())
+
+
+def test_the_gate_never_cuts_off_a_measurement_and_runs_no_code_of_forks() -> None:
+    workflow = read(REGRESSION)
+    assert workflow["concurrency"]["cancel-in-progress"] is False
+    assert "pull_request_target" not in workflow["on"]
+    (job,) = workflow["jobs"].values()
+    assert "github.event.pull_request.head.repo.full_name == github.repository" in job["if"]
