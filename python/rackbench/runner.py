@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from types import FrameType
 
 # The tasks that open a run or take one up again.
-OPENING = frozenset({"rackbench.lab.plan", "rackbench.lab.resume"})
+OPENING = frozenset({"rackbench.lab.plan", "rackbench.lab.resume", "rackbench.lab.reopen"})
 RESUME = "rackbench.lab.resume"
+PUBLISH = "rackbench.lab.publish"
 # How long ansible-runner may wait before it looks at our wish to leave, in seconds.
 _POLL_S = 1
 # What Ansible exits with when its user interrupted it.

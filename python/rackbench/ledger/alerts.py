@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rackbench.errors import FAILURES, GOOD, INTERRUPTED, OUR_FAULT, Failure
 from rackbench.ledger import monitoring, rundir
+from rackbench.ledger.publish_states import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -65,6 +66,33 @@ HOST_CODES = frozenset(
         "python_version_missing",
     }
 )
+# Codes of a publish target, its remote and its forge, which only the controller has to do with.
+PUBLISH_CODES = frozenset(
+    {
+        "publish_target_invalid",
+        "embargo_invalid",
+        "publish_not_a_repository",
+        "publish_target_bare",
+        "publish_target_empty",
+        "publish_base_missing",
+        "publish_target_dirty",
+        "publish_target_locked",
+        "publish_target_unsupported",
+        "publish_branch_taken",
+        "publish_remote_missing",
+        "publish_remote_mismatch",
+        "publish_remote_unreachable",
+        "publish_remote_auth",
+        "publish_push_rejected",
+        "publish_branch_protected",
+        "publish_diverged",
+        "gh_missing",
+        "gh_auth_missing",
+        "pr_create_failed",
+        "git_missing",
+        "git_failed",
+    }
+)
 LEASE_CODES = frozenset({"lease_held", "lease_lost"})
 # A run that was stopped takes this long to come to its end before it is an alert.
 STOP_LIMIT_S = 60.0
@@ -72,7 +100,6 @@ STOP_LIMIT_S = 60.0
 # A step that only follows another one's failure, or the wish of a person, needs nobody.
 _CONSEQUENCES = frozenset({"steps_failed", "run_cancelled"})
 _LEFT_BEHIND = "left_behind"
-_BLOCKED_PUBLISH = frozenset({"blocked", "refused", "failed"})
 _HOLDS_LEASE = frozenset({"taken", "stolen"})
 _UNREACHABLE = "unreachable"
 _MOST_PATHS = 5
@@ -93,6 +120,12 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     ),
     "validate staging": ("rackbench", "validate", "--host", "{host}", "--scope", "staging", "{inventories}"),
     "validate all": ("rackbench", "validate", "--host", "{host}", "--scope", "all", "{inventories}"),
+    "validate publish": (
+        "rackbench", "validate", "--host", "{host}", "--scope", "publish", "{benchmarks}", "{inventories}",
+    ),
+    "publish": ("rackbench", "publish", "--run-dir", "{run_dir}"),
+    "publish --push": ("rackbench", "publish", "--run-dir", "{run_dir}", "--push"),
+    "publish --create-pr": ("rackbench", "publish", "--run-dir", "{run_dir}", "--create-pr"),
     "dry run": ("rackbench", "run", "--host", "{host}", "{benchmarks}", "--check", "{inventories}"),
     # What is installed belongs on the target, and a person pastes it here.
     "install": ("ansible", "{host}", "{become}", "-m", "ansible.builtin.command", "-a", "{install}", "{inventories}"),
@@ -175,6 +208,7 @@ REMEDIES: tuple[Remedy, ...] = (
     Remedy(STAGING_CODES, ("own or validate staging", "resume")),
     Remedy(HOST_CODES, ("own or validate all", "resume")),
     Remedy(frozenset({"runtime_missing"}), ("install or validate all", "resume")),
+    Remedy(PUBLISH_CODES, ("validate publish", "own or publish")),
 )
 # Another code of the step `host.discover`, and of any other step.
 DISCOVER_REMEDY = ("own or validate connectivity", "resume")
@@ -231,6 +265,15 @@ def exit_status_of(code: str) -> int:
     return FAILURES.get(code, _UNKNOWN_CODE).exit_status
 
 
+def publish_commands(state: RunState, told: str) -> dict[str, str | None]:
+    """Return `next_command` and `diagnostic_command` of a state of publishing, as publish_ledger.json has them."""
+    known = STATES.get(told)
+    return {
+        "next_command": _command(state, known.next) if known and known.next else None,
+        "diagnostic_command": _command(state, known.diagnostic if known else "status"),
+    }
+
+
 def _item(
     situation: Situation, rule: Rule, finding: Finding, exists: Callable[[str], bool]
 ) -> dict[str, Any]:
@@ -263,25 +306,30 @@ def _written(situation: Situation, finding: Finding, names: Iterable[str]) -> li
     """Return the commands that can be written with what is known."""
     found = []
     for name in names:
-        written = (_command(situation, finding, one) for one in name.split(" or "))
+        written = (
+            _command(situation.state, one, finding.values, situation.run_dir) for one in name.split(" or ")
+        )
         found.append(next(filter(None, written), None))
     return _distinct(found)
 
 
-def _command(situation: Situation, finding: Finding, name: str) -> str | None:
+def _command(
+    state: RunState, name: str, known: Mapping[str, str | None] | None = None, run_dir: str | None = None
+) -> str | None:
+    """Return a command of `COMMANDS`, or None if not enough is known; `run_dir` is where the run was found."""
+    known = known or {}
     if name == "own":
-        return finding.values.get(name)
-    if situation.state.check and name.startswith(("resume", "rerun")):
+        return known.get(name)
+    if state.check and name.startswith(("resume", "rerun")):
         # A dry run is not resumed: it is made again.
         name = "dry run"
-    state = situation.state
     values = {
         "host": state.host,
-        "run_dir": state.run_dir or situation.run_dir,
+        "run_dir": state.run_dir or run_dir,
         "inventories": " ".join(_inventories(state)),
         "benchmarks": shlex.join(["--benchmarks", ",".join(state.benchmarks)]) if state.benchmarks else "",
         "become": "",
-        **finding.values,
+        **known,
     }
     words = []
     for part in COMMANDS[name]:
@@ -432,7 +480,7 @@ def _of_step(state: RunState, entry: StepState, commands: tuple[str, ...]) -> Fi
         paths=(
             _relative(state, failure.get("next_path")),
             *entry.artifacts,
-            *_publish_paths(step.adapter, step.phase),
+            *_publish_paths(state, step.adapter, step.phase),
             rundir.step_document(step.step_id),
             rundir.COMMAND_LEDGER,
             rundir.EVENTS,
@@ -517,13 +565,18 @@ def _blocked_publish(situation: Situation) -> Iterator[Finding]:
     state = situation.state
     failed = {entry.step.adapter for entry in state.failed_steps if entry.step.phase == "publish"}
     for adapter, entry in state.publish.items():
-        if entry.get("state") in _BLOCKED_PUBLISH and adapter not in failed:
+        told = STATES.get(str(entry.get("state")))
+        if told is not None and told.blocks and adapter not in failed:
             yield Finding(
-                str(entry.get("reason") or f"Publishing the results of {adapter} is {entry['state']}."),
+                str(entry.get("reason") or told.meaning),
+                code=str(entry["code"]) if entry.get("code") in FAILURES else None,
                 step=f"{adapter}.publish",
                 adapter=adapter,
                 phase="publish",
-                paths=(*_publish_paths(adapter, "publish"), rundir.step_document(f"{adapter}.publish")),
+                paths=(
+                    *_publish_paths(state, adapter, "publish"),
+                    rundir.step_document(f"{adapter}.publish"),
+                ),
             )
 
 
@@ -613,10 +666,10 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "blocked_publish",
-        "Publishing is blocked, refused or failed, and no publish step of the adapter failed.",
+        "A publish target is configured and cannot be reached as it is, and nobody asked to push.",
         "publish_blocked",
         _blocked_publish,
-        ("status",),
+        ("validate publish", "publish"),
         decides=False,
     ),
     Rule(
@@ -646,10 +699,12 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def _publish_paths(adapter: str | None, phase: str) -> list[str]:
+def _publish_paths(state: RunState, adapter: str | None, phase: str) -> list[str]:
     if phase != "publish" or not adapter:
         return []
-    return [f"{rundir.PUBLISH_STAGING}/{adapter}/manifest.json", rundir.PUBLISH_LEDGER]
+    target = (state.publish.get(adapter) or {}).get("target") or adapter
+    staged = f"{rundir.PUBLISH_STAGING}/{target}/{adapter}"
+    return [f"{staged}/pull-request.json", f"{staged}/manifest.json", rundir.PUBLISH_LEDGER]
 
 
 def _install_command(state: RunState, adapter: str | None) -> str | None:

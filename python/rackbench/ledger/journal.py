@@ -146,7 +146,24 @@ KINDS: dict[str, frozenset[str]] = {
         }
     ),
     "artifact": frozenset({"path", "bytes", "sha256", "artifact_kind", "step", "execution", "publishable"}),
-    "publish": frozenset({"adapter", "state", "target", "reason"}),
+    "publish": frozenset(
+        {
+            "adapter",
+            "state",
+            "target",
+            "reason",
+            "code",
+            "files",
+            "bytes",
+            "payload_sha256",
+            "branch",
+            "base",
+            "commit",
+            "remote",
+            "compare_url",
+            "pull_request",
+        }
+    ),
     "run.closed": frozenset({"outcome", "failed_steps", "exit_status"}),
     "ledger.incomplete": frozenset({"expected", "seen"}),
 }

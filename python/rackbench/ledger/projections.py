@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rackbench.clock import parse_utc, utc_text
-from rackbench.ledger import alerts, monitoring, rundir, steps
+from rackbench.ledger import alerts, monitoring, publish_states, rundir, steps
 from rackbench.ledger import state as states
 from rackbench.ledger.time_left import time_left
 
@@ -270,16 +270,15 @@ def artifact_manifest(state: RunState) -> dict[str, Any]:
 def publish_ledger(state: RunState) -> dict[str, Any]:
     """Return publish_ledger.json: how far each adapter's results came on their way out."""
     return {
-        "schema": "rackbench.publish-ledger/1.0",
+        "schema": "rackbench.publish-ledger/1.1",
         "run_id": state.run_id,
         "host": state.host,
         "adapters": [
             {
                 "adapter": adapter,
-                "state": entry.get("state"),
-                "target": entry.get("target"),
-                "reason": entry.get("reason"),
                 "at": entry.get("at"),
+                **{name: entry.get(name) for name in publish_states.FIELDS},
+                **alerts.publish_commands(state, str(entry.get("state"))),
             }
             for adapter, entry in state.publish.items()
         ],

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from rackbench import clock
-from rackbench.ledger import journal, rundir, steps
+from rackbench.ledger import journal, publish_states, rundir, steps
 from rackbench.models.journal import JournalRecord
 
 if TYPE_CHECKING:
@@ -496,7 +496,7 @@ class _Builder:
         for adapter, shown in _mapping(self.status.get("publish")).items():
             rows.setdefault(adapter, _mapping(shown))
         for adapter, row in rows.items():
-            fields = {"adapter": adapter, **{name: row.get(name) for name in ("state", "target", "reason")}}
+            fields = {"adapter": adapter, **{name: row.get(name) for name in publish_states.FIELDS}}
             self._add("publish", row.get("at") or self._end_of(f"{adapter}.publish"), fields)
 
     def _ledger(self, kind: str, lines: list[Mapping[str, Any]] | None, name: str) -> None:

@@ -464,9 +464,21 @@ class Publish(Record):
 
     kind: Literal["publish"]
     adapter: str
-    state: str
-    target: str | None = None
+    state: str = Field(description="one of docs/reference/publish.md")
+    target: str | None = Field(default=None, description="the key in lab_publish_targets")
     reason: str | None = None
+    code: str | None = None
+    files: int | None = Field(default=None, ge=0)
+    bytes: int | None = Field(default=None, ge=0)
+    payload_sha256: Sha256 | None = None
+    branch: str | None = None
+    base: str | None = Field(default=None, description="the commit that the results were put on")
+    commit: str | None = None
+    remote: str | None = Field(
+        default=None, description="the address of the remote, without user and password"
+    )
+    compare_url: str | None = None
+    pull_request: str | None = None
 
 
 class RunClosed(Record):

@@ -375,12 +375,27 @@ class PublishRow(Model):
     target: str | None
     reason: str | None
     at: Utc | None
+    code: str | None = None
+    files: int | None = None
+    bytes: int | None = None
+    payload_sha256: Sha256 | None = None
+    branch: str | None = None
+    base: str | None = None
+    commit: str | None = None
+    remote: str | None = None
+    compare_url: str | None = None
+    pull_request: str | None = None
+    next_command: str | None = Field(
+        default=None, description="goes on from here; None: nothing is left to do"
+    )
+    diagnostic_command: str | None = Field(default=None, description="looks into it")
 
 
 class PublishLedger(Document):
-    """publish_ledger.json: publishing, adapter by adapter."""
+    """publish_ledger.json: publishing, adapter by adapter. Version 1.0 had the first five fields of a row."""
 
     KIND: ClassVar[str] = "publish-ledger"
+    VERSION: ClassVar[str] = "1.1"
 
     run_id: str | None
     host: str | None

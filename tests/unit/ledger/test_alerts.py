@@ -220,10 +220,13 @@ CASES: list[tuple[str, Callable[[], Script], dict[str, Any], str, list[str]]] = 
     ),
     (
         "blocked_publish",
-        lambda: begun().add("publish", adapter="latency", state="blocked", reason="gh is missing."),
+        lambda: begun().add("publish", adapter="latency", state="remote_missing", reason="No origin."),
         {},
         "publish_blocked",
-        [STATUS],
+        [
+            "rackbench validate --host thor --scope publish --benchmarks latency",
+            f"rackbench publish --run-dir {RUN_DIR}",
+        ],
     ),
     (
         "disturbed",
@@ -441,8 +444,8 @@ def test_only_paths_that_exist_are_named_artifacts_and_publish_manifests_before_
     script.add("step.ended", step="latency.publish", state="failed",
                failure={"code": "publish_blocked", "message": "No.", "next_path": f"{RUN_DIR}/own"})  # fmt: skip
     state = fold(script.records)
-    every = ["own", "logs/push.log", "publish-staging/latency/manifest.json", "publish_ledger.json",
-             "state/steps/latency.publish.json", "command_ledger.jsonl", "events.jsonl"]  # fmt: skip
+    every = ["own", "logs/push.log", "publish-staging/latency/latency/pull-request.json",
+             "publish-staging/latency/latency/manifest.json", "publish_ledger.json", "state/steps/latency.publish.json", "command_ledger.jsonl", "events.jsonl"]  # fmt: skip
     situation = alerts.Situation(state, NOW)
     for missing in every:
         there = [path for path in every if path != missing]

@@ -216,12 +216,12 @@ def test_a_failed_step_names_only_paths_that_exist_the_nearest_first() -> None:
 
 def test_blocked_publishing_is_an_alert_of_its_own() -> None:
     script = Script().add("run.opened", **opened())
-    script.add("publish", adapter="latency", state="blocked", target="results", reason="gh is missing.")
+    script.add("publish", adapter="latency", state="remote_missing", target="results", reason="No origin.")
     alerts = projections.status_document(fold(script.records), NOW, exists=lambda _path: True)["alerts"]
     assert alerts["primary"]["kind"] == "blocked_publish"
     assert alerts["primary"]["next_paths"][:2] == [
-        "publish-staging/latency/manifest.json",
-        "publish_ledger.json",
+        "publish-staging/results/latency/pull-request.json",
+        "publish-staging/results/latency/manifest.json",
     ]
 
 
