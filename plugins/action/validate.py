@@ -18,7 +18,11 @@ class ActionModule(LabAction):
 
     BYPASS_HOST_LOOP = True
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
-        "scope": {"type": "str", "choices": ["connectivity", "staging", "all"], "default": "connectivity"},
+        "scope": {
+            "type": "str",
+            "choices": ["connectivity", "staging", "publish", "all"],
+            "default": "connectivity",
+        },
         "probed": {"type": "list", "elements": "dict", "default": []},
     }
 

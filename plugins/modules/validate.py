@@ -18,7 +18,7 @@ options:
   scope:
     description: What is reported.
     type: str
-    choices: [connectivity, staging, all]
+    choices: [connectivity, staging, publish, all]
     default: connectivity
   probed:
     description:

@@ -11,10 +11,10 @@ from rackbench.errors import FAILURES, GOOD, OUR_FAULT
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-SCHEMA = "rackbench.validation/1.1"
-SCOPES = ("connectivity", "staging", "all")
+SCHEMA = "rackbench.validation/1.2"
+SCOPES = ("connectivity", "staging", "publish", "all")
 # What is said to have failed when the way to a host is good.
-STAGING = "staging"
+STAGING, PUBLISH = "staging", "publish"
 
 
 def staging(preflight: Mapping[str, Any], evidence: str | None) -> dict[str, Any]:
@@ -48,12 +48,23 @@ def not_staged(failure: Mapping[str, Any]) -> dict[str, Any]:
     return {"ok": False, "failure": dict(failure), "evidence": None, "platform": None, "benchmarks": []}
 
 
-def finding(probed: Mapping[str, Any], staged: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what stands in the report of one host: how it is reached, and its `staging` block if it has one."""
-    item = {**probed, "staging": dict(staged) if staged is not None else None}
+def finding(
+    probed: Mapping[str, Any],
+    staged: Mapping[str, Any] | None,
+    published: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return what stands in the report of one host: how it is reached, and its `staging` and `publish` blocks."""
+    item = {
+        **probed,
+        "staging": dict(staged) if staged is not None else None,
+        "publish": dict(published) if published is not None else None,
+    }
     if item["ok"] and staged is not None and not staged["ok"]:
         code = next(_staging_codes(staged))
         item.update(ok=False, failed_at=item["host"], cause=STAGING, code=code)
+    if item["ok"] and published is not None and not published["ok"]:
+        code = next(_publish_codes(published))
+        item.update(ok=False, failed_at=item["host"], cause=PUBLISH, code=code)
     return item
 
 
@@ -74,7 +85,11 @@ def exit_status(document: Mapping[str, Any]) -> int:
         code
         for host in document["hosts"]
         if not host["ok"]
-        for code in (host["code"], *_staging_codes(host["staging"] or {}))
+        for code in (
+            host["code"],
+            *_staging_codes(host["staging"] or {}),
+            *_publish_codes(host["publish"] or {}),
+        )
     ]
     return max(
         (FAILURES[code].exit_status if code in FAILURES else OUR_FAULT for code in codes), default=GOOD
@@ -83,7 +98,7 @@ def exit_status(document: Mapping[str, Any]) -> int:
 
 def text(document: Mapping[str, Any]) -> list[str]:
     """Return the report as lines for people: a heading for each host, and lines for each thing that was looked at."""
-    return [line for host in document["hosts"] for line in (_headline(host), *_checks(host), *_staged(host))]
+    return [line for host in document["hosts"] for line in (_headline(host), *_checks(host), *_staged(host), *_published(host))]
 
 
 def _staging_codes(staged: Mapping[str, Any]) -> Iterator[str]:
@@ -92,6 +107,18 @@ def _staging_codes(staged: Mapping[str, Any]) -> Iterator[str]:
     for item in staged.get("benchmarks") or ():
         if item["readiness"]["failure_code"]:
             yield item["readiness"]["failure_code"]
+
+
+def _publish_codes(published: Mapping[str, Any]) -> Iterator[str]:
+    for check in _publish_checks(published):
+        if check["status"] == "failed" and check["required"]:
+            yield check["code"]
+
+
+def _publish_checks(published: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield from published.get("checks") or ()
+    for item in published.get("benchmarks") or ():
+        yield from item["checks"]
 
 
 def _headline(host: Mapping[str, Any]) -> str:
@@ -151,6 +178,27 @@ def _benchmark(item: Mapping[str, Any]) -> Iterator[str]:
         ),
         4,
     )
+
+
+def _published(host: Mapping[str, Any]) -> Iterator[str]:
+    published = host["publish"]
+    if published is None:
+        return
+    for check in published["checks"]:
+        yield from _publish_check(check, 2)
+    for item in published["benchmarks"]:
+        where = "" if item["configured"] else "  not configured"
+        yield f"  {item['benchmark']:<16} publish target {item['target']}{where}"
+        for check in item["checks"]:
+            yield from _publish_check(check, 4)
+
+
+def _publish_check(check: Mapping[str, Any], by: int) -> Iterator[str]:
+    state = check["status"] if check["required"] or check["status"] != "failed" else "not there"
+    yield f"{' ' * by}{check['name']:<11} {state:<9} {check['message'] or ''}".rstrip()
+    if check["status"] == "failed":
+        yield f"{' ' * by}{'next':<11} {check['next_step']} [{check['code']}]"
+        yield from _indented((("run", check["next_command"]),), by)
 
 
 def _indented(pairs: Sequence[tuple[str, str | None]], by: int) -> Iterator[str]:

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=SCOPES,
         default="connectivity",
         help="connectivity: the way to the hosts; staging: bundles and readiness by what is known, asking no host; "
-        "all: both, asking the hosts (default: connectivity)",
+        "publish: repositories, remotes and gh, asking no host; all: all of it, asking the hosts (default: connectivity)",
     )
     validating.add_benchmarks_option(parser)
     validating.add_extra_vars_option(parser)
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
     if only_labs and (args.benchmarks or args.extra_vars):
         raise RackbenchError(
             "wrong_usage",
-            "rackbench validate: --benchmarks and --extra-vars are for the scopes staging and all.",
+            "rackbench validate: --benchmarks and --extra-vars are for the scopes staging, publish and all.",
             next_command="rackbench validate --help",
         )
     if only_labs:

@@ -45,6 +45,35 @@ class Staging(Model):
     benchmarks: list[StagedBenchmark]
 
 
+class PublishCheck(Model):
+    """One thing that publishing needs: a mapping, a repository, its remote, an answer of it, gh; or no embargo."""
+
+    name: str
+    status: Literal["passed", "failed", "skipped"]
+    required: bool = Field(description="false: nobody asked for what it is needed for")
+    code: str | None = None
+    message: str | None = None
+    next_step: str | None = None
+    next_command: str | None = None
+
+
+class PublishedBenchmark(Model):
+    """Where the results of one benchmark go. `target` is the key in lab_publish_targets that its adapter names."""
+
+    benchmark: str
+    target: str
+    configured: bool
+    checks: list[PublishCheck]
+
+
+class Publishing(Model):
+    """Whether the results of one host could be published."""
+
+    ok: bool
+    checks: list[PublishCheck] = Field(description="what concerns the host and not a target")
+    benchmarks: list[PublishedBenchmark]
+
+
 class ValidatedHost(Model):
     """What was found for one host. `failed_at`, `cause` and `code` are those of the first thing that is wrong."""
 
@@ -56,17 +85,18 @@ class ValidatedHost(Model):
     code: str | None = None
     checks: list[ConnectivityCheck]
     duration_s: float = Field(ge=0)
-    staging: Staging | None = Field(default=None, description="null in the scope connectivity")
+    staging: Staging | None = Field(default=None, description="null in the scopes connectivity and publish")
+    publish: Publishing | None = Field(default=None, description="only in the scopes publish and all")
 
 
 class Validation(Document):
     """The report of `rackbench validate --json`."""
 
     KIND: ClassVar[str] = "validation"
-    VERSION: ClassVar[str] = "1.1"
+    VERSION: ClassVar[str] = "1.2"
 
     at: str
-    scope: Literal["connectivity", "staging", "all"]
+    scope: Literal["connectivity", "staging", "publish", "all"]
     ok: bool
     hosts: list[ValidatedHost]
 
