@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Publish targets: what `lab_publish_targets` says, and when two addresses lead to one repository."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote
+
+from pydantic import ValidationError
+
+from rackbench.errors import RackbenchError
+from rackbench.models.common import explain
+from rackbench.models.publish_target import PublishTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/]*)(?P<path>/.*|)")
+# `user@host:path`; as git sees it, a slash before the first colon makes a file name of it.
+_SCP = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>\[[^\]/]+\]|[^/:\[\]@]+):(?P<path>(?!:).+)")
+_DEFAULT_PORTS = {"ssh": "22", "git+ssh": "22", "ssh+git": "22", "https": "443", "http": "80", "git": "9418"}
+_SSH = frozenset({"ssh", "git+ssh", "ssh+git"})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A publish target: `repo` is the absolute path of the clone; `directory` a relative path in the repository."""
+
+    key: str
+    repo: Path
+    remote: str
+    remote_url: str | None
+    base_branch: str
+    directory: str
+    forge: str | None
+    push_local: bool
+    create_pr_local: bool
+
+
+def targets(settings: Mapping[str, Any], project: Path) -> dict[str, Target]:
+    """Return the targets of `lab_publish_targets` by key; relative paths are relative to the project.
+
+    Raises `RackbenchError` (publish_target_invalid) that names the key and the field.
+    """
+    if not isinstance(settings, dict):
+        raise _invalid("lab_publish_targets", "it is no mapping of keys to targets")
+    return {str(key): _target(key, entry, project) for key, entry in settings.items()}
+
+
+def _target(key: Any, entry: Any, project: Path) -> Target:
+    where = f"lab_publish_targets.{key}"
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise _invalid(where, "a key is letters, digits, dots, dashes and underscores")
+    if isinstance(entry, dict) and isinstance(url := entry.get("remote_url"), str) and shown(url) != url:
+        # A finding shows what was given, and an address may hold a password.
+        hidden = {**entry, "remote_url": _hide_password(url)}
+    else:
+        hidden = entry
+    try:
+        checked = PublishTarget.model_validate(hidden)
+    except ValidationError as error:
+        raise _invalid(where, explain(error)) from error
+    url = checked.remote_url
+    if url is not None and _is_file(url) and not url.startswith(("/", "file://")):
+        url = str((project / url).resolve())
+    return Target(
+        key=key,
+        repo=(project / Path(checked.repo).expanduser()).resolve(),
+        remote=checked.remote,
+        remote_url=url,
+        base_branch=checked.base_branch,
+        directory=checked.directory,
+        forge=checked.forge,
+        push_local=checked.push_local,
+        create_pr_local=checked.create_pr_local,
+    )
+
+
+def _invalid(where: str, finding: str) -> RackbenchError:
+    return RackbenchError("publish_target_invalid", f"{where}: {finding}.", where=where)
+
+
+def _hide_password(url: str) -> str:
+    return re.sub(r"^([^/]*://[^/@:]*:)[^/]*@", r"\1***@", url)
+
+
+def shown(url: str) -> str:
+    """Return an address as messages and documents show it: without user, password and query."""
+    if match := _URL.fullmatch(url):
+        authority = match["authority"].rpartition("@")[2]
+        return f"{match['scheme']}://{authority}{re.split(r'[?#]', match['path'])[0]}"
+    match = _SCP.fullmatch(url)
+    return f"{match['host']}:{match['path']}" if match else url
+
+
+class _Place(NamedTuple):
+    """Where an address leads: two that are equal lead to one repository. Files have no host."""
+
+    host: str | None
+    port: str | None
+    path: str
+
+
+def same_remote(one: str, other: str) -> bool:
+    """Return whether two addresses lead to one repository, whatever the protocol; two users of ssh are two places."""
+    users = {user for user in (_ssh_user(one), _ssh_user(other)) if user}
+    return _place(one) == _place(other) and len(users) < 2
+
+
+def _is_file(url: str) -> bool:
+    return url.startswith("file://") or not (_URL.fullmatch(url) or _SCP.fullmatch(url))
+
+
+def _place(url: str) -> _Place:
+    if _is_file(url):
+        return _Place(
+            None, None, str(Path(unquote(url.removeprefix("file://")) if "://" in url else url).resolve())
+        )
+    if match := _URL.fullmatch(url):
+        scheme = match["scheme"].lower()
+        address = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d*))?", match["authority"].rpartition("@")[2])
+        host, port = address.groups() if address else (match["authority"], None)
+        return _Place(
+            host.lower(), None if port == _DEFAULT_PORTS.get(scheme) else port or None, _path(match["path"])
+        )
+    match = _SCP.fullmatch(url)
+    assert match is not None  # noqa: S101 - what is neither is a file
+    return _Place(match["host"].lower(), None, _path(match["path"]))
+
+
+def _path(path: str) -> str:
+    plain = re.sub(r"/+", "/", unquote(path)).strip("/").removeprefix("~/")
+    return plain.removesuffix(".git").rstrip("/")
+
+
+def _ssh_user(url: str) -> str | None:
+    if match := _URL.fullmatch(url):
+        user = match["authority"].rpartition("@")[0].partition(":")[0]
+        return user if match["scheme"].lower() in _SSH else None
+    match = _SCP.fullmatch(url)
+    return match["user"] if match else None

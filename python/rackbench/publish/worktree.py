@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worktree in the run directory that shows the branch of one benchmark's results."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rackbench.publish.git import GitError
+
+if TYPE_CHECKING:
+    from rackbench.publish.repository import Repository
+
+
+def add(repository: Repository, path: Path, branch: str) -> None:
+    """Make the worktree of a branch at `path`; one that stands there already is left as it is.
+
+    What a killed call or a moved run directory has left is put away first. Raises `RackbenchError` (git_failed) for
+    what cannot be checked out, also when other files stand at `path`; nothing new is left behind then.
+    """
+    path = path.resolve()
+    ref = f"refs/heads/{branch}"
+    registered = _registered(repository)
+    entry = registered.get(path)
+    if entry and entry.get("branch") == ref and "locked" not in entry and (path / ".git").is_file():
+        return
+    if entry:
+        _remove(repository, path)
+    for place, other in registered.items():
+        if other.get("branch") == ref and place != path and not place.exists():
+            _remove(repository, place)
+    empty = not path.exists()
+    try:
+        # Forced: the branch may be checked out elsewhere too, as when two publish from two copies of a run.
+        repository.git.run("worktree", "add", "--force", "--quiet", str(path), branch)
+    except BaseException:
+        if path in _registered(repository):
+            _remove(repository, path)
+        elif empty:
+            shutil.rmtree(path, ignore_errors=True)
+        raise
+
+
+def remove(repository: Repository, path: Path) -> None:
+    """Remove the worktree at `path` and what the clone knows of it; nothing happens when there is none."""
+    path = path.resolve()
+    if path in _registered(repository):
+        _remove(repository, path)
+
+
+def _remove(repository: Repository, path: Path) -> None:
+    if not (path / ".git").is_file():  # what a killed removal has left; git refuses to go on with it
+        shutil.rmtree(path, ignore_errors=True)
+    try:
+        # Twice: also one that a killed `worktree add` left locked.
+        repository.git.run("worktree", "remove", "--force", "--force", str(path))
+    except GitError:
+        # Another process may have been faster.
+        if path in _registered(repository):
+            raise
+
+
+def _registered(repository: Repository) -> dict[Path, dict[str, str]]:
+    """Return what the clone knows of each of its worktrees, by path."""
+    found: dict[Path, dict[str, str]] = {}
+    for block in repository.git.text("worktree", "list", "--porcelain").split("\n\n"):
+        fields = dict(line.partition(" ")[::2] for line in block.splitlines())
+        if "worktree" in fields:
+            found[Path(fields["worktree"])] = fields
+    return found
