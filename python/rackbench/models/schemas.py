@@ -57,6 +57,7 @@ DOCUMENTS: dict[str, tuple[str, str]] = {
     "notification": ("rackbench.models.notification", "Notification"),
     "preflight": ("rackbench.models.preflight", "Preflight"),
     "publish-ledger": ("rackbench.models.run_documents", "PublishLedger"),
+    "pull-request": ("rackbench.models.pull_request", "PullRequestDocument"),
     "recovery": ("rackbench.models.answers", "Recovery"),
     "result": ("rackbench.models.result", "ResultFile"),
     "run-manifest": ("rackbench.models.run_documents", "RunManifest"),
