@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rackbench.ledger.verdict import VOID
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -31,3 +33,16 @@ def _reasons(state: RunState, results: Mapping[str, Mapping[str, Any]]) -> Itera
     for execution, result in results.items():
         if result.get("simulated"):
             yield f"A stand-in for the benchmark made the result of {execution}."
+        if reasons := _void(state, execution):
+            yield f"The result of {execution} is void: {reasons}"
+
+
+def _void(state: RunState, execution: str) -> str | None:
+    """Return in words why an execution that counts is void, or None if it is not."""
+    known = state.executions.get(execution)
+    if known is None or known.warmup or known.superseded or known.not_needed:
+        return None
+    verdict = known.verdict or {}
+    if verdict.get("verdict") != VOID:
+        return None
+    return " ".join(str(reason) for reason in verdict.get("reasons") or ()) or "no reason was recorded."
