@@ -87,6 +87,36 @@ FAILURES: dict[str, Failure] = {
     "no_results": Failure(
         USAGE, "The run has no result that counts.", "See how far it came, and take a run that has results."
     ),
+    "baseline_invalid": Failure(
+        USAGE,
+        "The baseline file breaks its contract.",
+        "Correct it at the line and column named, or take the last committed one.",
+    ),
+    "results_unreadable": Failure(
+        USAGE,
+        "Results have no shape that is known, or a number in them is none.",
+        "Give results of one of the formats that docs/reference/baseline.md lists.",
+    ),
+    "results_refused": Failure(
+        USAGE,
+        "These results are no measurements, and are no ground for a baseline.",
+        "Take results of a real run that nothing disturbed.",
+    ),
+    "units_differ": Failure(
+        USAGE,
+        "A scenario has another unit or direction in the results than in the baseline.",
+        "Give it another name, or remove its entry from the baseline, so that the next update adds it anew.",
+    ),
+    "baseline_not_ready": Failure(
+        CHECK_SAYS_NO,
+        "The baseline cannot be armed as it is.",
+        "Update it with whole results, or remove what is named.",
+    ),
+    "baseline_unwritable": Failure(
+        BLOCKED,
+        "The baseline file, or a file beside it, cannot be written.",
+        "Give back the rights or the space, and call again; the file is as it was.",
+    ),
     "simulated_and_real": Failure(
         USAGE,
         "Results of a stand-in and of the real benchmark are not compared.",

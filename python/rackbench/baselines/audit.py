@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The audit trail beside a baseline file: one line of JSON for each time that its gate was armed."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from rackbench.baselines.document import unwritable
+from rackbench.errors import RackbenchError
+from rackbench.files import sync_directory
+from rackbench.models.baseline import AuditLine
+from rackbench.models.common import check
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+def path_of(baseline: Path) -> Path:
+    """Return the audit trail of a baseline file: `baseline.audit.jsonl` for `baseline.json`."""
+    return baseline.with_name(f"{baseline.stem}.audit.jsonl")
+
+
+def append(path: Path, line: Mapping[str, Any]) -> None:
+    """Add a line that is on the disk afterwards. Raises `RackbenchError("baseline_unwritable")`."""
+    text = json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        with path.open("ab+") as stream:
+            if stream.tell():
+                stream.seek(-1, os.SEEK_END)
+                # A line that broke off, when the disk was full for instance, does not spoil ours.
+                text = text if stream.read(1) == b"\n" else f"\n{text}"
+            stream.write(text.encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+        sync_directory(path.parent)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Return the lines, oldest first; none when nobody has armed the gate.
+
+    Raises `RackbenchError("baseline_invalid")` that names the line which is none.
+    """
+    try:
+        texts = path.read_text().splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise RackbenchError(
+            "baseline_invalid", f"{path} cannot be read: {error}.", where=str(path), next_path=str(path)
+        ) from error
+    found = []
+    for number, text in enumerate(texts, 1):
+        if not text.strip():
+            continue
+        try:
+            content = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise RackbenchError(
+                "baseline_invalid", f"{path}: line {number}: {error}.", where=str(path), next_path=str(path)
+            ) from error
+        found.append(
+            check(AuditLine, content, path=path, code="baseline_invalid").model_dump(
+                mode="json", by_alias=True
+            )
+        )
+    return found

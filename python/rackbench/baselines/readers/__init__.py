@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading results of any format that we know, with their times in microseconds. One module per format.
+
+A module has `NAME`, `EXPECTED` (the shape, in words), `matches(content)` and `read(content, path)`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from rackbench.baselines.readers import (
+    benchbox,
+    benchee,
+    collected,
+    hyperfine,
+    pytest_benchmark,
+    rackbench_result,
+    rackbench_run,
+)
+from rackbench.baselines.readers.series import unreadable
+from rackbench.errors import RackbenchError
+from rackbench.ledger import rundir
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rackbench.baselines.numbers import Results
+
+
+class _Reader(Protocol):
+    NAME: str
+    EXPECTED: str
+
+    def matches(self, content: Any) -> bool: ...
+
+    def read(self, content: Any, path: Path) -> Results: ...
+
+
+READERS: tuple[_Reader, ...] = (
+    collected,
+    rackbench_result,
+    benchee.LIST,
+    benchee.MAP,
+    pytest_benchmark,
+    hyperfine,
+    benchbox,
+)
+
+
+def read(path: Path) -> Results:
+    """Return the results in a file or in a run directory.
+
+    Raises `RackbenchError`: input_missing; results_unreadable for what cannot be read, for a shape that is none of
+    ours, and for numbers that are none (NaN, infinity, zero, negative); results_refused for what is no measurement:
+    dry and disturbed runs, stand-ins, and runs with the tag smoke, dry or simulated.
+    """
+    if path.is_dir():
+        if not rundir.is_run_directory(path):
+            raise unreadable(path, f"the directory holds no run, and {_expected()}")
+        return _with_numbers(rackbench_run.read(path))
+    try:
+        content = _json(path.read_bytes(), path)
+    except FileNotFoundError as error:
+        raise RackbenchError("input_missing", f"There is no results file {path}.", where=str(path)) from error
+    except OSError as error:
+        raise unreadable(path, f"it cannot be read: {error.strerror}") from error
+    for reader in READERS:
+        if reader.matches(content):
+            return _with_numbers(reader.read(content, path))
+    raise unreadable(path, f"its shape is none that is known; {_expected()}")
+
+
+def _expected() -> str:
+    shapes = "; ".join(f"{reader.NAME}: {reader.EXPECTED}" for reader in READERS)
+    return f"expected is a run directory of Rackbench or one of: {shapes}"
+
+
+def _with_numbers(results: Results) -> Results:
+    if not results.scenarios:
+        raise unreadable(
+            results.path, f"it is of the format {results.source}, and holds no number to compare"
+        )
+    return results
+
+
+def _json(content: bytes, path: Path) -> Any:
+    if not content.strip():
+        raise unreadable(path, "the file is empty")
+    try:
+        return json.loads(content, parse_constant=_refuse, object_pairs_hook=_unique)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise unreadable(path, f"it is not whole JSON: {where}: {error.msg}") from error
+    except (ValueError, RecursionError) as error:
+        raise unreadable(path, f"it is not usable JSON: {error}") from error
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _value in pairs]
+        raise ValueError(f"the name {next(name for name in names if names.count(name) > 1)!r} is there twice")
+    return found
