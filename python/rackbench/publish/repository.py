@@ -87,6 +87,16 @@ class Repository:
         urls = self._urls()
         return urls[0] if urls else None
 
+    def written_url(self) -> str | None:
+        """Return the address as it is written in the clone, which `url.*.insteadOf` may send elsewhere; or None."""
+        try:
+            urls = self.git.text("config", "--get-all", f"remote.{self.target.remote}.url").splitlines()
+        except GitError as error:
+            if error.returncode == 1:  # it is not set
+                return None
+            raise
+        return urls[0] if urls else None
+
     def remote_problem(self) -> RackbenchError | None:
         """Return why nothing may be pushed to the clone's remote (publish_remote_missing, publish_remote_mismatch)."""
         name = self.target.remote
