@@ -9,7 +9,10 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 
 def write_atomic(path: Path, content: str | bytes, *, sync: bool = True, mode: int = 0o644) -> None:
@@ -46,7 +49,7 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open a file that others may have put there for reading: nothing is waited for, and a link is not followed.
 
     Raises `OSError` that names the path, also for what is no regular file, and `ValueError` for a name with NUL in it.

@@ -17,7 +17,7 @@ from rackbench.package_managers import local_install_text
 _PROGRAM = "ssh-keygen"
 _PACKAGE = {"apt": "openssh-client", "dnf": "openssh", "default": "openssh"}
 # Larger than any signature, certificates included.
-SIGNATURE_BYTES = 64 * 1024
+_SIGNATURE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def check(path: Path, content: bytes, namespace: str, signers: Path | None, what
     Without `signers`, a file in the format of ssh's ALLOWED SIGNERS, nobody says whose the key is. Raises `OSError`
     when the file cannot be read.
     """
-    if path.stat().st_size > SIGNATURE_BYTES:
+    if path.stat().st_size > _SIGNATURE_BYTES:
         return Signature(problem=f"{path} is no signature: it is too large for one.")
     answer = _ssh_keygen("check-novalidate", "-n", namespace, "-s", str(path), content=content)
     if answer is None:

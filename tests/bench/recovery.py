@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `rackbench status` and `rackbench recover` cost on a run directory with many events."""
+"""What `rackbench status`, `recover`, `sign` and `verify` cost on a run directory with many events."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ def measure(args: argparse.Namespace) -> None:
     """Print seconds, peak memory and the ratio to reading the lines with json.loads alone."""
     print(f"{'events':>9} {'program':<28} {'s':>8} {'ratio':>6} {'peak MiB':>9}")
     with tempfile.TemporaryDirectory() as scratch:
+        key = f"{scratch}/key"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
         for events in (args.events // 10, args.events):
             run_dir = _run_with(Path(scratch) / str(events), events)
             command = [sys.executable, str(Path(sys.executable).parent / "rackbench")]
@@ -43,6 +45,8 @@ def measure(args: argparse.Namespace) -> None:
                 "rackbench recover, first": [*command, "recover", *named],
                 "rackbench recover, again": [*command, "recover", *named],
                 "rackbench status": [*command, "status", *named],
+                "rackbench sign": [*command, "sign", *named, "--key", key],
+                "rackbench verify": [*command, "verify", str(run_dir), "--json"],
             }
             base = 0.0
             for name, arguments in variants.items():
