@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _outlook
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _outlook
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, LabAction
 
+if t.TYPE_CHECKING:
+    from rackbench.adapters.catalog import Adapter
+
 if MISSING is None:
-    from rackbench import validation
+    from rackbench import clock, validation
+    from rackbench.publish.checking import Checks
     from rackbench.transport import connectivity
 
 
@@ -28,14 +32,23 @@ class ActionModule(LabAction):
 
     def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         probed = {item["host"]: item for item in args["probed"]}
+        targets = Checks(self.project, clock.utc_now())
         findings = []
         for host in task_vars["ansible_play_hosts_all"]:
             found = probed.get(host) or connectivity.not_probed(host)
-            staging = None
-            if args["scope"] != "connectivity":
-                planned = task_vars["hostvars"][host].get("rackbench_plan") or {}
+            known = task_vars["hostvars"][host]
+            planned = known.get("rackbench_plan") or {}
+            staging = publish = None
+            if args["scope"] in {"staging", "all"}:
                 staging = _outlook.of_host(self.project, host, planned, reached=found["ok"])
-            findings.append(validation.finding(found, staging))
+            if args["scope"] in {"publish", "all"}:
+                publish = targets.of_host(
+                    host,
+                    self._adapters(planned),
+                    known.get("lab_publish_targets") or {},
+                    known.get("lab_embargoes") or [],
+                )
+            findings.append(validation.finding(found, staging, publish))
         report = validation.report(args["scope"], findings)
         failed = {
             item["host"]: f"{item['failed_at']}: {item['cause']} [{item['code']}]"
@@ -44,6 +57,11 @@ class ActionModule(LabAction):
         }
         lines = validation.text(report)
         return {"changed": False, "report": report, "lines": lines, "failed_hosts": failed}
+
+    def _adapters(self, planned: t.Mapping[str, t.Any]) -> list[Adapter]:
+        """Return the adapters that the host's plan has; none when it could not be planned."""
+        catalog = _adapters.catalog(self.project)
+        return [catalog[name] for name in planned.get("benchmarks") or ()]
 
     def _require_ledger(self) -> None:
         """Ask for none: a report belongs to no run."""

@@ -9,20 +9,45 @@ module: publish
 short_description: Publish an adapter's results
 version_added: "0.1.0"
 description:
-  - Publish to the target that is configured for the adapter's publish key; without one the state is C(not_configured).
-  - What is no measurement is C(withheld), with the reasons. That is the results of a dry run, of a run with the tag
-    V(smoke), V(dry) or V(simulated), and those that a stand-in for the benchmark made.
-  - This version cannot publish yet, and fails when a target is configured.
+  - One part of publishing an adapter's results to the target that is configured for its publish key. Each part begins
+    where the journal says that the one before ended, and may be done again.
+  - Nothing is pushed, and no pull request is made, unless the target or O(push) and O(create_pr) ask for it.
 options:
   run_dir:
     description: The run directory, as M(rackbench.lab.plan) returned it.
     type: path
     required: true
-
   adapter:
     description: The adapter.
     type: str
     required: true
+  part:
+    description:
+      - V(payload) stages what may leave the house. Without a target the state is C(not_configured), under an embargo
+        C(embargoed), and what is no measurement is C(withheld).
+      - V(commit) puts it on a branch of its own in the target's repository.
+      - V(push) looks how the remote stands, and pushes if that is asked for.
+      - V(pull_request) makes the pull request with C(gh), or finds the one that the branch has.
+    type: str
+    choices: [payload, commit, push, pull_request]
+    required: true
+  targets:
+    description: Publish targets by their keys, as in the variable C(lab_publish_targets).
+    type: dict
+    default: {}
+  embargoes:
+    description: What may not leave the house, and until when, as in the variable C(lab_embargoes).
+    type: list
+    elements: dict
+    default: []
+  push:
+    description: Push, whatever the target says.
+    type: bool
+    default: false
+  create_pr:
+    description: Push and make the pull request, whatever the target says.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Whether the module works in check mode.
@@ -35,18 +60,24 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Publish the results
+- name: Stage what may leave the house
   rackbench.lab.publish:
     run_dir: "{{ rackbench_plan.run_dir }}"
     adapter: latency
+    part: payload
+    targets: "{{ lab_publish_targets }}"
 """
 
 RETURN = r"""
 state:
-  description: The publish state.
+  description: How far publishing came.
   returned: success
   type: str
-  sample: not_configured
+  sample: push_ready
+goes_on:
+  description: Whether the next part has something to do.
+  returned: success
+  type: bool
 rackbench:
   description: What the ledger takes from this task, such as its records and its failure.
   returned: always

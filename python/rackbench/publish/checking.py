@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether results could be published: what `validate --scope publish` looks at, before anything is measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rackbench.errors import FAILURES, RackbenchError
+from rackbench.publish import embargo, forge, gh
+from rackbench.publish.repository import open_repository
+from rackbench.publish.target import shown, targets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from rackbench.adapters.catalog import Adapter
+    from rackbench.publish.target import Target
+
+PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+
+
+class Checks:
+    """Looks at publish targets; each of them once, however many hosts and benchmarks have it."""
+
+    def __init__(self, project: Path, now: datetime) -> None:
+        self._project = project
+        self._now = now
+        self._known: dict[tuple[str, str], list[dict[str, Any]]] = {}
+
+    def of_host(
+        self,
+        host: str,
+        adapters: Iterable[Adapter],
+        settings: Mapping[str, Any],
+        embargoes: Sequence[Mapping[str, Any]],
+    ) -> dict[str, Any]:
+        """Return the `publish` block of a host in a validation report.
+
+        `settings` is lab_publish_targets and `embargoes` lab_embargoes, as the host has them.
+        """
+        rows = [self._row(adapter, settings) for adapter in adapters]
+        own = list(_embargo(host, embargoes, self._now))
+        return {
+            "ok": not any(_is_wrong(check) for row in rows for check in row["checks"])
+            and not any(_is_wrong(check) for check in own),
+            "checks": own,
+            "benchmarks": rows,
+        }
+
+    def _row(self, adapter: Adapter, settings: Mapping[str, Any]) -> dict[str, Any]:
+        key = adapter.publish_target
+        row = {"benchmark": adapter.name, "target": key}
+        if key not in settings:
+            message = f"lab_publish_targets has no {key}: results stay in the run directory."
+            return {**row, "configured": False, "checks": [_check("mapping", SKIPPED, message=message)]}
+        place = (key, repr(settings[key]))
+        if place not in self._known:
+            self._known[place] = list(self._of_target(key, settings[key]))
+        return {**row, "configured": True, "checks": self._known[place]}
+
+    def _of_target(self, key: str, settings: Any) -> Iterator[dict[str, Any]]:
+        try:
+            target = targets({key: settings}, self._project)[key]
+        except RackbenchError as error:
+            yield _failed("mapping", error)
+            return
+        yield _check("mapping", PASSED, message=f"{key} is {target.repo}, branch {target.base_branch}")
+        try:
+            repository = open_repository(target)
+        except RackbenchError as error:
+            yield _failed("repository", error)
+            return
+        yield _check("repository", PASSED, message="clean, and nobody else works in it")
+        url = repository.remote_url()
+        if problem := repository.remote_problem():
+            yield _failed("remote", problem, required=_pushes(target))
+            return
+        yield _check("remote", PASSED, message=f"{target.remote} is {shown(url or '')}")
+        problem = repository.base().problem
+        yield (
+            _failed("reach", problem, required=_pushes(target))
+            if problem
+            else _check("reach", PASSED, message="it answers, and lets us read")
+        )
+        place = forge.forge_of(target.remote_url or repository.written_url() or "", target.forge)
+        if place is None or place.kind != "github":
+            yield _check("gh", SKIPPED, message="pull requests are made with gh on GitHub only")
+        elif problem := gh.check(place):
+            yield _failed("gh", problem, required=target.create_pr_local)
+        else:
+            yield _check("gh", PASSED, message=f"it is logged in at {place.host}")
+
+
+def _pushes(target: Target) -> bool:
+    return target.push_local or target.create_pr_local
+
+
+def _embargo(host: str, settings: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[dict[str, Any]]:
+    try:
+        found = [each for each in embargo.read(settings) if each.host == host and each.in_force(now)]
+    except RackbenchError as error:
+        yield _failed("embargo", error)
+        return
+    for each in found:
+        yield _failed(
+            "embargo", RackbenchError("embargoed", f"The host is {each.words}.", where=host), required=False
+        )
+
+
+def _is_wrong(check: Mapping[str, Any]) -> bool:
+    return check["status"] == FAILED and bool(check["required"])
+
+
+def _failed(name: str, error: RackbenchError, *, required: bool = True) -> dict[str, Any]:
+    return _check(
+        name,
+        FAILED,
+        required=required,
+        code=error.code,
+        message=error.message,
+        next_step=error.next_step or FAILURES[error.code].next_step,
+        next_command=error.next_command,
+    )
+
+
+def _check(
+    name: str,
+    status: str,
+    *,
+    required: bool = True,
+    code: str | None = None,
+    message: str | None = None,
+    next_step: str | None = None,
+    next_command: str | None = None,
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "status": status,
+        "required": required,
+        "code": code,
+        "message": message,
+        "next_step": next_step,
+        "next_command": next_command,
+    }
