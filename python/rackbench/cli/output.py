@@ -134,4 +134,12 @@ STATE_STYLES = {
     "lost": "bold red",
     "blocked": "bold red",
     "error": "bold red",
+    # What the gate says of a scenario.
+    "IMPROVED": "green",
+    "NOISY": "yellow",
+    "REGRESSED": "bold red",
+    "INCOMPARABLE": "bold red",
+    "MISSING IN BASELINE": "bold red",
+    "MISSING IN RESULTS": "bold red",
+    "PLACEHOLDER": "bold red",
 }

@@ -19,7 +19,9 @@ from rackbench.project import find_project
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
+    from rackbench import runner
     from rackbench.cli.output import Output
     from rackbench.ledger.state import RunState
 
@@ -71,21 +73,9 @@ def run(args: argparse.Namespace, output: Output) -> int:
             where=str(args.run_dir),
         )
     families = chosen_families(state, names(args.family))
-    settings = repeated_settings(state, families)
-    inventories = recorded_inventories(state)
-    if state.host not in inventory_hosts(project, inventories):
-        raise RackbenchError(
-            "unknown_host", f"The inventory does not have {state.host}, on which {state.run_id} ran."
-        )
+    request = request_again(project, state, families, verbosity=args.verbose)
     if not args.yes and not _agreed(args, state, families, output):
         return CHECK_SAYS_NO
-    request = runner.Request(
-        hosts=state.host,
-        check=state.check,
-        extra_vars=(json.dumps(settings),),
-        inventories=tuple(inventories),
-        verbosity=args.verbose,
-    )
     outcome = runner.run_play(project, request, quiet=output.as_json, say=output.note)
     for run_dir in outcome.run_dirs.values():
         for warning in changed_bundles(state, documents.load(run_dir).state):
@@ -97,6 +87,30 @@ def run(args: argparse.Namespace, output: Output) -> int:
     if output.as_json:
         output.document(outcome.as_dict(status))
     return status
+
+
+def request_again(
+    project: Path, state: RunState, families: Sequence[str], *, verbosity: int = 0
+) -> runner.Request:
+    """Return what runs these families of a run again, on its host and with its options.
+
+    Raises `RackbenchError("unknown_host")`, and what `repeated_settings` raises.
+    """
+    from rackbench import runner
+
+    settings = repeated_settings(state, families)
+    inventories = recorded_inventories(state)
+    if state.host not in inventory_hosts(project, inventories):
+        raise RackbenchError(
+            "unknown_host", f"The inventory does not have {state.host}, on which {state.run_id} ran."
+        )
+    return runner.Request(
+        hosts=state.host,
+        check=state.check,
+        extra_vars=(json.dumps(settings),),
+        inventories=tuple(inventories),
+        verbosity=verbosity,
+    )
 
 
 def chosen_families(state: RunState, asked: Sequence[str]) -> list[str]:

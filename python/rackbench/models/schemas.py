@@ -23,6 +23,8 @@ DOCUMENTS: dict[str, tuple[str, str]] = {
     "baseline-armed": ("rackbench.models.baseline", "ArmedAnswer"),
     "baseline-audit-line": ("rackbench.models.baseline", "AuditLine"),
     "baseline-collected": ("rackbench.models.baseline", "CollectedAnswer"),
+    "baseline-comparison": ("rackbench.models.baseline_compare", "BaselineComparison"),
+    "baseline-history": ("rackbench.models.baseline_compare", "BaselineHistory"),
     "baseline-results": ("rackbench.models.baseline", "CollectedResults"),
     "baseline-shown": ("rackbench.models.baseline", "ShownAnswer"),
     "baseline-updated": ("rackbench.models.baseline", "UpdatedAnswer"),
