@@ -17,7 +17,8 @@ _WEB_HOSTS = {
 }
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 _SCP = re.compile(r"(?:[^/@]*@)?(?P<host>\[[^\]/]+\]|[^/:@]+):(?P<path>.*)", re.DOTALL)
-_UNSEEN = re.compile(r"[\x00-\x20\x7f-\x9f]")
+# Browsers take a backslash for a slash; the others are in no address.
+_REFUSED = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,13 @@ def forge_of(url: str, kind: str | None) -> Forge | None:
     `kind` is what the publish target says, and is guessed from the host's name without it. User names, passwords and
     the ports of ssh are left out.
     """
-    if _UNSEEN.search(url):
+    if _REFUSED.search(url):
         return None
     scheme, host, path = _parts(url)
     host = _WEB_HOSTS.get(host, host)
     name, _, port = host.rpartition(":") if re.search(r":\d+$", host) else (host, "", "")
-    names = path.strip("/").removesuffix(".git").split("/")
-    if not _HOST.fullmatch(name) or any(part in {"", ".", ".."} or _UNSEEN.search(part) for part in names):
+    names = re.sub("/+", "/", path).strip("/").removesuffix(".git").split("/")
+    if not _HOST.fullmatch(name) or any(part in {"", ".", ".."} or _REFUSED.search(part) for part in names):
         return None
     kind = kind or _guess(name)
     if kind == PLAIN:

@@ -1,31 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pull request for an adapter's results: its manifest, and the text that a reviewer reads."""
+"""The pull request for an adapter's results: its manifest, and the text that a reviewer reads.
+
+All that it tells of the run is in the payload's provenance.json, which is redacted and scanned: the text leaves the
+house as the files do.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import unicodedata
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rackbench import words
+from rackbench.errors import RackbenchError
 from rackbench.ledger import documents, journal, rundir
-from rackbench.ledger.state import used_bundle
+from rackbench.models.common import check
+from rackbench.models.publish_payload import Provenance
 from rackbench.models.pull_request import PullRequestDocument
 from rackbench.publish import forge as forges
+from rackbench.publish.payload import PROVENANCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from rackbench.ledger.state import ExecutionState, RunState
+    from rackbench.ledger.state import RunState
     from rackbench.publish.forge import Forge
+    from rackbench.publish.payload import Payload, PayloadFile
+    from rackbench.publish.target import Target
+
+_Item = TypeVar("_Item")
 
 MANIFEST, BODY = "pull-request.json", "pull-request.md"
 
-# GitHub takes 65,536 characters; each list may use so many, and says how much more there is.
-_LIST_CHARACTERS = 12_000
+# GitHub takes 65,536 characters; each of the lists may use so many, and says how much more there is.
+_LIST_CHARACTERS = 11_000
 _TEXT_CHARACTERS = 160
 _TITLE_CHARACTERS = 250
 # Control and format characters (which turn the direction of writing), halves of characters, and ends of lines.
@@ -34,46 +45,16 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _ENDS = str.maketrans({"`": "'", "|": "\N{BROKEN BAR}"})
 
 
-class PayloadFile(Protocol):
-    """A file of a payload, as `rackbench.publish.payload` has it."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def bytes(self) -> int: ...
-    @property
-    def sha256(self) -> str: ...
-    @property
-    def redactions(self) -> int: ...
-
-
-class Target(Protocol):
-    """What is read of a publish target."""
-
-    @property
-    def key(self) -> str: ...
-    @property
-    def base_branch(self) -> str: ...
-    @property
-    def directory(self) -> str: ...
-
-
 def manifest(
-    state: RunState,
-    adapter: str,
-    target: Target,
-    payload_files: Sequence[PayloadFile],
-    sha: str,
-    base: str,
-    forge: Forge | None,
-    *,
-    cpu: str | None = None,
+    state: RunState, adapter: str, target: Target, payload: Payload, sha: str, base: str, forge: Forge | None
 ) -> dict[str, Any]:
     """Return the document of a pull request for the commit `sha` on the commit `base`; see `PullRequestDocument`.
 
-    `cpu` is the processor's name. The same arguments give the same document on every machine.
+    The same payload and commits give the same document on every machine. Raises
+    `RackbenchError("publish_payload_changed")` when the payload's provenance cannot be read.
     """
-    head = f"results/{state.host}/{state.run_id}/{adapter}"
+    place = f"{state.host}/{state.run_id}/{adapter}"
+    head = f"results/{place}"
     title = _title(f"Results of {adapter} on {state.host}, run {state.run_id}")
     on_github = forge is not None and forge.kind == forges.GITHUB
     return {
@@ -83,15 +64,15 @@ def manifest(
         "adapter": adapter,
         "target": target.key,
         "title": title,
-        "body": body(state, adapter, payload_files, sha, base, cpu=cpu),
+        "body": body(_provenance(payload), payload.files, sha, base),
         "head": head,
         "base": target.base_branch,
         "base_commit": base,
         "commit": sha,
-        "directory": f"{target.directory}/{state.host}/{state.run_id}/{adapter}",
+        "directory": f"{target.directory}/{place}",
         "files": [
             {"path": each.path, "bytes": each.bytes, "sha256": each.sha256, "redactions": each.redactions}
-            for each in payload_files
+            for each in payload.files
         ],
         "forge": {"kind": forge.kind, "host": forge.host, "path": forge.path} if forge else None,
         "compare_url": forges.compare_url(forge, target.base_branch, head) if forge else None,
@@ -114,88 +95,73 @@ def write(run_dir: Path, target_key: str, adapter: str, document: dict[str, Any]
     return run_dir / folder / MANIFEST, run_dir / folder / BODY
 
 
-def body(
-    state: RunState,
-    adapter: str,
-    payload_files: Sequence[PayloadFile],
-    sha: str,
-    base: str,
-    *,
-    cpu: str | None = None,
-) -> str:
+def body(provenance: Provenance, files: Sequence[PayloadFile], sha: str, base: str) -> str:
     """Return the text of a pull request as Markdown: what ran, where, how well, what it measured, and of what.
 
     Everything that a benchmark or a host may have named stands in pieces of code, in which forges link nothing, show
     no HTML and tell nobody of a mention.
     """
-    counted = [
-        entry
-        for entry in state.executions.values()
-        if entry.adapter == adapter and not (entry.warmup or entry.superseded or entry.not_needed)
-    ]
+    who = f"{_code(provenance.adapter)} on {_code(provenance.host)}, run {_code(provenance.run_id)}"
     parts = [
-        (f"Results of {_code(adapter)} on {_code(state.host)}, run {_code(state.run_id)}.",),
-        _what_ran(state, adapter, counted),
-        _where(state, cpu),
-        _headline(state, counted),
-        _provenance(state, adapter, sha, base),
-        _files(payload_files),
+        [f"Results of {who}."],
+        _what_ran(provenance),
+        _where(provenance),
+        _headline(provenance),
+        _made_with(provenance, sha, base),
+        _files(files),
     ]
-    return "\n\n".join("\n".join(lines) for part in parts if (lines := tuple(part))) + "\n"
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
-def _what_ran(state: RunState, adapter: str, counted: Sequence[ExecutionState]) -> Iterator[str]:
+def _provenance(payload: Payload) -> Provenance:
+    path = payload.directory / PROVENANCE
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise RackbenchError(
+            "publish_payload_changed", f"{path} cannot be read: {error}.", where=str(path)
+        ) from error
+    return check(Provenance, content, path=path, code="publish_payload_changed")
+
+
+def _what_ran(provenance: Provenance) -> Iterator[str]:
     yield "## What ran\n"
-    rows = (
-        (
-            _code(entry.execution),
-            _code(entry.family),
-            _value(entry.repeat),
-            _code(state.results.get(entry.execution, {}).get("status") or entry.outcome or entry.state),
-            _code((entry.verdict or {}).get("verdict")),
-        )
-        for entry in counted
+    yield from _table(
+        ("execution", "family", "repeat", "ended", "verdict"),
+        [
+            (each.execution, each.family, each.repeat, each.status or each.outcome, each.verdict)
+            for each in provenance.executions
+        ],
     )
-    yield from _table(("execution", "family", "repeat", "ended", "verdict"), rows)
-    reasons = [
-        f"- {_code(entry.execution)}: {_code(reason)}"
-        for entry in counted
-        for reason in _list((entry.verdict or {}).get("reasons"))
-    ]
+    reasons = [(each.execution, reason) for each in provenance.executions for reason in each.reasons]
     if reasons:
         yield "\nWhat disturbed them:\n"
-        yield from _some(reasons)
-    missing = [
-        entry
-        for entry in _list((state.families.get(adapter) or {}).get("unavailable"))
-        if isinstance(entry, dict)
-    ]
-    if missing:
-        yield "\nWhat the host cannot run:\n"
-        yield from _some(f"- {_code(entry.get('family'))}: {_code(entry.get('reason'))}" for entry in missing)
+        yield from _some(reasons, lambda told: f"- {_code(told[0])}: {_code(told[1])}")
 
 
-def _where(state: RunState, cpu: str | None) -> Iterator[str]:
-    platform = state.platform
+def _where(provenance: Provenance) -> Iterator[str]:
+    platform = provenance.platform
     yield "## Where\n"
-    yield f"- CPU: {_code(cpu)}, {_value(platform.get('cpus'))} logical, {_code(platform.get('machine'))}"
-    yield f"- Memory: {_gib(platform.get('memory_bytes'))}"
-    yield f"- System: {_code(_joined(platform.get('os_id'), platform.get('os_version')))}"
-    libc = platform.get("libc")
-    libc = _joined(libc.get("name"), libc.get("version")) if isinstance(libc, dict) else None
-    yield f"- Kernel: {_code(platform.get('kernel'))}, C library: {_code(libc)}"
-    settings = (state.noise or {}).get("settings")
-    if isinstance(settings, dict) and settings:
-        told = ", ".join(f"{name}={_setting(value)}" for name, value in sorted(settings.items()))
-        yield f"- Noise settings, {_code((state.noise or {}).get('state'))}: {_code(told, 600)}"
+    cpus = f"{_number(platform.sockets)} sockets, {_number(platform.cpus)} logical CPUs"
+    yield f"- CPU: {_code(platform.cpu_model)}, {_code(platform.machine)}, {cpus}"
+    memory = platform.memory_bytes
+    yield f"- Memory: {'-' if memory is None else words.number(memory / 2**30) + ' GiB'}"
+    system = " ".join(part for part in (platform.os_id, platform.os_version) if part)
+    yield f"- System: {_code(system)}, kernel {_code(platform.kernel)}"
+    if platform.virtual:
+        yield f"- Hypervisor: {_code(platform.virtual)}"
+    if provenance.noise:
+        yield f"- Noise settings, {_code(provenance.noise.state)}:"
+        settings = sorted(provenance.noise.settings.items())
+        yield from _some(settings, lambda told: f"  - {_code(told[0])}: {_code(_setting(told[1]))}")
 
 
-def _headline(state: RunState, counted: Sequence[ExecutionState]) -> Iterator[str]:
+def _headline(provenance: Provenance) -> Iterator[str]:
     yield "## Headline numbers\n"
     rows = [
-        (_code(entry.execution), _code(line.get("label")), _value(line.get("value")), _code(line.get("unit")))
-        for entry in counted
-        for line in state.results.get(entry.execution, {}).get("headline") or ()
+        (each.execution, line.label, line.value, line.unit)
+        for each in provenance.executions
+        for line in each.headline
     ]
     if rows:
         yield from _table(("execution", "what", "value", "unit"), rows)
@@ -203,40 +169,42 @@ def _headline(state: RunState, counted: Sequence[ExecutionState]) -> Iterator[st
         yield "None."
 
 
-def _provenance(state: RunState, adapter: str, sha: str, base: str) -> Iterator[str]:
+def _made_with(provenance: Provenance, sha: str, base: str) -> Iterator[str]:
     yield "## What it was made with\n"
-    bundle = used_bundle(state.packaging.get(adapter) or {}) or {}
-    name = str(bundle.get("path") or "").rpartition("/")[2]
-    yield f"- Bundle: {_code(name)}, version {_code(bundle.get('version'))}, SHA-256 {_code(bundle.get('sha256'))}"
-    versions = state.opened.get("versions") or {}
-    yield f"- Rackbench {_code(versions.get('rackbench'))}, ansible-core {_code(versions.get('ansible_core'))}"
-    yield f"- Run: begun at {_code(state.opened_at)}, label {_code(state.label)}, tags {_code(_joined(*state.tags))}"
+    if benchmark := provenance.benchmark:
+        yield f"- Benchmark: {_code(benchmark.name)} {_code(benchmark.version)}"
+    if bundle := provenance.bundle:
+        yield (
+            f"- Bundle: {_code(bundle.name)} {_code(bundle.version)} for {_code(bundle.platform)}, "
+            f"SHA-256 {_code(bundle.sha256)}, signature {_code(bundle.signature)}"
+        )
+    versions = " ".join(f"{name} {version}" for name, version in sorted(provenance.versions.items()))
+    yield f"- Versions: {_code(versions)}"
+    label, tags = _code(provenance.label), _code(" ".join(provenance.tags))
+    yield f"- Run: begun at {_code(provenance.started_at)}, label {label}, tags {tags}"
     yield f"- Commit {_code(sha)} on {_code(base)}"
 
 
-def _files(payload_files: Sequence[PayloadFile]) -> Iterator[str]:
+def _files(files: Sequence[PayloadFile]) -> Iterator[str]:
     yield "## Files\n"
-    rows = (
-        (_code(each.path), _value(each.bytes), _value(each.redactions), _code(each.sha256))
-        for each in payload_files
-    )
+    rows = [(each.path, each.bytes, each.redactions, each.sha256) for each in files]
     yield from _table(("path", "bytes", "redactions", "SHA-256"), rows)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[str]:
     yield "| " + " | ".join(head) + " |"
     yield "|" + " --- |" * len(head)
-    yield from _some("| " + " | ".join(row) + " |" for row in rows)
+    yield from _some(rows, lambda row: "| " + " | ".join(map(_number, row)) + " |")
 
 
-def _some(lines: Iterable[str]) -> Iterator[str]:
-    """Yield lines as long as the text stays short, and how many more there are."""
-    left = iter(lines)
+def _some(items: Sequence[_Item], line_of: Callable[[_Item], str]) -> Iterator[str]:
+    """Yield a line for each item as long as the text stays short, and how many more there are."""
     room = _LIST_CHARACTERS
-    for line in left:
+    for number, item in enumerate(items):
+        line = line_of(item)
         room -= len(line) + 1
         if room < 0:
-            yield f"\n… and {1 + sum(1 for _ in left)} more."
+            yield f"\n… and {len(items) - number} more."
             return
         yield line
 
@@ -257,36 +225,21 @@ def _title(text: str) -> str:
     return re.sub(r"[^\w .,:+/()-]", "?", text)[:_TITLE_CHARACTERS]
 
 
-def _code(value: Any, limit: int = _TEXT_CHARACTERS) -> str:
+def _code(value: Any) -> str:
     """Return somebody else's text as a piece of code on one line, or `-` for none."""
-    text = "" if value is None else str(value)
-    text = " ".join(islice(text[: 4 * limit].split(), limit))
-    shown = "".join("?" if unicodedata.category(each) in _UNSEEN else each for each in text).translate(_ENDS)
-    if len(shown) > limit:
-        shown = shown[: limit - 1] + "…"
-    return f"`{shown}`" if shown else "-"
+    text = " ".join(str("" if value is None else value)[: 2 * _TEXT_CHARACTERS].split())
+    text = text if len(text) <= _TEXT_CHARACTERS else text[: _TEXT_CHARACTERS - 1] + "…"
+    shown = "".join("?" if unicodedata.category(each) in _UNSEEN else each for each in text)
+    return f"`{shown.translate(_ENDS)}`" if shown else "-"
 
 
-def _value(value: Any) -> str:
+def _number(value: Any) -> str:
+    """Return a number as people read it; what is none is somebody's text."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return words.number(value) if is_number else _code(value)
 
 
-def _gib(value: Any) -> str:
-    if isinstance(value, (int, float)) and words.is_usual(value):
-        return f"{words.number(value / 2**30)} GiB"
-    return _code(value)
-
-
-def _setting(value: Any) -> str:
+def _setting(value: Any) -> Any:
     if isinstance(value, bool):
         return "on" if value else "off"
-    return str(value)
-
-
-def _joined(*texts: Any) -> str | None:
-    return " ".join(str(text) for text in texts if text is not None) or None
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    return value
