@@ -55,7 +55,7 @@ def test_a_configured_publish_target_fails_its_step_and_keeps_the_results(projec
         *ONLY, "-e", json.dumps({"lab_publish_targets": {"made-up-results": {"repo": "x"}}})
     )
     assert done.rc == 2
-    assert "publish_blocked" in done.said
+    assert "publish_not_a_repository" in done.said
     run = project.run()
     assert run.states["made-up.publish"] == "failed"
     assert run.states["made-up.collect"] == "completed"

@@ -473,6 +473,27 @@ def test_a_controller_killed_between_two_parts_commits_no_second_time(
     check_one(lab.run(), results)
 
 
+def test_a_controller_killed_when_github_has_made_the_pull_request_makes_no_second_one(
+    lab: LabProject, results: Results, github: GithubStandin
+) -> None:
+    github.fail_once("silent_after_create")
+    extra = {
+        "lab_publish_targets": results.target(),
+        "lab_create_pr": True,
+        "lab_run_dir": str(lab.run().path),
+    }
+    process = lab.start("ansible-playbook", "playbooks/publish.yml", "-l", "local", "-e", json.dumps(extra))
+    while process.poll() is None and not github.pulls:
+        pass
+    process.kill()
+    process.communicate(timeout=600)
+    done = publish(lab, results.target(), "--create-pr")
+    assert done.rc == 0, done.said
+    assert row(lab.run())["state"] == "pr_open"
+    assert len(github.pulls) == 1
+    assert len(results.branches()) == 1
+
+
 def kill_at(process: Any, run: Run, text: str) -> None:
     """Kill a controller when its journal has a text; one that ends before is well too."""
     while process.poll() is None and text not in (run.path / "events.jsonl").read_text():

@@ -21,11 +21,13 @@ from rackbench.ledger.recorder import Recorder
 
 from tests.integration import made_up
 from tests.integration.harness import LIMIT_S, Done, Run
+from tests.integration.publishing import Results, git, row
 from tests.lab.at_work import finish, late_clock, make_lab_project, wait_for
 from tests.lab.test_faults import change_lab, job_is_over, mended, try_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.integration.harness import LabProject
     from tests.lab.conftest import LabControl
@@ -273,6 +275,24 @@ def test_disturbed_a_clock_that_is_wrong(lab: LabControl, checkout: LabProject) 
     again = checkout.runs(HOST)[-1]
     assert again.path != run.path
     assert "clock" not in json.dumps(status_of(checkout, again)["alerts"])
+
+
+def test_blocked_publish_a_clone_without_its_remote(checkout: LabProject, tmp_path: Path) -> None:
+    results = Results.made(tmp_path)
+    git(results.clone, "remote", "remove", "origin")
+    settings = checkout.root / "playbooks/group_vars/all.yml"
+    before = settings.read_text()
+    target = {"quick-results": {"repo": str(results.clone)}}
+    settings.write_text(json.dumps({**json.loads(before), "lab_publish_targets": target}))
+    try:
+        run = finished(checkout)
+        assert status_of(checkout, run)["exit_status"] == 0
+        git(results.clone, "remote", "add", "origin", results.bare)
+        after = follow(checkout, run, "publish_remote_missing", "rackbench validate", "rackbench publish")
+    finally:
+        settings.write_text(before)
+    assert (after["state"], codes(after)) == ("completed", [])
+    assert row(run)["state"] == "push_ready"
 
 
 def test_stop_unanswered_a_controller_that_hangs(checkout: LabProject) -> None:

@@ -23,7 +23,7 @@ PACKAGES = (
 )
 
 # For the hosts' offline repository: each comes with what it needs beyond the root file system.
-REPOSITORY_PACKAGES = ("gcc", "hwloc", "hwloc-nox", "libc6-dev", "libfaketime", "rsync", "zstd")
+REPOSITORY_PACKAGES = ("gcc", "git", "hwloc", "hwloc-nox", "libc6-dev", "libfaketime", "rsync", "zstd")
 
 LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
 
