@@ -13,7 +13,7 @@ from rackbench import sshsig
 from rackbench.errors import RackbenchError
 from rackbench.evidence import artifacts
 from rackbench.evidence import statement as statements
-from rackbench.evidence.chain import Chain, Difference, differences
+from rackbench.evidence.chain import SHORT, Chain, Difference, differences
 from rackbench.files import open_regular
 from rackbench.ledger import journal, rundir
 from rackbench.sshsig import Signature
@@ -122,7 +122,7 @@ def _check_journal(run_dir: Path, statement: Statement, found: Verified) -> dict
     told = statement.predicate.journal
     digests = _digests(run_dir, told.digests.sha256, found)
     recorded: dict[str, tuple[str, int]] = {}
-    chain, there, line, lines = Chain(), bytearray(), b"", 0
+    chain, there, line, lines, signed_lines = Chain(), bytearray(), b"", 0, told.lines
     head = whole = ""
     try:
         with open_regular(run_dir / rundir.EVENTS) as stream:
@@ -142,14 +142,14 @@ def _check_journal(run_dir: Path, statement: Statement, found: Verified) -> dict
         return recorded
     if (head, whole) != (told.head, statement.digests[rundir.EVENTS]):
         is_cut = lines > 0 and not line.endswith(b"\n")
-        _tell_lines(_differing(digests, bytes(there)), lines if is_cut else None, found)
-    if (new := lines - told.lines) > 0:
-        found.tell(
-            "evidence_outgrown",
-            rundir.EVENTS,
-            f"It went on after signing: {_lines(told.lines + 1, new).lower()} {_be(new, 'is', 'are')} not signed.",
-            told.lines + 1,
-        )
+        differing = _differing(digests, bytes(there), told.lines)
+        _tell_lines(differing, lines if is_cut else None, found)
+        # What was put in is told already, and moved the end.
+        signed_lines += sum(each.found - each.signed for each in differing)
+    if (new := lines - signed_lines) > 0:
+        first = signed_lines + 1
+        words = f"It went on after signing: {_lines(first, new).lower()} {_be(new, 'is', 'are')} not signed."
+        found.tell("evidence_outgrown", rundir.EVENTS, words, first)
     return recorded
 
 
@@ -165,12 +165,13 @@ def _digests(run_dir: Path, sha256: str, found: Verified) -> bytes | None:
     return content
 
 
-def _differing(digests: bytes | None, there: bytes) -> list[Difference]:
-    """Return which lines differ; none when there are no digests to tell it."""
+def _differing(digests: bytes | None, there: bytes, lines: int) -> list[Difference]:
+    """Return which lines differ; none when there are no digests of as many lines to tell it."""
     try:
-        return differences(bytes.fromhex((digests or b"").decode("ascii")), there)
+        signed = bytes.fromhex((digests or b"").decode("ascii"))
     except ValueError:
         return []
+    return differences(signed, there) if len(signed) == lines * SHORT else []
 
 
 def _tell_lines(differing: list[Difference], cut: int | None, found: Verified) -> None:

@@ -116,7 +116,7 @@ def test_lines_that_are_taken_out_put_in_or_cut_off_are_told(signed: Path) -> No
     assert told(signed) == [("evidence_mismatch", rundir.EVENTS, 2)]
     assert "Line 2 of those that were signed is gone." in words(signed)
     path.write_bytes(b"".join([*lines[:2], b"{}\n", *lines[2:]]))
-    assert told(signed)[0] == ("evidence_mismatch", rundir.EVENTS, 3)
+    assert told(signed) == [("evidence_mismatch", rundir.EVENTS, 3)]
     assert "Line 3 was put in after signing." in words(signed)
     path.write_bytes(b"".join(lines)[:-3])
     assert told(signed) == [("evidence_mismatch", rundir.EVENTS, 5)]
