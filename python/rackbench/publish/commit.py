@@ -201,24 +201,24 @@ def _built(
 def _replaced(repository: Repository, parent: str, directory: PurePosixPath) -> dict[str, str]:
     """Return the objects of the files that stand at `directory` in a commit, by name below it.
 
-    A file that is no plain one has no object here, so that it is never taken for ours. Raises `RackbenchError`
-    (publish_target_invalid) when a file stands where a directory of the way should be.
+    What is no plain file has its mode for an object, so that it is never taken for ours. Raises `RackbenchError`
+    (publish_target_invalid) when a file stands where a directory should be: git would drop it without a word.
     """
+    git = repository.git
     way = [str(part) for part in (*reversed(directory.parents), directory) if str(part) != "."]
-    found: dict[str, str] = {}
-    listing = repository.git.run(
-        "--literal-pathspecs", "ls-tree", "-r", "-t", "-z", "--full-tree", parent, str(directory)
-    )
-    for entry in listing.split(b"\0")[:-1]:
+    asked = "".join(f"{parent}:{name}\n" for name in way)
+    answers = git.run("cat-file", "--batch-check=%(objecttype)", input=asked.encode()).decode().splitlines()
+    for name, answer in zip(way, answers, strict=True):
+        if answer.endswith(" missing"):
+            return {}
+        if answer != "tree":
+            finding = f"has a file {name} on its branch {repository.target.base_branch}, and no directory"
+            raise repository.error("publish_target_invalid", finding)
+    found = {}
+    for entry in git.run("ls-tree", "-r", "-z", "--full-tree", f"{parent}:{directory}").split(b"\0")[:-1]:
         head, _tab, raw = entry.partition(b"\t")
-        mode, kind, blob = head.decode().split()
-        name = os.fsdecode(raw)
-        if name in way:
-            if kind != "tree":
-                finding = f"has a file {name} on its branch {repository.target.base_branch}, and no directory"
-                raise repository.error("publish_target_invalid", finding)
-        elif kind != "tree":
-            found[str(PurePosixPath(name).relative_to(directory))] = blob if mode == "100644" else mode
+        mode, _kind, blob = head.decode().split()
+        found[os.fsdecode(raw)] = blob if mode == "100644" else mode
     return found
 
 

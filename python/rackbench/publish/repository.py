@@ -38,6 +38,11 @@ _WANTS_AUTH = re.compile(
     r"|[Tt]oo many authentication failures|returned error: 40[137]|Permission to \S+ denied"
     r"|not allowed to (?:push|download|upload) code"
 )
+_SAYS_LITTLE = (
+    "fatal: Could not read from remote repository",
+    "Please make sure you have the correct access rights",
+    "and the repository exists",
+)
 _HOST_KEY = re.compile(r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED")
 
 
@@ -408,12 +413,12 @@ def _filter_in(attributes: bytes) -> str | None:
 
 
 def _last_words(error: GitError) -> str:
-    """Return the lines of git's message that say something, as one line."""
+    """Return the line of git's message that says most."""
     lines = [line.strip() for line in error.stderr.splitlines() if line.strip()]
-    telling = [
-        line for line in lines if line.startswith(("fatal: ", "error: ", "ERROR: ", "remote: ", "ssh: "))
-    ]
-    return (telling or lines or [f"git ended with status {error.returncode}"])[0][:300].rstrip(".")
+    lines = [line for line in lines if not line.startswith(_SAYS_LITTLE)]
+    telling = [line for line in lines if line.startswith(("fatal: ", "error: ", "ERROR: ", "remote: ", "ssh: "))]
+    words = [*telling[:1], *lines[-1:], f"git ended with status {error.returncode}"]
+    return words[0][:300].rstrip(".")
 
 
 def _sentence(text: str) -> str:
