@@ -39,6 +39,12 @@ def job_of(workflow: Mapping[str, Any]) -> dict[str, Any]:
     return dict(job)
 
 
+def step_of(workflow: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a step by its name."""
+    (step,) = [each for each in job_of(workflow)["steps"] if each["name"] == name]
+    return dict(step)
+
+
 def shell_of(workflow: Mapping[str, Any], step: Mapping[str, Any]) -> str | None:
     """Return the shell that a step's commands are given to, None when nobody says."""
     shell = step.get("shell", workflow.get("defaults", {}).get("run", {}).get("shell"))
@@ -59,17 +65,22 @@ class Checkout:
     values: Mapping[str, str] = field(default_factory=dict)
     changes: Mapping[str, str] = field(default_factory=dict)
 
-    def run(self, name: str, *, run_id: str = "1") -> Ran:
-        """Run the shell steps of a workflow up to the first one that fails."""
-        workflow = read(name)
+    def run(
+        self, workflow: Mapping[str, Any], run_id: str, *, only: str = "", temp: Path | None = None
+    ) -> Ran:
+        """Run the shell steps of a workflow up to the first one that fails.
+
+        `only` names the one step to run, then with the files that an earlier run has left in `temp`.
+        """
         job = job_of(workflow)
-        temp = self.scratch / f"{name}-{run_id}"
-        temp.mkdir()
+        if temp is None:
+            temp = self.scratch / f"run-{run_id}"
+            temp.mkdir()
         ran = Ran(temp)
         outputs: dict[tuple[str, str], str] = {}
         path: list[str] = []
         for step in job["steps"]:
-            if "run" not in step or not _wanted(step.get("if"), outputs):
+            if "run" not in step or only not in {"", step["name"]} or not _wanted(step.get("if"), outputs):
                 continue
             variables = {
                 **workflow.get("env", {}),
@@ -82,6 +93,7 @@ class Checkout:
             }
             for each in files.values():
                 each.touch()
+            written = len(files["GITHUB_STEP_SUMMARY"].read_text())
             environment = {
                 **self.environment,
                 **{key: self._value(str(value)) for key, value in variables.items()},
@@ -102,6 +114,7 @@ class Checkout:
                 timeout=LIMIT_S,
             )
             ran.steps[step["name"]] = Done(done.returncode, done.stdout, done.stderr)
+            ran.summary += files["GITHUB_STEP_SUMMARY"].read_text()[written:]
             path = files["GITHUB_PATH"].read_text().split()
             for line in files["GITHUB_OUTPUT"].read_text().splitlines():
                 key, _, value = line.partition("=")
@@ -117,10 +130,11 @@ class Checkout:
 
 @dataclass
 class Ran:
-    """What came of the steps, by their names in their order, and the runner's directory for temporary files."""
+    """What came of the steps, by their names in their order; the runner's directory for files; the job summary."""
 
     temp: Path
     steps: dict[str, Done] = field(default_factory=dict)
+    summary: str = ""
 
     @property
     def rc(self) -> int:
@@ -131,11 +145,6 @@ class Ran:
     def said(self) -> str:
         """Everything that the steps printed, under their names."""
         return "\n".join(f"## {name}: {done.rc}\n{done.said}" for name, done in self.steps.items())
-
-    @property
-    def summary(self) -> str:
-        """The job summary."""
-        return (self.temp / "github_step_summary").read_text()
 
 
 def _wanted(condition: str | None, outputs: Mapping[tuple[str, str], str]) -> bool:

@@ -125,7 +125,10 @@ def test_a_job_has_the_permissions_that_it_needs_and_no_others(path: Path) -> No
 def test_results_and_console_log_are_kept_for_thirty_days_also_after_a_failure(path: Path) -> None:
     (kept,) = [step for step in steps(read(path.stem)) if "upload-artifact" in step.get("uses", "")]
     assert kept["if"] == "always()"
-    assert kept["with"]["path"].split() == ["results.json", "console.log"]
+    assert kept["with"]["path"].splitlines() == [
+        "${{ runner.temp }}/results.json",
+        "${{ runner.temp }}/console.log",
+    ]
     assert kept["with"]["retention-days"] == 30
 
 
@@ -135,6 +138,9 @@ def test_both_measure_the_same_in_the_same_environment() -> None:
     (one,), (other,) = rebaseline["jobs"].values(), regression["jobs"].values()
     assert one["runs-on"] == other["runs-on"]
     assert one["environment"] == other["environment"]
+    measured = [[step for step in job["steps"] if step["name"] == "Measure"] for job in (one, other)]
+    assert len(measured[0]) == 1
+    assert measured[0] == measured[1]
 
 
 def test_both_share_the_key_of_the_cache() -> None:
