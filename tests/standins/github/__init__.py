@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from tests.standins.github.proxy import GithubProxy
 from tests.standins.github.server import FAILURES, GithubStandin
 
-__all__ = ["FAILURES", "GithubStandin"]
+__all__ = ["FAILURES", "GithubProxy", "GithubStandin"]

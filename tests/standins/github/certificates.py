@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A certificate authority for one test, and a certificate of it for this machine's loopback addresses."""
+"""A certificate authority for one test, and a certificate of it for whom the stand-in stands in."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def make(authority: Path, server: Path) -> None:
         .add_extension(_usage(sign_certificates=True), critical=True)
         .sign(ca_key, hashes.SHA256())
     )
-    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    names = [
+        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+        *map(x509.DNSName, ("localhost", "api.github.com")),
+    ]
     leaf = (
         _builder(name, ca_name, key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

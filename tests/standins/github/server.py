@@ -26,6 +26,7 @@ FAILURES = ("list", "before_create", "after_create", "hang_up_after_create", "si
 DOCS = "https://docs.github.com/rest"
 DOCS_CREATE = f"{DOCS}/pulls/pulls#create-a-pull-request"
 LONGEST_BODY = 65_536
+GITHUB_API = "api.github.com"
 LOGIN = "standin-bot"
 PER_PAGE, MOST_PER_PAGE = 30, 100
 
@@ -135,8 +136,8 @@ class GithubStandin:
         first = (int(query.get("page", [1])[0]) - 1) * size
         return found[first : first + size]
 
-    def create_pull(self, repository: str, fields: Any) -> dict[str, Any]:
-        """Return a new pull request. Raises `RefusedError`."""
+    def create_pull(self, repository: str, fields: Any, host: str) -> dict[str, Any]:
+        """Return a new pull request, with addresses on `host`. Raises `RefusedError`."""
         given = _checked(fields)
         owner, name = repository.split("/")
         branch = given["head"].removeprefix(f"{owner}:")
@@ -156,9 +157,9 @@ class GithubStandin:
             repo = {"name": name, "full_name": repository, "owner": {"login": owner}}
             user, now = {"login": LOGIN, "type": "User"}, clock.utc_text(clock.utc_now())
             pull = {
-                "url": f"https://{self.host}/api/v3/repos/{repository}/pulls/{number}",
+                "url": f"{_api(host)}/repos/{repository}/pulls/{number}",
                 "id": 1_000_000 + number,
-                "html_url": f"https://{self.host}/{repository}/pull/{number}",
+                "html_url": f"https://{host.removeprefix('api.')}/{repository}/pull/{number}",
                 "number": number,
                 "state": "open",
                 "locked": False,
@@ -259,12 +260,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _work(self, body: bytes) -> tuple[int, Any]:
         standin = self.server.standin
         address = urlsplit(self.path)
-        parts = [unquote(part) for part in address.path.strip("/").split("/")]
+        root = urlsplit(_api(self.headers["Host"])).path
+        if not address.path.startswith(f"{root}/"):
+            raise RefusedError(404, "Not Found")
+        parts = [unquote(part) for part in address.path.removeprefix(f"{root}/").split("/")]
         self._authenticate(parts)
         match (self.command, parts):
-            case ("GET", ["api", "v3", "user"]):
+            case ("GET", ["user"]):
                 return 200, {"login": LOGIN, "id": 1, "type": "User"}
-            case (method, ["api", "v3", "repos", owner, name, "pulls"]):
+            case (method, ["repos", owner, name, "pulls"]):
                 repository = next(
                     (known for known in standin.repositories if known.lower() == f"{owner}/{name}".lower()),
                     None,
@@ -286,7 +290,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise RefusedError(400, "Problems parsing JSON", DOCS_CREATE) from None
         if standin.fails("before_create"):
             raise RefusedError(502, "Server Error")
-        pull = standin.create_pull(repository, fields)
+        pull = standin.create_pull(repository, fields, self.headers["Host"])
         if standin.fails("after_create"):
             raise RefusedError(502, "Server Error")
         if standin.fails("hang_up_after_create"):
@@ -300,7 +304,7 @@ class _Handler(BaseHTTPRequestHandler):
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
         if not scheme:
             # Who is nobody does not learn which private repositories there are.
-            is_hidden = parts[2:3] == ["repos"]
+            is_hidden = parts[0] == "repos"
             raise (
                 RefusedError(404, "Not Found") if is_hidden else RefusedError(401, "Requires authentication")
             )
@@ -318,6 +322,11 @@ class _Handler(BaseHTTPRequestHandler):
         while self.rfile.readline().strip():
             pass
         return bytes(data)
+
+
+def _api(host: str) -> str:
+    """Return where the API is: GitHub has a host for it, and GitHub Enterprise Server a path."""
+    return f"https://{host}" + ("" if host == GITHUB_API else "/api/v3")
 
 
 def _checked(fields: Any) -> dict[str, Any]:

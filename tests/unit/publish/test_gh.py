@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ from rackbench.errors import RackbenchError
 from rackbench.publish import gh
 from rackbench.publish.forge import Forge
 
-from tests.standins.github import GithubStandin
+from tests.standins.github import GithubProxy, GithubStandin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,11 +36,11 @@ PROJECT = Path(__file__).parents[3]
 def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GithubStandin]:
     """Start the stand-in, and log `gh` in there, in a home of its own."""
     with GithubStandin(tmp_path / "github.json", {REPOSITORY: None}, token=TOKEN) as standin:
-        log_in(standin, tmp_path, monkeypatch)
+        log_in(standin.ca, tmp_path, monkeypatch)
         yield standin
 
 
-def log_in(standin: GithubStandin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def log_in(ca: Path | str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the environment of somebody whose gh knows the stand-in and its authority."""
     home = tmp_path / "home"
     home.mkdir()
@@ -48,8 +50,8 @@ def log_in(standin: GithubStandin, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("GH_CONFIG_DIR", str(home / "gh"))
-    monkeypatch.setenv("SSL_CERT_FILE", str(standin.ca))
-    monkeypatch.setenv("GH_ENTERPRISE_TOKEN", standin.token)
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca))
+    monkeypatch.setenv("GH_ENTERPRISE_TOKEN", TOKEN)
 
 
 def forge(standin: GithubStandin, path: str = REPOSITORY) -> Forge:
@@ -77,6 +79,25 @@ def test_a_pull_request_is_made_once_and_found_from_then_on(github: GithubStandi
     (kept,) = github.pulls
     assert (kept["title"], kept["body"]) == ("Results of latency", "All of it.")
     assert (kept["head"]["ref"], kept["base"]["ref"]) == (BRANCH, "main")
+
+
+def test_github_itself_is_asked_at_its_own_host(
+    github: GithubStandin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = Forge("github", "github.com", REPOSITORY)
+    with GithubProxy(github) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.address)
+        monkeypatch.setenv("GH_TOKEN", TOKEN)
+        state, made = gh.ensure(where, document())
+        assert (state, made) == ("pr_created", gh.PullRequest(1, f"https://github.com/{REPOSITORY}/pull/1"))
+        assert gh.ensure(where, document()) == ("pr_open", made)
+        assert gh.check(where) is None
+        monkeypatch.setenv("GH_TOKEN", "ghs_another")
+        failure = failure_of(lambda: gh.ensure(where, document()))
+    assert (failure.code, failure.next_command) == (
+        "gh_auth_missing",
+        "gh auth login --hostname github.com",
+    )
 
 
 def test_other_branches_have_pull_requests_of_their_own(github: GithubStandin) -> None:
@@ -192,7 +213,7 @@ def test_only_branches_of_the_real_repository_can_be_heads(
         subprocess.run([*git, "update-ref", "HEAD", commits[-1]], check=True)
     subprocess.run([*git, "update-ref", "refs/heads/main", commits[0]], check=True)
     with GithubStandin(tmp_path / "github.json", {REPOSITORY: bare}, token=TOKEN) as standin:
-        log_in(standin, tmp_path, monkeypatch)
+        log_in(standin.ca, tmp_path, monkeypatch)
         failure = failure_of(lambda: gh.ensure(forge(standin), document()))
         assert failure.code == "pr_create_failed"
         assert "PullRequest head invalid" in (failure.detail or "")
@@ -269,18 +290,14 @@ def test_a_publisher_killed_after_the_server_made_it_makes_no_second(
         try:
             assert server.stdout is not None
             address, ca = server.stdout.readline().split()
-            standin = GithubStandin(tmp_path / "unused.json", {}, token=TOKEN)
-            standin.ca = Path(ca)
-            log_in(standin, tmp_path, monkeypatch)
+            log_in(ca, tmp_path, monkeypatch)
             where = Forge("github", address.removeprefix("https://"), REPOSITORY)
             code = (
                 "import json, sys; from rackbench.publish import forge, gh;"
                 "gh.ensure(forge.Forge('github', *sys.argv[1:3]), json.loads(sys.argv[3]))"
             )
-            import json
-
-            argv = [sys.executable, "-c", code, where.host, where.path, json.dumps(document())]
             env = {**os.environ, "PYTHONPATH": str(PROJECT / "python")}
+            argv = [sys.executable, "-c", code, where.host, where.path, json.dumps(document())]
             publisher = subprocess.Popen(argv, env=env, start_new_session=True)
             wait_until(state.exists)
             os.killpg(publisher.pid, signal.SIGKILL)
@@ -295,8 +312,6 @@ def test_a_publisher_killed_after_the_server_made_it_makes_no_second(
 
 def wait_until(condition: Callable[[], bool]) -> None:
     """Wait for a condition, a minute at most."""
-    import time
-
     end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end
