@@ -151,18 +151,25 @@ def _places(content: bytes, words: list[tuple[re.Pattern[bytes], str]]) -> Itera
     small = content.lower()
     for kind in _FORMS:
         if any(hint in small for hint in kind.hints):
-            for match in kind.pattern.finditer(content):
-                yield _line(content, match), kind.what
+            yield from ((line, kind.what) for line, _match in _matches(kind.pattern, content))
     if any(hint in small for hint in _ASSIGNED_HINTS):
-        for match in _ASSIGNED.finditer(content):
+        for line, match in _matches(_ASSIGNED, content):
             if _is_secret(content, match):
-                yield _line(content, match), "a value that looks like a password, a token or a key"
-    for match in _URL.finditer(content):
+                yield line, "a value that looks like a password, a token or a key"
+    for line, match in _matches(_URL, content):
         if not _PLACEHOLDER.fullmatch(match[1]):
-            yield _line(content, match), "an address with a password in it"
+            yield line, "an address with a password in it"
     for pattern, what in words:
-        for match in pattern.finditer(content):
-            yield _line(content, match), what
+        yield from ((line, what) for line, _match in _matches(pattern, content))
+
+
+def _matches(pattern: re.Pattern[bytes], content: bytes) -> Iterator[tuple[int, re.Match[bytes]]]:
+    """Yield each match of a pattern and the line on which it begins."""
+    line, counted = 1, 0
+    for match in pattern.finditer(content):
+        line += content.count(b"\n", counted, match.start())
+        counted = match.start()
+        yield line, match
 
 
 def _is_secret(content: bytes, match: re.Match[bytes]) -> bool:
@@ -189,10 +196,6 @@ def _in_a_sentence(content: bytes, match: re.Match[bytes], value: bytes) -> bool
     if value.endswith((b".", b":", b"!", b"?")):
         return value[:-1].isalpha()
     return value.isalpha() and content[match.end() : match.end() + 1] not in {b"", b"\n", b"\r"}
-
-
-def _line(content: bytes, match: re.Match[bytes]) -> int:
-    return content.count(b"\n", 0, match.start()) + 1
 
 
 def _word(word: str) -> re.Pattern[bytes]:
