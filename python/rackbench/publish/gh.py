@@ -62,7 +62,7 @@ def check(forge: Forge) -> RackbenchError | None:
     except RackbenchError as error:
         return error
     # The token of an app or a workflow is good, and is nobody's.
-    return None if answer.status in {_OK, _NOT_ALLOWED} else _failed(forge, "says who is logged in", answer)
+    return None if answer.status in {_OK, _NOT_ALLOWED} else _failed(forge, "who is logged in", answer)
 
 
 def ensure(forge: Forge, document: Mapping[str, Any]) -> tuple[Literal["pr_open", "pr_created"], PullRequest]:
@@ -100,7 +100,7 @@ def open_pull_request(forge: Forge, branch: str) -> PullRequest | None:
         # Who is not logged in does not learn which private repositories there are.
         raise problem
     if answer.status != _OK or not isinstance(answer.content, list):
-        raise _failed(forge, "lists pull requests", answer)
+        raise _failed(forge, "for its pull requests", answer)
     for each in answer.content:
         try:
             # GitHub passes over a filter that it does not understand; and forks have branches of the same name.
@@ -120,7 +120,7 @@ def create(forge: Forge, document: Mapping[str, Any]) -> PullRequest:
     body = {name: document[name] for name in ("title", "body", "head", "base")}
     answer = _request(forge, "POST", _pulls(forge), body)
     if answer.status != _CREATED:
-        raise _failed(forge, "makes a pull request", answer)
+        raise _failed(forge, "for a new pull request", answer)
     return _pull_request(forge, answer.content, answer)
 
 
@@ -133,7 +133,7 @@ def _pull_request(forge: Forge, content: Any, answer: _Answer) -> PullRequest:
         (content.get("number"), content.get("html_url")) if isinstance(content, dict) else (None, None)
     )
     if not isinstance(number, int) or not isinstance(url, str):
-        raise _failed(forge, "tells of a pull request", answer)
+        raise _failed(forge, "for a pull request", answer)
     return PullRequest(number, printable(url))
 
 
@@ -226,7 +226,7 @@ def _failed(forge: Forge, asked: str, answer: _Answer) -> RackbenchError:
     )
     return RackbenchError(
         "pr_create_failed",
-        f"`gh`, asked for what {asked} at {forge.host}/{forge.path}, says: {_one_line(said) or 'nothing'}",
+        f"{forge.host}/{forge.path} was asked {asked}, and `gh` says: {_one_line(said) or 'nothing.'}",
         where=forge.address,
         detail=answer.words or None,
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Where it can be told to fail once.
-FAILURES = ("list", "before_create", "after_create", "hang_up_after_create", "silent_after_create")
+FAILURES = ("user", "list", "before_create", "after_create", "hang_up_after_create", "silent_after_create")
 
 DOCS = "https://docs.github.com/rest"
 DOCS_CREATE = f"{DOCS}/pulls/pulls#create-a-pull-request"
@@ -267,6 +267,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._authenticate(parts)
         match (self.command, parts):
             case ("GET", ["user"]):
+                if standin.fails("user"):
+                    raise RefusedError(403, "Resource not accessible by integration")
                 return 200, {"login": LOGIN, "id": 1, "type": "User"}
             case (method, ["repos", owner, name, "pulls"]):
                 repository = next(

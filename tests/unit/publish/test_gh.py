@@ -322,6 +322,18 @@ def test_check_finds_nothing_against_a_login_that_works(github: GithubStandin) -
     assert gh.check(forge(github)) is None
 
 
+def test_a_token_that_is_nobodys_is_a_login(github: GithubStandin) -> None:
+    github.fail_once("user")
+    assert gh.check(forge(github)) is None
+
+
+def test_check_tells_of_a_bad_token(github: GithubStandin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GH_ENTERPRISE_TOKEN", "ghs_another")
+    found = gh.check(forge(github))
+    assert found is not None
+    assert found.code == "gh_auth_missing"
+
+
 def test_nothing_of_the_callers_environment_changes_what_gh_prints(
     github: GithubStandin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
