@@ -29,6 +29,7 @@ auth_refs: {own: {type: agent}}
 defaults: {user: me, auth_ref: own, retry: {attempts: 1, backoff_s: 0, connect_timeout_s: 10}}
 hosts: {closed: {hostname: 127.0.0.1, port: 9}}
 """
+BASE = '{"_schema_version": "1.0.0", "_status": "scaffold-placeholder", "scenarios": {}}'
 OLD = '[[hosts]]\nname = "a"\nhostname = "192.0.2.1"\nusername = "me"\n'
 
 # What is called, the kind of the document that it prints, and the exit status.
@@ -101,6 +102,18 @@ CASES: tuple[tuple[str, str, int], ...] = (
     ("sign --run-dir finished --key no-such", "error", 1),
     ("verify finished", "run-verified", 0),
     ("verify no-such", "error", 2),
+    ("baseline collect --host local --benchmarks made-up --results collected.json", "baseline-collected", 0),
+    ("baseline collect", "error", 2),
+    ("baseline update --baseline base.json --results collected.json", "baseline-updated", 0),
+    ("baseline update --baseline base.json --results closed.lab.yml", "error", 2),
+    ("baseline compare --baseline base.json --results finished", "baseline-comparison", 0),
+    ("baseline compare --baseline no-such --results finished", "error", 2),
+    ("baseline show --baseline base.json", "baseline-shown", 0),
+    ("baseline show --baseline no-such", "error", 2),
+    ("baseline arm --baseline base.json --by me --reason steady", "baseline-armed", 0),
+    ("baseline arm --baseline base.json --by me --reason again", "error", 1),
+    ("baseline history finished finished", "baseline-history", 0),
+    ("baseline history no-such", "error", 2),
     ("hosts diff local --from finished --to finished", "host-diff", 0),
     ("hosts diff no-such", "error", 2),
     ("hosts enroll --yes -i closed.lab.yml", "hosts-enrolled", 3),
@@ -147,6 +160,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> LabProject:
     made_up.add(project, families=[made_up.family()])
     (project.root / "closed.lab.yml").write_text(CLOSED)
     (project.root / "old.toml").write_text(OLD)
+    (project.root / "base.json").write_text(BASE)
     (project.root / "broken").mkdir()
     (project.root / "broken/bad-1.0.0-any.tar.gz").write_bytes(b"no archive")
     for name in ("corpus", "kept"):

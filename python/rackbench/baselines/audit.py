@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The audit trail beside a baseline file: one line of JSON for each time that its gate was armed."""
+"""The audit trail beside baseline files: one line of JSON for each time that the gate of one was armed."""
 
 from __future__ import annotations
 
@@ -17,34 +17,37 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+NAME = "baseline.audit.jsonl"
+
 
 def path_of(baseline: Path) -> Path:
-    """Return the audit trail of a baseline file: `baseline.audit.jsonl` for `baseline.json`."""
-    return baseline.with_name(f"{baseline.stem}.audit.jsonl")
+    """Return the audit trail of a baseline file: `baseline.audit.jsonl` beside it, for all that are there."""
+    return baseline.with_name(NAME)
 
 
 def append(path: Path, line: Mapping[str, Any]) -> None:
     """Add a line that is on the disk afterwards. Raises `RackbenchError("baseline_unwritable")`."""
     text = json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
     try:
-        with path.open("ab+") as stream:
+        # Unbuffered, so that a line is one write: another baseline beside this one may be armed at the same time.
+        with path.open("ab+", buffering=0) as stream:
             if stream.tell():
                 stream.seek(-1, os.SEEK_END)
                 # A line that broke off, when the disk was full for instance, does not spoil ours.
                 text = text if stream.read(1) == b"\n" else f"\n{text}"
             stream.write(text.encode())
-            stream.flush()
             os.fsync(stream.fileno())
         sync_directory(path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """Return the lines, oldest first; none when nobody has armed the gate.
+def read(baseline: Path) -> list[dict[str, Any]]:
+    """Return the lines about a baseline file, oldest first; none when nobody has armed its gate.
 
     Raises `RackbenchError("baseline_invalid")` that names the line which is none.
     """
+    path = path_of(baseline)
     try:
         texts = path.read_text().splitlines()
     except FileNotFoundError:
@@ -63,9 +66,7 @@ def read(path: Path) -> list[dict[str, Any]]:
             raise RackbenchError(
                 "baseline_invalid", f"{path}: line {number}: {error}.", where=str(path), next_path=str(path)
             ) from error
-        found.append(
-            check(AuditLine, content, path=path, code="baseline_invalid").model_dump(
-                mode="json", by_alias=True
-            )
-        )
+        line = check(AuditLine, content, path=path, code="baseline_invalid")
+        if line.baseline == baseline.name:
+            found.append(line.model_dump(mode="json", by_alias=True))
     return found

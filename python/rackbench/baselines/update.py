@@ -41,8 +41,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """A baseline after an update. `changed` is false when the file was not touched."""
+    """A baseline `before` and after an update. `changed` is false when the file was not touched."""
 
+    before: Baseline
     baseline: Baseline
     changed: bool
     changes: tuple[Change, ...]
@@ -63,9 +64,8 @@ def update(path: Path, results: Results, now: datetime) -> Updated:
         if changed:
             document.write(real, text)
         after = document.parse_document(text.encode(), path)
-    return Updated(
-        after.baseline, changed, changes, tuple(_warnings(before.baseline, after.baseline, results))
-    )
+    warnings = tuple(_warnings(before.baseline, after.baseline, results))
+    return Updated(before.baseline, after.baseline, changed, changes, warnings)
 
 
 def updated_text(before: BaselineDocument, results: Results, now: datetime) -> tuple[str, tuple[Change, ...]]:

@@ -39,6 +39,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "report": ("write a page of a run for people, also beside other runs", "rackbench.cli.report"),
     "sign": ("sign the files and the journal of a run with an ssh key", "rackbench.cli.sign"),
     "verify": ("check a signed run, and name what was changed since", "rackbench.cli.verify"),
+    "baseline": ("keep reviewed numbers, and hold later results against them", "rackbench.cli.baseline"),
     "export": ("print the results of runs as a table, for an article", "rackbench.cli.export"),
     "adapters": ("list the benchmarks this checkout knows, or explain one", "rackbench.cli.adapters"),
     "bundle": ("build, list, select, show, verify, sign and prune benchmark bundles", "rackbench.cli.bundle"),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
+    from rackbench import runner
     from rackbench.cli.output import Output
 
 
@@ -105,7 +106,23 @@ def run(args: argparse.Namespace, output: Output) -> int:
                 next_command="rackbench run --host local",
             )
         _ask(args, project, output)
-    request = runner.Request(
+    request = request_of(args)
+    outcome = runner.run_play(project, request, quiet=output.as_json, say=output.note)
+    if outcome.interrupted:
+        # An interrupted play has no summary that would end with these lines.
+        for run_dir in outcome.run_dirs.values():
+            output.line(f"run_dir: {os.path.relpath(run_dir, project)}")
+    status = outcome.exit_status()
+    if output.as_json:
+        output.document(outcome.as_dict(status))
+    return status
+
+
+def request_of(args: argparse.Namespace) -> runner.Request:
+    """Return what to run, from these options."""
+    from rackbench import runner
+
+    return runner.Request(
         hosts=args.host,
         template=args.template,
         benchmarks=args.benchmarks,
@@ -128,15 +145,6 @@ def run(args: argparse.Namespace, output: Output) -> int:
         inventories=tuple(given_inventories(args.inventory)),
         verbosity=args.verbose,
     )
-    outcome = runner.run_play(project, request, quiet=output.as_json, say=output.note)
-    if outcome.interrupted:
-        # An interrupted play has no summary that would end with these lines.
-        for run_dir in outcome.run_dirs.values():
-            output.line(f"run_dir: {os.path.relpath(run_dir, project)}")
-    status = outcome.exit_status()
-    if output.as_json:
-        output.document(outcome.as_dict(status))
-    return status
 
 
 def _ask(args: argparse.Namespace, project: Path, output: Output) -> None:

@@ -134,7 +134,7 @@ class BaselineFile(Commented):
 
 
 class AuditLine(Document):
-    """One line of `baseline.audit.jsonl`: who armed the gate, why, and which file."""
+    """One line of `baseline.audit.jsonl`: who armed the gate of which file, and why."""
 
     KIND: ClassVar[str] = "baseline-audit-line"
 

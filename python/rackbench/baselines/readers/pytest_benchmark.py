@@ -33,7 +33,8 @@ def read(content: dict[str, Any], path: Path) -> Results:
     """Return the results. Raises `RackbenchError("results_unreadable")`."""
     commit = content.get("commit_info")
     commit = commit if isinstance(commit, dict) else {}
-    revision = commit.get("id")
+    # Outside of a repository this is the word `unversioned`.
+    revision = commit.get("id") if commit.get("time") else None
     return Results(
         gathered((_scenario(one, path) for one in content["benchmarks"]), path),
         NAME,
