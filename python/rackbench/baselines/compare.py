@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from rackbench.baselines import statistics
@@ -89,13 +90,19 @@ def compare(
     machine, if the baseline says of which one it is.
     """
 
+    # A scenario is asked for several numbers, one after the other.
+    @lru_cache(maxsize=2)
+    def sample(scenario: Scenario) -> statistics.Sample:
+        return statistics.sample(scenario.samples)
+
     def interval(number: str, before: Scenario, after: Scenario) -> Interval | None:
+        old, new = sample(before), sample(after)
         if number in _QUANTILES:
-            return statistics.quantile_ratio(before.samples, after.samples, _QUANTILES[number], seed=seed)
+            return statistics.quantile_ratio(old, new, _QUANTILES[number], seed=seed)
         if before.direction == "higher":
-            return statistics.quantile_ratio(before.samples, after.samples, 0.5, seed=seed)
+            return statistics.quantile_ratio(old, new, 0.5, seed=seed)
         # Iterations per second beside times are the inverse of their mean.
-        known = statistics.mean_ratio(before.samples, after.samples)
+        known = statistics.mean_ratio(old, new)
         return known and (1 / known[1], 1 / known[0])
 
     names = dict.fromkeys([*baseline.scenarios, *results.scenarios])

@@ -152,7 +152,7 @@ def _without_outliers(logarithms: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _confirmed(series: NDArray[np.float64], cuts: Sequence[int], seed: int) -> list[Step]:
     """Return the steps at these cuts; the least one that does not count is taken away first, and its sides joined."""
-    cuts = list(cuts)
+    cuts = [int(cut) for cut in cuts]
     while True:
         edges = [0, *cuts, series.size]
         found = [
@@ -168,7 +168,7 @@ def _confirmed(series: NDArray[np.float64], cuts: Sequence[int], seed: int) -> l
 def _step(series: NDArray[np.float64], begin: int, cut: int, end: int, seed: int) -> Step:
     left, right = series[begin:cut], series[cut:end]
     before, after = float(np.median(left)), float(np.median(right))
-    interval = statistics.quantile_ratio(left, right, 0.5, seed=seed)
+    interval = statistics.quantile_ratio(statistics.sample(left), statistics.sample(right), 0.5, seed=seed)
     assert interval is not None, "no segment is shorter than LEAST"  # noqa: S101 - tells the type checker
     return Step(cut, before, after, after / before, interval)
 
