@@ -98,6 +98,8 @@ CASES: tuple[tuple[str, str, int], ...] = (
     ("export finished finished", "article", 0),
     ("export finished no-such", "error", 2),
     ("verify finished", "run-verified", 1),
+    ("publish --run-dir finished", "publish-ledger", 0),
+    ("publish --run-dir no-such-run", "error", 2),
     ("sign --run-dir finished --key key", "run-signed", 0),
     ("sign --run-dir finished --key no-such", "error", 1),
     ("verify finished", "run-verified", 0),

@@ -7,6 +7,7 @@ import json
 import shutil
 import signal
 import stat
+import subprocess
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,10 @@ def test_a_run_publishes_by_itself_and_publishing_again_does_nothing_twice(tmp_p
     run = project.run()
     found = row(run)
     assert (found["state"], found["target"]) == ("pushed_local", KEY)
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    assert project.rackbench("sign", "--run-dir", run.path, "--key", key).rc == 0
+    assert project.rackbench("verify", run.path).rc == 0
     assert results.branches() == {branch_of(run): found["commit"]}
     where = f"results/local/{run.status['run_id']}/{ADAPTER}"
     made = git(results.bare, "show", "--format=", "--name-status", found["commit"]).splitlines()
@@ -115,6 +120,10 @@ def test_a_run_publishes_by_itself_and_publishing_again_does_nothing_twice(tmp_p
         path.read_bytes() for path in sorted(run.path.glob("publish-staging/**/*")) if path.is_file()
     ] == before
     assert run.status["state"] == "completed"
+    # The journal tells of the second time, and what was signed does not.
+    verified = project.rackbench("verify", run.path)
+    assert verified.rc == FAILURES["evidence_outgrown"].exit_status
+    assert "[evidence_outgrown]" in verified.stdout
 
 
 def test_without_being_asked_nothing_leaves_the_machine_and_the_next_command_is_told(
@@ -301,7 +310,7 @@ def test_a_text_under_embargo_in_the_results_of_another_host_is_refused(
     assert done.rc == FAILURES["publish_payload_refused"].exit_status
     found = row(lab.run())
     assert found["state"] == "payload_refused"
-    assert "turns.csv:1" in found["reason"]
+    assert "turns.csv, line 1" in found["reason"]
     assert results.branches() == {}
 
 
@@ -328,19 +337,19 @@ def test_results_tagged_as_simulated_are_withheld(tmp_path: Path, results: Resul
 def test_a_pull_request_is_made_once_and_found_afterwards(
     lab: LabProject, results: Results, github: GithubStandin
 ) -> None:
-    assert publish(lab, results.target(), "--push").rc == 0
+    assert publish(lab, results.target(forge="github"), "--push").rc == 0
     before = row(lab.run())
     assert before["state"] == "pushed_local"
     assert before["compare_url"].startswith(f"https://{github.host}/lab/results/compare/main...results")
     assert before["next_command"].endswith("--create-pr")
-    done = publish(lab, results.target(), "--create-pr")
+    done = publish(lab, results.target(forge="github"), "--create-pr")
     assert done.rc == 0, done.said
     made = row(lab.run())
     assert made["state"] == "pr_created"
     (pull,) = github.pulls
     assert pull["head"]["ref"] == branch_of(lab.run())
     assert "turn rate" in pull["body"]
-    assert publish(lab, results.target(create_pr_local=True, push_local=True)).rc == 0
+    assert publish(lab, results.target(forge="github", create_pr_local=True, push_local=True)).rc == 0
     found = row(lab.run())
     assert (found["state"], found["pull_request"]) == ("pr_open", made["pull_request"])
     assert len(github.pulls) == 1
@@ -357,7 +366,7 @@ def test_a_pull_request_without_gh_says_what_is_missing_and_keeps_the_push(
         if found := shutil.which(name):
             (tools / name).symlink_to(found)
     lab.environment["PATH"] = f"{lab.environ()['PATH'].partition(':')[0]}:{tools}"
-    done = publish(lab, results.target(), "--create-pr")
+    done = publish(lab, results.target(forge="github"), "--create-pr")
     assert done.rc == FAILURES["gh_missing"].exit_status, done.said
     assert row(lab.run())["state"] == "gh_missing"
     assert results.branches()
@@ -368,7 +377,7 @@ def test_a_bad_token_is_named_and_the_push_is_kept(
     lab: LabProject, results: Results, github: GithubStandin
 ) -> None:
     lab.environment["GH_ENTERPRISE_TOKEN"] = "another"
-    done = publish(lab, results.target(), "--create-pr")
+    done = publish(lab, results.target(forge="github"), "--create-pr")
     assert done.rc == FAILURES["gh_auth_missing"].exit_status, done.said
     assert row(lab.run())["state"] == "gh_auth_missing"
     assert results.branches()
@@ -478,7 +487,7 @@ def test_a_controller_killed_when_github_has_made_the_pull_request_makes_no_seco
 ) -> None:
     github.fail_once("silent_after_create")
     extra = {
-        "lab_publish_targets": results.target(),
+        "lab_publish_targets": results.target(forge="github"),
         "lab_create_pr": True,
         "lab_run_dir": str(lab.run().path),
     }
@@ -487,7 +496,7 @@ def test_a_controller_killed_when_github_has_made_the_pull_request_makes_no_seco
         pass
     process.kill()
     process.communicate(timeout=600)
-    done = publish(lab, results.target(), "--create-pr")
+    done = publish(lab, results.target(forge="github"), "--create-pr")
     assert done.rc == 0, done.said
     assert row(lab.run())["state"] == "pr_open"
     assert len(github.pulls) == 1

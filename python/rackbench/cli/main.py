@@ -35,6 +35,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "status": ("show where a run stands and what to do next", "rackbench.cli.status"),
     "runs": ("list the runs: who, when, what came of them", "rackbench.cli.runs"),
     "rerun": ("run families of an earlier run again", "rackbench.cli.rerun"),
+    "publish": ("commit, push and propose the results of a run", "rackbench.cli.publish"),
     "compare": ("show the numbers of two runs side by side", "rackbench.cli.compare"),
     "report": ("write a page of a run for people, also beside other runs", "rackbench.cli.report"),
     "sign": ("sign the files and the journal of a run with an ssh key", "rackbench.cli.sign"),
