@@ -40,12 +40,12 @@ NOTE = (
 )
 
 
-def markdown(before: Baseline, updated: Updated, results: Results) -> str:
-    """Return the text, for a baseline before and after `results` were put into it.
+def markdown(updated: Updated, results: Results) -> str:
+    """Return the text, for a baseline that `results` were put into.
 
     The gate's verdicts are those of active mode, whatever mode the baseline is in.
     """
-    found = compare(replace(before, status=ACTIVE), results)
+    found = compare(replace(updated.before, status=ACTIVE), results)
     armed = compare(replace(updated.baseline, status=ACTIVE), results)
     lines = [
         f"- {label}: {markdown_text(text)}"
@@ -62,7 +62,7 @@ def markdown(before: Baseline, updated: Updated, results: Results) -> str:
     lines += [f"- {markdown_text(warning)}" for warning in updated.warnings]
     lines += [
         "",
-        *markdown_table(COLUMNS, [_cells(row, before, results) for row in found.rows]),
+        *markdown_table(COLUMNS, [_cells(row, updated.before, results) for row in found.rows]),
         "",
         NOTE,
         "",

@@ -171,7 +171,7 @@ def _update(args: argparse.Namespace, output: Output) -> int:
     updated = update.update(args.baseline, results, clock.utc_now())
     baseline = updated.baseline
     if args.markdown:
-        sys.stdout.write(proposal.markdown(updated.before, updated, results))
+        sys.stdout.write(proposal.markdown(updated, results))
         return GOOD
     if output.as_json:
         output.document(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rackbench.baselines import document, proposal, readers
+from rackbench.baselines import proposal, readers
 from rackbench.baselines.update import update
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def text_for(
         )
     )
     found = readers.read(measured)
-    before = document.read(path).baseline
-    return proposal.markdown(before, update(path, found, NOW), found)
+    return proposal.markdown(update(path, found, NOW), found)
 
 
 def entry(samples: list[float]) -> dict[str, Any]:
@@ -92,8 +91,7 @@ def test_another_machine_than_before_is_told_as_the_gate_would_tell_it(tmp_path:
     changed = path.read_text().replace("a processor", "another processor")
     found = readers.read(tmp_path / "results.json")
     path.write_text(changed)
-    before = document.read(path).baseline
-    text = proposal.markdown(before, update(path, found, NOW), found)
+    text = proposal.markdown(update(path, found, NOW), found)
     assert "with the baseline so far: failed: 1 INCOMPARABLE" in text
     assert "once these numbers are the baseline: passed" in text
 
