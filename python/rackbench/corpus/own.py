@@ -61,7 +61,7 @@ def check(look: Look) -> dict[str, Any]:
         (platform, "platform", ("cpu", "machine", "kernel", "os")),
         (provenance, "provenance", ("versions",)),
     ):
-        if part:
+        if type(document.get(where)) is dict:
             look.lacks(part, where, keys)
     _verdict(look, verdict)
     _duration(look, document, "the bundle")

