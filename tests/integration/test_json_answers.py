@@ -105,6 +105,7 @@ CASES: tuple[tuple[str, str, int], ...] = (
     ("verify finished", "run-verified", 0),
     ("verify no-such", "error", 2),
     ("baseline collect --host local --benchmarks made-up --results collected.json", "baseline-collected", 0),
+    ("baseline collect --host local --benchmarks no-such", "run-outcome", 2),
     ("baseline collect", "error", 2),
     ("baseline update --baseline base.json --results collected.json", "baseline-updated", 0),
     ("baseline update --baseline base.json --results closed.lab.yml", "error", 2),

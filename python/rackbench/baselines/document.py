@@ -106,6 +106,9 @@ def locked(path: Path) -> Iterator[Path]:
     """
     try:
         real = path.resolve(strict=True)
+        if not real.is_file():
+            # A pipe would never end.
+            raise _invalid(path, "it is no file")
         while True:
             with real.open("r+b") as stream:
                 fcntl.flock(stream, fcntl.LOCK_EX)

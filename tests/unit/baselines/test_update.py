@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 from datetime import UTC, datetime
@@ -239,6 +240,14 @@ def test_links_and_modes_stay_what_they_are(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert path.stat().st_mode & 0o777 == 0o640
     assert json.loads(path.read_text())["scenarios"]["a first"]["p50_us"] == 1000
+
+
+def test_only_a_file_can_be_updated(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (tmp_path, pipe):
+        with pytest.raises(RackbenchError, match="it is no file"):
+            update.update(path, BOTH, NOW)
 
 
 def test_updates_at_once_lose_nothing(tmp_path: Path) -> None:
