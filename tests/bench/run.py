@@ -10,6 +10,7 @@ import sys
 import agents
 import archives
 import callback
+import gate
 import reattach
 import recovery
 import report
@@ -28,6 +29,7 @@ MEASUREMENTS = {
     "report": (report.add_arguments, report.measure),
     "archives": (archives.add_arguments, archives.measure),
     "agents": (agents.add_arguments, agents.measure),
+    "gate": (gate.add_arguments, gate.measure),
 }
 
 

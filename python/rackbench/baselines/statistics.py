@@ -34,7 +34,7 @@ LEVEL = 0.95
 SEED = 8
 # With these the ends of a 95 % interval are the 50th and the 1,950th of all resamples.
 RESAMPLES = 1_999
-# How many samples each quantile needs: from there on its intervals cover 90 % at least, by our simulation.
+# How many samples each quantile needs: from there on its intervals cover about 90 % or more, by our simulation.
 LEAST: Mapping[float, int] = {0.5: 6, 0.95: 20, 0.99: 40}
 _LEAST_FOR_MEAN = 6
 _LEAST_EFFECTIVE = 3

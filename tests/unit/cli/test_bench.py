@@ -39,6 +39,7 @@ def test_no_argument_makes_all_measurements(tmp_path: Path) -> None:
         "report True",
         "archives True",
         "agents True",
+        "gate True",
         "",
     ]
 
