@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from tests.integration.harness import LabProject
+    from tests.standins.github import GithubStandin
+
+REBASELINE, REGRESSION = "perf-rebaseline", "perf-regression"
+TOKEN = "ghs_of_this_job"
+REPOSITORY = "acme/wheel-lab"
 FOLDER = ROOT / ".github/workflows"
 EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
 # `shell: bash` and no shell at all are two things: only the first has pipefail. From GitHub's reference of workflows.
@@ -49,6 +55,24 @@ def shell_of(workflow: Mapping[str, Any], step: Mapping[str, Any]) -> str | None
     """Return the shell that a step's commands are given to, None when nobody says."""
     shell = step.get("shell", workflow.get("defaults", {}).get("run", {}).get("shell"))
     return None if shell is None else str(shell)
+
+
+def runner(
+    project: LabProject, github: GithubStandin, folder: Path, *, password: str = "", **changes: str
+) -> Checkout:
+    """Return the workspace of a runner; `changes` stand in for lines of `env`, `password` is a secret."""
+    environment = {
+        **project.environ(),
+        "GITHUB_REPOSITORY": REPOSITORY,
+        "GITHUB_REF_NAME": "main",
+        "GITHUB_SERVER_URL": f"https://{github.host}",
+        # What gh needs for another host than github.com, where GH_TOKEN of the workflow is enough.
+        "GH_HOST": github.host,
+        "GH_ENTERPRISE_TOKEN": TOKEN,
+        "SSL_CERT_FILE": str(github.ca),
+    }
+    values = {"github.token": TOKEN, "secrets.JUMP_PASSWORD": password}
+    return Checkout(project.root, folder, environment, values, changes)
 
 
 @dataclass
