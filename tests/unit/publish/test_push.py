@@ -131,9 +131,8 @@ def test_the_same_results_on_another_base_are_there_already(
 def test_a_hook_that_rejects_is_told_in_its_own_words_and_asked_once(
     lab: House, repository: Repository, made: Commit
 ) -> None:
-    hook(
-        lab.bare, "pre-receive", "echo called >> calls; echo 'Only on Mondays, cannot lock ref.' >&2; exit 1"
-    )
+    words = "echo 'No. cannot lock ref.' >&2; echo 'Only on Mondays.' >&2"
+    hook(lab.bare, "pre-receive", f"echo called >> calls; {words}; exit 1")
     before = seen(lab.clone)
     standing = pushed(repository, made.sha)
     words = problem(standing, "push_rejected", "publish_push_rejected")
@@ -227,6 +226,18 @@ def test_another_publisher_that_was_faster_is_seen_after_the_wait(
     else:
         problem(standing, "diverged", "publish_diverged")
         assert git(lab.bare, "rev-parse", BRANCH) == theirs[0]
+
+
+def test_a_branch_that_somebody_makes_between_look_and_push_is_not_forced(
+    lab: House, repository: Repository, made: Commit
+) -> None:
+    theirs = git(lab.bare, "commit-tree", "main^{tree}", "-p", "main", "-m", "somebody else's")
+    faster = f"git --git-dir={lab.bare} update-ref refs/heads/{BRANCH} {theirs}; git-receive-pack"
+    git(lab.clone, "config", "remote.origin.receivepack", faster)
+    waits: list[float] = []
+    problem(pushed(repository, made.sha, waits.append), "diverged", "publish_diverged")
+    assert git(lab.bare, "rev-parse", BRANCH) == theirs
+    assert len(waits) == 1
 
 
 def test_a_connection_that_breaks_is_tried_again(lab: House, repository: Repository, made: Commit) -> None:
