@@ -20,6 +20,8 @@ from rackbench.baselines.rendering import bar, sparkline
 from rackbench.baselines.verdicts import FAILING, STATUSES
 from rackbench.cli.main import main
 
+from tests.integration import recorded
+
 ROOT = Path(__file__).resolve().parents[3]
 ACTIVE, SCAFFOLD = "active", "scaffold-placeholder"
 
@@ -373,3 +375,24 @@ def test_history_of_nothing_is_exit_2(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["baseline", "history", "--runs-dir", str(tmp_path / "no-such")]) == 2
     assert main(["baseline", "history", str(tmp_path / "no-such.json")]) == 2
     assert main(["baseline", "history", "x.json", "--runs-dir", str(tmp_path)]) == 2
+
+
+def test_history_of_runs_takes_what_counts_in_order_and_names_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for point in range(14):
+        samples = [90.0, 92.0, 91.0] if point < 7 else [190.0, 192.0, 191.0]
+        result = recorded.result("latency", [recorded.metric("delay", samples, "ns", "lower")])
+        stamp = f"202611{21 - point % 2}T0800{point:02}Z"
+        day = tmp_path / f"2026-11-{21 - point % 2}"
+        verdicts = {"latency.full.1": "void"} if point == 13 else None
+        recorded.run(day, {"latency.full.1": result}, stamp=stamp, verdicts=verdicts)
+    rc, document = answer(capsys, "baseline", "history", "--runs-dir", str(tmp_path))
+    assert rc == 0
+    (series,) = document["series"]
+    assert series["name"].startswith("latency:full delay")
+    # Those of the 20th come first, whatever their directories' names sort like.
+    assert series["values"] == pytest.approx([0.091] * 3 + [0.191] * 3 + [0.091] * 4 + [0.191] * 3)
+    (remark,) = document["remarks"]
+    assert remark.startswith("Not taken: ")
+    assert "void" in remark
