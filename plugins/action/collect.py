@@ -144,7 +144,8 @@ def _kinds(adapter: Adapter, out: Path) -> dict[str, tuple[str, bool]]:
     """Return kind and publishability of the benchmark's files by their path below `out`: the first glob that fits."""
     kinds: dict[str, tuple[str, bool]] = {}
     for rule in adapter.artifacts:
-        for path in out.glob(rule.glob):
+        # Before Python 3.13 a `**` at the end stood for directories alone.
+        for path in out.glob(f"{rule.glob}/*" if rule.glob.endswith("**") else rule.glob):
             kinds.setdefault(path.relative_to(out).as_posix(), (rule.kind, rule.publishable))
     for name, kind in OUT_KINDS.items():
         kinds.setdefault(name, (kind, False))
