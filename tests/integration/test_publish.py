@@ -227,6 +227,20 @@ def test_a_branch_at_the_remote_with_other_content_is_left_as_it_is(
     assert results.branches() == {branch_of(lab.run()): main}
 
 
+def test_results_that_were_merged_are_published_no_second_time(lab: LabProject, results: Results) -> None:
+    assert publish(lab, results.target(), "--push").rc == 0
+    branch = branch_of(lab.run())
+    git(results.clone, "merge", "--quiet", "--no-ff", "--message", "Merge results", branch)
+    git(results.clone, "push", "--quiet", "origin", "main", f":{branch}")
+    git(results.clone, "worktree", "remove", lab.run().path / "publish-worktrees" / ADAPTER)
+    git(results.clone, "branch", "--quiet", "-D", branch)
+    done = publish(lab, results.target(), "--push")
+    assert done.rc == 0, done.said
+    assert row(lab.run())["state"] == "merged"
+    assert results.branches() == {}
+    assert worktrees(results) == []
+
+
 def break_nothing(results: Results) -> str:
     shutil.rmtree(results.clone / ".git")
     return "publish_not_a_repository"

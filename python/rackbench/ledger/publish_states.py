@@ -45,6 +45,7 @@ PAYLOAD_REFUSED = "payload_refused"
 STAGED = "staged"
 BLOCKED = "blocked"
 COMMITTED = "committed"
+MERGED = "merged"
 REMOTE_MISSING = "remote_missing"
 REMOTE_MISMATCH = "remote_mismatch"
 REMOTE_UNREACHABLE = "remote_unreachable"
@@ -79,6 +80,9 @@ STATES: dict[str, PublishState] = {
     STAGED: PublishState("The payload is in `publish-staging/`.", PUBLISH, VALIDATE),
     BLOCKED: PublishState("The target's repository cannot be used as it is.", PUBLISH, VALIDATE),
     COMMITTED: PublishState("The commit is made, on its branch in the target's repository.", PUBLISH, VALIDATE),
+    MERGED: PublishState(
+        "The base branch holds exactly these results already: nothing is left to do.", None, VALIDATE
+    ),
     REMOTE_MISSING: PublishState(
         "The commit is made, and the repository has no such remote.", PUSH, VALIDATE, blocks=True
     ),

@@ -99,7 +99,7 @@ def _pushes(target: Target) -> bool:
 
 def _embargo(host: str, settings: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[dict[str, Any]]:
     try:
-        found = [each for each in embargo.read(settings) if (each.host or "").casefold() == host.casefold() and each.in_force(now)]
+        found = [each for each in embargo.read(settings) if each.in_force(now) and each.is_on(host)]
     except RackbenchError as error:
         yield _failed("embargo", error)
         return

@@ -36,6 +36,10 @@ class Embargo:
         """Return whether it is not over at `now`."""
         return now < self.until
 
+    def is_on(self, host: str | None) -> bool:
+        """Return whether it names this host."""
+        return _same(self.host, host)
+
     @property
     def words(self) -> str:
         """Return in words until when it is in force, and why."""
@@ -71,7 +75,7 @@ def of_run(embargoes: Sequence[Embargo], run_dir: Path, state: RunState, now: da
     cpu = _plain(topology.model or "") if topology else ""
     for embargo in embargoes:
         if embargo.in_force(now) and (
-            _same(embargo.host, state.host)
+            embargo.is_on(state.host)
             or _same(embargo.label, state.label)
             or (embargo.cpu is not None and _plain(embargo.cpu) in cpu)
         ):

@@ -133,7 +133,6 @@ def make_commit(order: Order) -> Reached:
         message=commit.message(order.state, order.adapter.name, staged),
         when=parse_utc(str(order.state.opened_at)),
     )
-    worktree.add(repository, order.worktree, order.branch)
     fields = {
         **_kept(order.told, "target", "files", "bytes", "payload_sha256"),
         "branch": made.branch,
@@ -141,6 +140,9 @@ def make_commit(order: Order) -> Reached:
         "commit": made.sha,
         "remote": shown(url) if (url := repository.remote_url()) else None,
     }
+    if made.in_base:
+        return Reached(states.MERGED, fields)
+    worktree.add(repository, order.worktree, order.branch)
     return Reached(states.COMMITTED, fields, goes_on=True)
 
 

@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from rackbench.errors import FAILURES
 from rackbench.ledger import alerts
 from rackbench.ledger.publish_states import FIELDS, STATE_OF_CODE, STATES, WITHHELD_CODES, state_of
@@ -16,7 +15,9 @@ PAGE = Path(__file__).resolve().parents[3] / "docs/reference/publish.md"
 
 
 def test_the_page_shows_every_state_as_it_is() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (.+) \| (`[^`]+`|nothing) \| `([^`]+)` \|$", PAGE.read_text(), re.M)
+    rows = re.findall(
+        r"^\| `(\w+)` \| (.+) \| (`[^`]+`|nothing) \| `([^`]+)` \|$", PAGE.read_text(), re.MULTILINE
+    )
     assert [(name, words, following.strip("`"), look) for name, words, following, look in rows] == [
         (name, state.meaning, state.next or "nothing", state.diagnostic) for name, state in STATES.items()
     ]
