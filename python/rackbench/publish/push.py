@@ -139,7 +139,11 @@ def _pushed(repository: Repository, target: Target, branch: str, sha: str) -> tu
 
 def _words(error: GitError, reason: str) -> str:
     """Return what the remote said on one line: a hook's own words or git's first line, then git's reason."""
-    lines = [line.removeprefix("remote:").strip() for line in error.stderr.splitlines() if line.startswith("remote:")]
+    lines = [
+        line.removeprefix("remote:").strip()
+        for line in error.stderr.splitlines()
+        if line.startswith("remote:")
+    ]
     said = [line for line in lines if line]
     words = " ".join(said if "hook" in reason else said[:1])
     return f"{words[:500]} ({reason})" if words else reason

@@ -416,7 +416,9 @@ def _last_words(error: GitError) -> str:
     """Return the line of git's message that says most."""
     lines = [line.strip() for line in error.stderr.splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith(_SAYS_LITTLE)]
-    telling = [line for line in lines if line.startswith(("fatal: ", "error: ", "ERROR: ", "remote: ", "ssh: "))]
+    telling = [
+        line for line in lines if line.startswith(("fatal: ", "error: ", "ERROR: ", "remote: ", "ssh: "))
+    ]
     words = [*telling[:1], *lines[-1:], f"git ended with status {error.returncode}"]
     return words[0][:300].rstrip(".")
 
