@@ -10,6 +10,7 @@ import sys
 import agents
 import archives
 import callback
+import corpus
 import gate
 import reattach
 import recovery
@@ -26,6 +27,7 @@ MEASUREMENTS = {
     "selection": (selection.add_arguments, selection.measure),
     "runs": (runs.add_arguments, runs.measure),
     "callback": (callback.add_arguments, callback.measure),
+    "corpus": (corpus.add_arguments, corpus.measure),
     "report": (report.add_arguments, report.measure),
     "archives": (archives.add_arguments, archives.measure),
     "agents": (agents.add_arguments, agents.measure),

@@ -44,7 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, output: Output) -> int:
     """Print what was found; 0, or 1 when there is an error among it."""
     from rackbench.corpus.cohorts import DEPTH
-    from rackbench.corpus.comment import comment, summary
     from rackbench.corpus.validate import validate
     from rackbench.files import write_atomic
 
@@ -59,6 +58,10 @@ def run(args: argparse.Namespace, output: Output) -> int:
             progress=progress,
         )
     if args.pr_comment:
+        from rackbench.corpus.comment import (
+            comment,
+        )  # here and not above: it takes longer than checking a bundle
+
         try:
             write_atomic(args.pr_comment, comment(report))
         except OSError as error:
@@ -69,10 +72,15 @@ def run(args: argparse.Namespace, output: Output) -> int:
             ) from error
     if output.as_json:
         output.document(_document(report))
+    tell_findings(report, output)
+    output.line(report.summary(), "green" if report.ok else "bold red")
+    return GOOD if report.ok else CHECK_SAYS_NO
+
+
+def tell_findings(report: Report, output: Output) -> None:
+    """Print every finding on a line."""
     for path, finding in report.findings():
         output.line(f"{finding.level:<7}  {path}: {finding.message} [{finding.code}]", _STYLES[finding.level])
-    output.line(summary(report), "green" if report.ok else "bold red")
-    return GOOD if report.ok else CHECK_SAYS_NO
 
 
 def _document(report: Report) -> dict[str, Any]:
@@ -88,7 +96,7 @@ def _document(report: Report) -> dict[str, Any]:
         },
         # Of the other files only those with findings: each bundle has its manifest.
         "files": [_file(one) for one in report.files if one.seen.role == "bundle" or one.findings],
-        "corpus": [{"path": path, **_finding(finding)} for path, finding in report.corpus],
+        "corpus": [{"path": path, **finding_row(finding)} for path, finding in report.corpus],
     }
 
 
@@ -105,11 +113,12 @@ def _file(one: Checked) -> dict[str, Any]:
         **{name: facts.get(name) for name in (names if one.seen.role == "bundle" else ())},
         "trust": one.label,
         "ranked": one.ok and one.label is not None and is_ranked(one.label),
-        "findings": [_finding(finding) for finding in one.findings],
+        "findings": [finding_row(finding) for finding in one.findings],
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_row(finding: Finding) -> dict[str, Any]:
+    """Return a finding as documents have it."""
     from rackbench.corpus.checks import CHECKS
 
     return {

@@ -27,7 +27,7 @@ def comment(report: Report) -> str:
 def _lines(report: Report) -> Iterator[str]:
     yield f"## Validation of the submission: {'passed' if report.ok else 'failed'}"
     yield ""
-    yield summary(report)
+    yield report.summary()
     bundles = report.bundles
     if bundles:
         yield ""
@@ -66,14 +66,3 @@ def _lines(report: Report) -> Iterator[str]:
 def _finding(path: str | None, finding: Finding) -> str:
     where = f"{markdown_text(posixpath.basename(path))}: " if path else ""
     return f"- {finding.level.upper()} `{finding.code}` {where}{markdown_text(finding.message)[:500]}"
-
-
-def summary(report: Report) -> str:
-    """Return how much was checked and found, as one sentence."""
-    counts = (
-        ("bundle", len(report.bundles)),
-        ("error", report.count("error")),
-        ("warning", report.count("warning")),
-    )
-    bundles, errors, warnings = (f"{number} {word}{'' if number == 1 else 's'}" for word, number in counts)
-    return f"{bundles} checked: {errors}, {warnings}."

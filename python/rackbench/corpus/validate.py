@@ -10,9 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rackbench.corpus import inventory, trust
-from rackbench.corpus.checks import ERROR, Finding, found, shown
+from rackbench.corpus.checks import ERROR, WARNING, Finding, found, shown
 from rackbench.corpus.cohorts import DEPTH, Cohort, cohorts, gate
-from rackbench.corpus.read import BUNDLE, MANIFEST, MANIFEST_SUFFIX, SINGLE_MANIFEST, Seen, inspect_all
+from rackbench.corpus.read import (
+    BUNDLE,
+    INVENTORY_NAME,
+    MANIFEST,
+    MANIFEST_SUFFIX,
+    SINGLE_MANIFEST,
+    Seen,
+    inspect_all,
+)
 from rackbench.corpus.scan import PACKAGED, Scan, scan_directory, scan_file
 
 if TYPE_CHECKING:
@@ -61,6 +69,18 @@ class Report:
     def ok(self) -> bool:
         """Return whether there is no error."""
         return self.count(ERROR) == 0
+
+    def summary(self) -> str:
+        """Return how much was checked and found, as one sentence."""
+        counts = (
+            ("bundle", len(self.bundles)),
+            ("error", self.count(ERROR)),
+            ("warning", self.count(WARNING)),
+        )
+        bundles, errors, warnings = (
+            f"{number} {word}{'' if number == 1 else 's'}" for word, number in counts
+        )
+        return f"{bundles} checked: {errors}, {warnings}."
 
 
 def _silent(_done: int, _all: int) -> None:
@@ -130,12 +150,15 @@ def _paired(scan: Scan, root: Path | None, *, require_manifest: bool) -> dict[st
         if seen.role == BUNDLE:
             in_directory[posixpath.dirname(path)] = in_directory.get(posixpath.dirname(path), 0) + 1
     used = set()
+    places: dict[str, tuple[str, ...]] = {}
     for path, one in files.items():
         if one.seen.role != BUNDLE:
             continue
         directory, name = posixpath.split(path)
         manifest = _manifest_of(directory, name, files, alone=in_directory[directory] == 1)
-        place = Path(root.resolve(), directory).parts if root else Path(directory).resolve().parts
+        if directory not in places:
+            places[directory] = _place(Path(root or "", directory), root)
+        place = places[directory]
         source = None
         if manifest:
             used.add(manifest.path)
@@ -153,6 +176,18 @@ def _paired(scan: Scan, root: Path | None, *, require_manifest: bool) -> dict[st
         if one.seen.role == MANIFEST and path not in used and named and root:
             one.findings.append(found("manifest_alone", name=named))
     return files
+
+
+def _place(directory: Path, root: Path | None) -> tuple[str, ...]:
+    """Return the directories that a bundle is in, below the corpus that it belongs to.
+
+    The corpus is where the inventory or the repository is; what lies above it, on whose machine ever, says nothing.
+    """
+    whole = directory.resolve()
+    for top in (whole, *whole.parents):
+        if (top / INVENTORY_NAME).exists() or (top / ".git").exists():
+            return whole.relative_to(top).parts
+    return whole.relative_to(root.resolve()).parts if root else (whole.name,)
 
 
 def _manifest_of(directory: str, name: str, files: Mapping[str, Checked], *, alone: bool) -> Checked | None:

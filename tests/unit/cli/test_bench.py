@@ -36,6 +36,7 @@ def test_no_argument_makes_all_measurements(tmp_path: Path) -> None:
         "selection True",
         "runs True",
         "callback True",
+        "corpus True",
         "report True",
         "archives True",
         "agents True",

