@@ -17,10 +17,12 @@ from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSI
 from ansible_collections.rackbench.lab.plugins.plugin_utils._jobs import ENDINGS, JobAction
 
 if MISSING is None:
+    from rackbench import clock
     from rackbench.errors import FAILURES, RackbenchError
     from rackbench.ledger import rundir
     from rackbench.ledger.state import attachments_of, used_bundle
     from rackbench.ledger.verdict import judge
+    from rackbench.publish import embargo
 
 if t.TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -47,6 +49,7 @@ class ActionModule(JobAction):
         **RUN_DIR,
         "adapter": {"type": "str", "required": True},
         "execution": {"type": "dict", "required": True},
+        "embargoes": {"type": "list", "elements": "dict", "default": []},
     }
     # None for a warm-up.
     _family: Family | None
@@ -63,6 +66,8 @@ class ActionModule(JobAction):
         self._family = _repeats.family_of(self, adapter.name, execution)
         if self._family and not self._family.is_needed:
             return self._leave_out(self._family, name)
+        # Whoever names embargoes here runs a benchmark that sends its results out by itself.
+        embargo.require_none(embargo.read(args["embargoes"]), self.run_dir, self.state(), clock.utc_now())
         with self._way_to_host(adapter) as target:
             if adapter.on_controller:
                 self._keeper = _lease.Keeper(self)

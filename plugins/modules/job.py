@@ -18,7 +18,7 @@ description:
   - An execution whose supervisor vanished is ended as lost, and what is left of its processes is killed.
   - With a O(lease) no execution is begun beside another one that runs on the target.
   - The action plugin of the same name starts and then waits. Use the action in playbooks; its options are O(run_dir),
-    O(adapter) and O(execution).
+    O(adapter), O(execution) and O(embargoes).
 attributes:
   check_mode:
     support: full
@@ -39,6 +39,13 @@ options:
   execution:
     description: The planned execution, as the plan gives it. Read by the action plugin only.
     type: dict
+  embargoes:
+    description:
+      - Nothing is begun when the run is under one of these embargoes, which are written as the variable C(lab_embargoes).
+        For benchmarks that send their results out by themselves. Read by the action plugin only.
+    type: list
+    elements: dict
+    default: []
   root:
     description: The directory on the target that holds everything of Rackbench.
     type: str
@@ -257,6 +264,7 @@ def main() -> None:
             "run_dir": {"type": "path"},
             "adapter": {"type": "str"},
             "execution": {"type": "dict"},
+            "embargoes": {"type": "list", "elements": "dict", "default": []},
             "state": {"type": "str", "choices": list(STATES), "default": "started"},
             "run_id": {"type": "str"},
             "execution_id": {"type": "str"},

@@ -187,6 +187,19 @@ def test_without_an_archive_or_with_another_one_it_is_blocked_and_the_others_go_
     assert re.search(r"lab_settings\.geekbench\.archive", done.said)
 
 
+def test_under_an_embargo_nothing_is_begun_that_would_be_uploaded(
+    project: LabProject, tmp_path: Path
+) -> None:
+    archive = make_archive(tmp_path / "operator", mode="tryout")
+    embargoes = json.dumps({"lab_embargoes": [{"host": "local", "until": "2999-01-01"}]})
+    done = run(project, {"archive": str(archive)}, "-e", embargoes)
+    assert done.rc == 2
+    (made,) = project.runs()
+    assert made.states["geekbench.execute"] == "failed"
+    assert not made.records("execution.began")
+    assert made.status["alerts"]["primary"]["code"] == "embargoed"
+
+
 def test_an_install_that_hangs_is_ended_at_its_limit_and_kept_as_partial(
     project: LabProject, tmp_path: Path
 ) -> None:
