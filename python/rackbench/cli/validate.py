@@ -28,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=SCOPES,
         default="connectivity",
         help="connectivity: the way to the hosts; staging: bundles and readiness by what is known, asking no host; "
-        "publish: repositories, remotes and gh, asking no host; all: all of it, asking the hosts (default: connectivity)",
+        "publish: repositories, remotes and gh, asking no host; all: all of it, asking the hosts "
+        "(default: connectivity)",
     )
     validating.add_benchmarks_option(parser)
     validating.add_extra_vars_option(parser)
