@@ -98,7 +98,11 @@ def exit_status(document: Mapping[str, Any]) -> int:
 
 def text(document: Mapping[str, Any]) -> list[str]:
     """Return the report as lines for people: a heading for each host, and lines for each thing that was looked at."""
-    return [line for host in document["hosts"] for line in (_headline(host), *_checks(host), *_staged(host), *_published(host))]
+    return [
+        line
+        for host in document["hosts"]
+        for line in (_headline(host), *_checks(host), *_staged(host), *_published(host))
+    ]
 
 
 def _staging_codes(staged: Mapping[str, Any]) -> Iterator[str]:

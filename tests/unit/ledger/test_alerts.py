@@ -445,7 +445,8 @@ def test_only_paths_that_exist_are_named_artifacts_and_publish_manifests_before_
                failure={"code": "publish_blocked", "message": "No.", "next_path": f"{RUN_DIR}/own"})  # fmt: skip
     state = fold(script.records)
     every = ["own", "logs/push.log", "publish-staging/latency/latency/pull-request.json",
-             "publish-staging/latency/latency/manifest.json", "publish_ledger.json", "state/steps/latency.publish.json", "command_ledger.jsonl", "events.jsonl"]  # fmt: skip
+             "publish-staging/latency/latency/manifest.json", "publish_ledger.json",
+             "state/steps/latency.publish.json", "command_ledger.jsonl", "events.jsonl"]  # fmt: skip
     situation = alerts.Situation(state, NOW)
     for missing in every:
         there = [path for path in every if path != missing]
