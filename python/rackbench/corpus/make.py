@@ -87,8 +87,6 @@ def _unfit(executions: list[dict[str, Any]]) -> list[str]:
             reasons.append(f"The verdict on {row['execution']} is {row['verdict'] or 'missing'}.")
         elif not row["metrics"]:
             reasons.append(f"{row['execution']} measured nothing.")
-        elif row["skipped"]:
-            reasons.append(f"{row['execution']} is partial: {len(row['skipped'])} parts were skipped.")
     return reasons
 
 
@@ -125,6 +123,7 @@ def _execution(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{name: row[name] for name in ("family", "repeat", "status", "verdict", "started_at", "duration_s")},
         "headline": _headline(row),
+        "skipped": [part["name"] for part in row["skipped"]],
         "metrics": [
             {
                 "name": metric.name,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`rackbench.submission-bundle/1.x`: the results of one benchmark of a run, in one file that stands by itself."""
+"""`rackbench.submission-bundle/1.x`, the results of one benchmark of a run, and the answer of `rackbench submit`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from rackbench.models.bundle import Digest
 from rackbench.models.common import Document, Model
+from rackbench.models.corpus import Kind, Trust, WholeCorpusFinding
 
 
 class SubmittedBenchmark(Model):
@@ -67,6 +69,7 @@ class SubmittedExecution(Model):
     started_at: str
     duration_s: float = Field(ge=0)
     headline: list[SubmittedHeadline]
+    skipped: list[str] = Field(default_factory=list, description="parts that the machine has nothing for")
     metrics: list[SubmittedMetric] = Field(min_length=1)
 
 
@@ -94,3 +97,33 @@ class SubmissionBundle(Document):
     executions: list[SubmittedExecution] = Field(min_length=1)
     simulated: Literal[False]
     provenance: SubmittedProvenance
+
+
+class PackedBundle(Model):
+    """A bundle of a submission. What it says of itself is empty or None when it could not be read."""
+
+    path: str
+    manifest: str | None
+    added: bool = Field(description="false: it was there already, with the same content")
+    ok: bool
+    sha256: Digest | None
+    kind: Kind | None
+    id: str | None
+    benchmark: str | None
+    scale: str | None
+    platform: str | None
+    version: str | None
+    measured_at: str | None
+    trust: Trust | None
+
+
+class Submission(Document):
+    """The answer of `rackbench submit`; without `ok` nothing was written, and the findings say why."""
+
+    KIND: ClassVar[str] = "submission"
+
+    ok: bool
+    output: str
+    next_path: str | None = Field(description="the page with the commands that come next")
+    bundles: list[PackedBundle]
+    findings: list[WholeCorpusFinding]
