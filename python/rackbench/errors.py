@@ -629,6 +629,9 @@ FAILURES: dict[str, Failure] = {
     "corpus_unwritable": Failure(
         USAGE, "A file of the corpus cannot be written.", "See whether the directory exists and is yours."
     ),
+    "corpus_exists": Failure(
+        USAGE, "The directory for a new corpus is there already.", "Name one that is not there yet, or is empty."
+    ),
     "corpus_inventory_invalid": Failure(
         CHECK_SAYS_NO,
         "The corpus has no inventory, or one that cannot be read.",

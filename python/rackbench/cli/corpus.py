@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # action -> (one line of help, the module that implements it, with add_arguments and run as a verb has them)
 ACTIONS: dict[str, tuple[str, str]] = {
+    "init": ("begin a corpus: its layout, workflows and rules", "rackbench.cli.corpus_init"),
     "validate": ("check bundles, their manifests and their inventory", "rackbench.cli.corpus_validate"),
     "inventory": ("write the inventory of a corpus, or compare it", "rackbench.cli.corpus_inventory"),
 }

@@ -173,3 +173,10 @@ def drift(root: Path, files: Mapping[str, Checked]) -> list[tuple[str, Finding]]
         if old is not None:
             return [*difference(old, files, prefix).findings()]
     return []
+
+
+def says_none(root: Path) -> bool:
+    """Return whether the inventory of a corpus, or of the directory above `bundles/`, is there and has no bundles."""
+    old = [read(place / INVENTORY_NAME) for place in (root, root.resolve().parent)]
+    said = next((one for one in old if one is not None), None)
+    return isinstance(said, dict) and not said["bundles"]

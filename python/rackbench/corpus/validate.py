@@ -107,7 +107,8 @@ def validate(
         report.read += scan.read
         checked = _paired(scan, path if is_corpus else None, require_manifest=require_manifest)
         shown_as = path if is_corpus else None
-        if is_corpus and not any(one.seen.role == BUNDLE for one in checked.values()):
+        has_bundles = any(one.seen.role == BUNDLE for one in checked.values())
+        if is_corpus and not has_bundles and not inventory.says_none(path):
             report.corpus.append((str(path), found("no_bundles")))
         if is_corpus:
             report.corpus += inventory.drift(path, checked)

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``rackbench corpus init``: begin a corpus, with everything that its repository needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rackbench.errors import GOOD
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rackbench.cli.output import Output
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument(
+        "directory",
+        type=Path,
+        metavar="DIR",
+        help="the directory to make; what is there is never overwritten",
+    )
+
+
+def run(args: argparse.Namespace, output: Output) -> int:
+    """Write the directory, and name its files."""
+    from rackbench.corpus.init import init
+
+    directory: Path = args.directory
+    for path in init(directory):
+        output.line(f"{directory / path}")
+    output.line(f"{directory}: a new corpus. {directory / 'README.md'} says how to set it up.", "green")
+    return GOOD

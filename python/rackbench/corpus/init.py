@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Begin a corpus: a directory, ready to become a repository, with its workflows, rules and an empty inventory."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from rackbench import __version__
+from rackbench.corpus import inventory
+from rackbench.errors import RackbenchError
+
+TEMPLATE = Path(__file__).with_name("template")
+CORPUS = "results-data"
+BUNDLES = f"{CORPUS}/bundles"
+_REQUIREMENTS = ".github/requirements.txt"
+_VERSION = "@RACKBENCH_VERSION@"
+
+
+def init(directory: Path) -> list[str]:
+    """Write a new corpus, whole or not at all, and return the paths of its files below `directory`, sorted.
+
+    Raises `RackbenchError`: `corpus_exists` where there is anything already, `corpus_unwritable`.
+    """
+    try:
+        if directory.is_symlink() or (directory.exists() and not _is_empty(directory)):
+            raise RackbenchError(
+                "corpus_exists", f"{directory} is there already, and not empty.", where=str(directory)
+            )
+        with tempfile.TemporaryDirectory(dir=directory.absolute().parent, prefix=".corpus-") as scratch:
+            new = Path(scratch, "new")
+            shutil.copytree(
+                TEMPLATE, new, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns("__pycache__")
+            )
+            requirements = new / _REQUIREMENTS
+            requirements.write_text(requirements.read_text().replace(_VERSION, __version__))
+            inventory.write(new / CORPUS, {})
+            files = sorted(str(path.relative_to(new)) for path in new.rglob("*") if path.is_file())
+            new.replace(directory)
+    except OSError as error:
+        raise RackbenchError(
+            "corpus_unwritable", f"{directory} cannot be made: {error.strerror}.", where=str(directory)
+        ) from error
+    return files
+
+
+def _is_empty(directory: Path) -> bool:
+    return directory.is_dir() and not any(directory.iterdir())
