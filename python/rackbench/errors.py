@@ -637,6 +637,55 @@ FAILURES: dict[str, Failure] = {
         "The corpus has no inventory, or one that cannot be read.",
         "Write it with `rackbench corpus inventory --write`, and commit it.",
     ),
+    "corpus_merge_unknown": Failure(
+        USAGE, "There is no such commit.", "Name the merge as the history of the branch names it."
+    ),
+    "corpus_merge_single": Failure(
+        USAGE,
+        "The commit that was to be taken back is no merge.",
+        "Name the merge that brought it; a commit that no merge brought is undone with `git revert`.",
+    ),
+    "corpus_merge_octopus": Failure(
+        USAGE,
+        "The merge brought several branches at once, and so more than one submission.",
+        "Ask whoever made it, and revert by hand what is meant.",
+    ),
+    "corpus_merge_elsewhere": Failure(
+        USAGE,
+        "The merge is not on the branch of the corpus.",
+        "Name a merge of this branch, or give --branch.",
+    ),
+    "corpus_merge_inner": Failure(
+        USAGE,
+        "The merge was made on the branch of a submission, before that was merged.",
+        "Name the merge that brought that branch.",
+    ),
+    "corpus_merge_backwards": Failure(
+        CHECK_SAYS_NO,
+        "Taking the merge back would take submissions of others too.",
+        "Look at the history, and revert by hand what is meant.",
+    ),
+    "corpus_merge_empty": Failure(
+        CHECK_SAYS_NO,
+        "The merge brought no files, so there is nothing to take back.",
+        "See which merge is meant.",
+    ),
+    "corpus_merge_reverted": Failure(
+        CHECK_SAYS_NO, "The merge was taken back already.", "Nothing is left to do; see which commit did it."
+    ),
+    "corpus_merge_built_on": Failure(
+        CHECK_SAYS_NO,
+        "Later commits changed files of the merge, so taking it back would take more than it brought.",
+        "Take those merges back first, the newest first, or correct the files in a pull request.",
+    ),
+    "corpus_rollback_conflict": Failure(
+        CHECK_SAYS_NO,
+        "The merge cannot be taken back without touching something else; nothing was changed.",
+        "Look at the files that are named, and correct them in a pull request.",
+    ),
+    "corpus_clone_partial": Failure(
+        USAGE, "The clone lacks a part of the history or of the files.", "Fetch the rest, then call again."
+    ),
     "submission_refused": Failure(
         CHECK_SAYS_NO,
         "A run's results may not be submitted to a corpus.",

@@ -15,9 +15,11 @@ from rackbench.cli.main import VERBS, build_parser
 
 from tests.integration import made_up
 from tests.integration.harness import ROOT, Done, LabProject, make_project
+from tests.unit.publish.made_repositories import git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 BUNDLE = "dist/made-up-1.0.0-any.tar.gz"
 # A lab of one host on which nobody listens: its port belongs to no service.
@@ -86,6 +88,8 @@ CASES: tuple[tuple[str, str, int], ...] = (
     ("corpus inventory --check kept", "corpus-inventory-compared", 0),
     ("corpus inventory --check corpus", "error", 1),
     ("corpus inventory --check no-such", "error", 2),
+    ("corpus rollback bad --repo clone", "corpus-rollback", 0),
+    ("corpus rollback no-such --repo clone", "error", 2),
     ("validate --host local", "validation", 0),
     ("validate -i closed.lab.yml", "validation", 3),
     ("validate --host local --scope staging --benchmarks made-up", "validation", 0),
@@ -156,6 +160,23 @@ def obeys(done: Done, kind: str) -> Any:
     return document
 
 
+def merged(root: Path) -> None:
+    """Make a clone of a corpus, in which a merge that brought a file has the tag `bad`."""
+    git(root, "init", "--quiet", "--bare", "--initial-branch", "published-results", "corpus.git")
+    git(root, "clone", "--quiet", "corpus.git", "clone")
+    clone = root / "clone"
+    git(clone, "switch", "--quiet", "--orphan", "published-results")
+    git(clone, "commit", "--quiet", "--allow-empty", "--message", "First")
+    git(clone, "switch", "--quiet", "--create", "submission")
+    (clone / "new.json").write_text("{}")
+    git(clone, "add", "new.json")
+    git(clone, "commit", "--quiet", "--message", "Results")
+    git(clone, "switch", "--quiet", "published-results")
+    git(clone, "merge", "--quiet", "--no-ff", "--message", "Merge", "submission")
+    git(clone, "tag", "bad")
+    git(clone, "push", "--quiet", "origin", "published-results")
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> LabProject:
     """A checkout with a run, a campaign, a good bundle and one without a sidecar."""
@@ -173,6 +194,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> LabProject:
             project.root / name,
         )
     assert project.rackbench("corpus", "inventory", "--write", "kept").rc == 0
+    merged(project.root)
     key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(project.root / "key")]
     subprocess.run(key, check=True)
     built = project.rackbench("bundle", "build")

@@ -16,6 +16,7 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "init": ("begin a corpus: its layout, workflows and rules", "rackbench.cli.corpus_init"),
     "validate": ("check bundles, their manifests and their inventory", "rackbench.cli.corpus_validate"),
     "inventory": ("write the inventory of a corpus, or compare it", "rackbench.cli.corpus_inventory"),
+    "rollback": ("take one merge out of a corpus again", "rackbench.cli.corpus_rollback"),
 }
 
 

@@ -42,6 +42,7 @@ DOCUMENTS: dict[str, tuple[str, str]] = {
     "command-ledger-line": ("rackbench.models.run_documents", "CommandLine"),
     "corpus-inventory": ("rackbench.models.corpus", "CorpusInventory"),
     "corpus-inventory-compared": ("rackbench.models.corpus", "CorpusInventoryCompared"),
+    "corpus-rollback": ("rackbench.models.corpus_rollback", "CorpusRollback"),
     "corpus-validation": ("rackbench.models.corpus", "CorpusValidation"),
     "control": ("rackbench.models.control", "Control"),
     "comparison": ("rackbench.models.compare_answers", "ComparisonAnswer"),
