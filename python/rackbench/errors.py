@@ -630,7 +630,9 @@ FAILURES: dict[str, Failure] = {
         USAGE, "A file of the corpus cannot be written.", "See whether the directory exists and is yours."
     ),
     "corpus_exists": Failure(
-        USAGE, "The directory for a new corpus is there already.", "Name one that is not there yet, or is empty."
+        USAGE,
+        "The directory for a new corpus is there already.",
+        "Name one that is not there yet, or is empty.",
     ),
     "corpus_inventory_invalid": Failure(
         CHECK_SAYS_NO,
