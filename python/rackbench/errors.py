@@ -693,6 +693,11 @@ FAILURES: dict[str, Failure] = {
         "A run's results may not be submitted to a corpus.",
         "Read why. A new run that measures the whole benchmark may be submitted.",
     ),
+    "submission_taken": Failure(
+        USAGE,
+        "What is in the output directory would be overwritten, or is no submission.",
+        "Give another directory with --output.",
+    ),
     "internal_error": Failure(OUR_FAULT, "Rackbench itself failed.", "Report this with the message."),
 }
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rackbench.clock import utc_text
+from rackbench.files import sha256_of
 from rackbench.ledger import journal, rundir
 from rackbench.topology.model import Cache, Core, Cpu, Node, Topology
 
@@ -155,7 +156,7 @@ def _collected(
     path.write_text(json.dumps(result))
     relative = path.relative_to(run_dir).as_posix()
     writer.record(
-        "artifact", path=relative, bytes=path.stat().st_size, sha256="cd" * 32, artifact_kind="result"
+        "artifact", path=relative, bytes=path.stat().st_size, sha256=sha256_of(path), artifact_kind="result"
     )
     writer.record("result", adapter=adapter, execution=name, family=family, repeat=int(repeat), warmup=False,
                   status=result["status"], metrics=[], headline=headline, path=relative)  # fmt: skip

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+SSB = "ssb_sf001_sqlite_sql_20261121_025726_4ea07d21.json"
 BUNDLE = "dist/made-up-1.0.0-any.tar.gz"
 # A lab of one host on which nobody listens: its port belongs to no service.
 CLOSED = """\
@@ -90,6 +91,9 @@ CASES: tuple[tuple[str, str, int], ...] = (
     ("corpus inventory --check no-such", "error", 2),
     ("corpus rollback bad --repo clone", "corpus-rollback", 0),
     ("corpus rollback no-such --repo clone", "error", 2),
+    (f"submit corpus/{SSB} --output packed", "submission", 0),
+    (f"submit corpus/{SSB} --output packed --notes {'n' * 501}", "submission", 1),
+    ("submit --run-dir dist", "error", 2),
     ("validate --host local", "validation", 0),
     ("validate -i closed.lab.yml", "validation", 3),
     ("validate --host local --scope staging --benchmarks made-up", "validation", 0),

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rackbench.errors import RackbenchError
 
@@ -87,8 +87,24 @@ def check_hosts(directory: Path, wanted: Sequence[str], inventories: Sequence[st
             )
 
 
-def _inventory(directory: Path, inventories: Sequence[str]) -> dict[str, dict[str, list[str]]]:
-    command = [str(Path(sys.executable).parent / "ansible-inventory"), "--list"]
+def inventory_variable(directory: Path, name: str, inventories: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a variable of each host that Ansible knows in `directory`, as it is written; None where it is not set.
+
+    Nothing is templated. Raises `RackbenchError("ansible_failed")` when the inventory cannot be read.
+    """
+    # Beside our playbooks there may be variables too, and a play has them.
+    playbooks = directory / "playbooks"
+    more = ["--playbook-dir", str(playbooks)] if playbooks.is_dir() else []
+    groups = _inventory(directory, inventories, more)
+    known = groups.get("_meta", {}).get("hostvars", {})
+    hosts = {host for group in groups.values() for host in group.get("hosts", ())}
+    return {host: known.get(host, {}).get(name) for host in sorted(hosts)}
+
+
+def _inventory(
+    directory: Path, inventories: Sequence[str], more: Sequence[str] = ()
+) -> dict[str, dict[str, Any]]:
+    command = [str(Path(sys.executable).parent / "ansible-inventory"), "--list", *more]
     for inventory in inventories:
         command += ["-i", inventory]
     listed = subprocess.run(command, cwd=directory, capture_output=True, text=True)
@@ -99,5 +115,5 @@ def _inventory(directory: Path, inventories: Sequence[str]) -> dict[str, dict[st
             detail=listed.stderr.strip(),
             next_command="ansible-inventory --graph",
         )
-    groups: dict[str, dict[str, list[str]]] = json.loads(listed.stdout)
+    groups: dict[str, dict[str, Any]] = json.loads(listed.stdout)
     return groups

@@ -45,6 +45,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "adapters": ("list the benchmarks this checkout knows, or explain one", "rackbench.cli.adapters"),
     "bundle": ("build, list, select, show, verify, sign and prune benchmark bundles", "rackbench.cli.bundle"),
     "corpus": ("check a corpus of results, and keep its inventory", "rackbench.cli.corpus"),
+    "submit": ("package results for a corpus", "rackbench.cli.submit"),
     "campaign": ("roll up the runs that belong together", "rackbench.cli.campaign"),
     "validate": ("probe the way to hosts and say what is in it", "rackbench.cli.validate"),
     "hosts": ("record the host keys of machines, and clean hosts of what we left", "rackbench.cli.hosts"),

@@ -87,6 +87,7 @@ DOCUMENTS: dict[str, tuple[str, str]] = {
     "step": ("rackbench.models.run_documents", "StepDocument"),
     "stop": ("rackbench.models.control", "StopAnswer"),
     "store": ("rackbench.models.store", "StoreReport"),
+    "submission": ("rackbench.models.submission", "Submission"),
     "submission-bundle": ("rackbench.models.submission", "SubmissionBundle"),
     "submission-manifest": ("rackbench.models.corpus", "SubmissionManifest"),
     "template": ("rackbench.models.template", "TemplateYml"),

@@ -166,7 +166,7 @@ def _collected(run_dir: Path, state: RunState, adapter: str) -> tuple[dict[str, 
         if pure.parts[2] not in names:
             continue
         name = pure.relative_to(folder).as_posix()
-        contents[name], count = redacted(_artifact(run_dir, state, path))
+        contents[name], count = redacted(artifact(run_dir, state, path))
         files.append(_file(name, contents[name], count))
     if not files:
         raise RackbenchError(
@@ -177,7 +177,7 @@ def _collected(run_dir: Path, state: RunState, adapter: str) -> tuple[dict[str, 
     return contents, files
 
 
-def _artifact(run_dir: Path, state: RunState, path: str) -> bytes:
+def artifact(run_dir: Path, state: RunState, path: str) -> bytes:
     """Return a registered file.
 
     Raises `RackbenchError("publish_payload_changed")` when it is not what was registered.
@@ -332,7 +332,7 @@ def _circumstances(run_dir: Path, state: RunState, adapter: str, executions: set
 def _result(run_dir: Path, state: RunState, execution: str) -> Result:
     """Return the result of an execution, as it was collected. Raises `RackbenchError`, also as `parse_result` does."""
     path = str(state.results[execution]["path"])
-    return parse_result(_artifact(run_dir, state, path), Path(path))
+    return parse_result(artifact(run_dir, state, path), Path(path))
 
 
 def _execution(state: RunState, execution: ExecutionState, result: Result | None) -> dict[str, Any]:
@@ -374,7 +374,7 @@ def _bundle(state: RunState, packaging: dict[str, Any]) -> dict[str, Any] | None
 
 def _platform(run_dir: Path, state: RunState, platform: dict[str, Any]) -> dict[str, Any]:
     if rundir.TOPOLOGY in state.artifacts:
-        _artifact(run_dir, state, rundir.TOPOLOGY)
+        artifact(run_dir, state, rundir.TOPOLOGY)
     topology = recorded(run_dir)
     return {
         "cpu_model": topology.model if topology else None,
