@@ -148,7 +148,7 @@ def test_the_named_one_of_three_merges_goes_and_nothing_else(house: House, which
     assert house.changed(merges[2], commit) == sorted([*names(which + 1), INVENTORY])
     fits(house, commit)
     assert f"This reverts commit {merges[which]}" in git(house.clone, "log", "-1", "--format=%B", commit)
-    assert answer["branch"] == f"rollback/{merges[which][:7]}"
+    assert answer["branch"] == f"rollback/{merges[which][:12]}"
     git(house.clone, "branch", "--delete", "--force", answer["branch"])
     assert seen(house.clone) == before
     assert git(house.bare, "rev-parse", BRANCH) == merges[2]
@@ -201,6 +201,27 @@ def test_a_merge_that_moved_a_directory_takes_nothing_along_that_came_into_it_la
     kept = git(house.clone, "ls-tree", "--name-only", f"{answer['commit']}:results-data/moved").splitlines()
     assert later.name in kept
     assert len(kept) == 2
+
+
+def test_a_link_that_comes_back_where_an_inventory_was_leads_nowhere(house: House) -> None:
+    outside = house.root / "outside/corpus-inventory.json"
+    outside.parent.mkdir()
+    outside.write_text("mine\n")
+    linked = house.office / "linked"
+    linked.symlink_to(outside.parent)
+    house.commit()
+    git(house.office, "push", "--quiet", "origin", BRANCH)
+    house.start(1)
+    linked.unlink()
+    samples.with_manifest(samples.another(1, linked))
+    inventory.write(linked, check_corpus(linked, full=True))
+    house.commit()
+    merge = house.merge(1)
+    house.cloned()
+    answer = house.answer(merge)
+    assert (answer["changes"], answer["restores"], answer["inventories"]) == ([], ["linked"], [])
+    assert house.changed(f"{merge}^1", answer["commit"]) == []
+    assert outside.read_text() == "mine\n"
 
 
 def test_a_merge_whose_files_a_later_merge_changed_is_refused(house: House) -> None:
@@ -369,6 +390,7 @@ def test_a_place_that_is_no_clone_is_refused(house: House, tmp_path: Path) -> No
 
 def test_it_is_pushed_as_a_branch_and_a_second_call_finds_it(house: House) -> None:
     merge = house.submit(1)
+    newest = house.submit(2)
     house.cloned()
     first = house.answer(merge, "--repo", str(house.clone / BUNDLES))
     assert not first["reused"]
@@ -377,8 +399,9 @@ def test_it_is_pushed_as_a_branch_and_a_second_call_finds_it(house: House) -> No
     assert {second["commit"], third["commit"]} == {first["commit"]}
     assert second["reused"]
     assert second["pushed"]
+    assert first["inventories"] == second["inventories"] == [INVENTORY]
     assert git(house.bare, "rev-parse", first["branch"]) == first["commit"]
-    assert git(house.bare, "rev-parse", BRANCH) == merge
+    assert git(house.bare, "rev-parse", BRANCH) == newest
     argv = first["landing_command"]["argv"]
     git(house.clone, *argv[3:])
     assert git(house.bare, "rev-parse", BRANCH) == first["commit"]
@@ -411,7 +434,7 @@ def test_a_target_branch_that_moves_during_the_push_is_left_alone(house: House) 
 def test_a_branch_of_somebody_else_is_never_overwritten(house: House) -> None:
     merge = house.submit(1)
     house.cloned()
-    branch = f"rollback/{merge[:7]}"
+    branch = f"rollback/{merge[:12]}"
     git(house.bare, "update-ref", f"refs/heads/{branch}", merge)
     done = house.rollback(merge, "--push")
     assert "code   publish_diverged" in done.stderr, done.said
@@ -427,7 +450,7 @@ def test_a_remote_that_refuses_the_branch_is_told_in_its_words_and_the_branch_is
     done = house.rollback(merge, "--push")
     assert done.rc == 3, done.said
     assert "Only on Mondays." in done.stderr
-    assert git(house.clone, "rev-parse", f"rollback/{merge[:7]}^") == merge
+    assert git(house.clone, "rev-parse", f"rollback/{merge[:12]}^") == merge
 
 
 def test_at_github_the_command_opens_a_pull_request(house: House) -> None:

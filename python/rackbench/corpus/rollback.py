@@ -23,6 +23,7 @@ from rackbench.corpus.cache import cache_path
 from rackbench.corpus.read import INVENTORY_NAME
 from rackbench.corpus.validate import check_corpus, display
 from rackbench.errors import RackbenchError
+from rackbench.files import write_atomic
 from rackbench.publish import forge as forges
 from rackbench.publish import push as pushing
 from rackbench.publish import worktree
@@ -42,6 +43,8 @@ REASONS = {
 _NO_REASON = "its results are broken or misleading; a maintainer says here which of them it is"
 
 _PLACE = "rackbench-rollback"
+# Ours and not git's, so that the branch is called the same in every clone.
+_SHORT = 12
 _NAMED = 5
 _IN_A_COMMENT = 50
 _CALL_IN_A_CLONE = "Call it in a clone of the corpus's repository, or name one with --repo."
@@ -84,6 +87,11 @@ class Plan:
     base: str
     branch: str
     entries: dict[bytes, _Entry]
+
+    @property
+    def ref(self) -> str:
+        """Return the full name of the branch that the rollback gets."""
+        return f"refs/heads/{self.branch}"
 
     @property
     def removes(self) -> list[str]:
@@ -147,7 +155,7 @@ def look(repo: Path, merge: str, *, remote: str = "origin", branch: str = BRANCH
         subject=subject,
         first_parent=parents[0],
         base=base.commit,
-        branch=f"rollback/{repository.git.text('rev-parse', '--short', commit)}",
+        branch=f"rollback/{commit[:_SHORT]}",
         entries={
             path: entry
             for path, entry in _changes(repository.git, parents[0], commit).items()
@@ -174,19 +182,22 @@ def make(plan: Plan, because: str | None = None) -> Rollback:
         conflicts = _revert(work, plan)
         if others := sorted(conflicts - inventories):
             raise _conflict(plan, "cannot be taken back without a conflict in", others)
-        written = [path for path in sorted(inventories) if _brought_up_to_date(place, path)]
-        if resolved := sorted({*written, *conflicts}):
-            work.run(
-                "update-index", "--add", "-z", "--stdin", input=b"".join(path + b"\0" for path in resolved)
-            )
+        # One that came with the merge goes with it; a link may stand there then.
+        left = sorted(inventories.intersection(work.run("ls-files", "-z").split(b"\0")))
+        there = repository.refs(plan.ref).get(plan.ref)
+        written = [
+            path for path in left if _brought_up_to_date(place, path, work, there) or path in conflicts
+        ]
+        if left:
+            work.run("update-index", "-z", "--stdin", input=b"".join(path + b"\0" for path in left))
         tree = work.text("write-tree")
         _check(plan, tree)
         words = _message(plan, because)
         made = (
             work.run("commit-tree", tree, "-p", plan.base, "-F", "-", input=words.encode()).decode().strip()
         )
-        found = _branched(plan, made)
-    return Rollback(found, found != made, [_text(path) for path in written])
+        commit, reused = _branched(plan, made)
+    return Rollback(commit, reused, [_text(path) for path in written])
 
 
 def push(plan: Plan, commit: str) -> None:
@@ -338,7 +349,7 @@ def _later(repository: Repository, commit: str, tip: str) -> list[str]:
     outer = [one for one in own if one in inside][-1]
     message = f"{commit} came to {target.base_branch} as a part of {outer}."
     raise RackbenchError(
-        "corpus_merge_inner", message, where=where, next_command=f"rackbench corpus rollback {outer[:12]}"
+        "corpus_merge_inner", message, where=where, next_command=f"rackbench corpus rollback {outer[:_SHORT]}"
     )
 
 
@@ -375,7 +386,9 @@ def _refuse_what_was_built_on(plan: Plan, later: Sequence[str]) -> None:
     if not touched:
         return
     now = _changes(git, plan.first_parent, plan.base)
-    names = ", ".join(f"{commit[:12]} ({_some(paths)})" for commit, paths in list(touched.items())[:_NAMED])
+    names = ", ".join(
+        f"{commit[:_SHORT]} ({_some(paths)})" for commit, paths in list(touched.items())[:_NAMED]
+    )
     if not any(path in now for path in plan.entries):
         raise _refused("corpus_merge_reverted", plan, f"was taken back already, by {names}")
     more = f" and {len(touched) - _NAMED} more" if len(touched) > _NAMED else ""
@@ -461,14 +474,20 @@ def _revert(work: Git, plan: Plan) -> set[bytes]:
     return set()
 
 
-def _brought_up_to_date(place: Path, path: bytes) -> bool:
-    """Write an inventory anew if it does not fit the files, and say whether it did not."""
+def _brought_up_to_date(place: Path, path: bytes, work: Git, there: str | None) -> bool:
+    """Write an inventory anew if it does not fit the files, and say whether it did not.
+
+    The one that the rollback's branch has already is taken if it fits, so that a second call makes the same commit.
+    """
     name = place / os.fsdecode(path)
-    if not name.exists():  # it came with the merge, and goes with it
-        return False
+    before = name.read_bytes() if name.is_file() else None
+    if there:
+        with suppress(GitError):  # it has none
+            write_atomic(name, work.run("cat-file", "blob", f"{there}:{os.fsdecode(path)}"))
     files = check_corpus(name.parent, full=True)
     cache_path(name.parent).unlink(missing_ok=True)  # nobody looks at this directory again
-    return inventory.write(name.parent, files)
+    inventory.write(name.parent, files)
+    return name.read_bytes() != before
 
 
 def _check(plan: Plan, tree: str) -> None:
@@ -480,22 +499,20 @@ def _check(plan: Plan, tree: str) -> None:
         raise _conflict(plan, "cannot be taken back alone; it would also concern", wrong)
 
 
-def _branched(plan: Plan, made: str) -> str:
-    """Give the commit its branch, and return the commit that the branch has: an equal one may be there already."""
-    repository = plan.repository
-    ref = f"refs/heads/{plan.branch}"
-    there = repository.refs(ref).get(ref)
+def _branched(plan: Plan, made: str) -> tuple[str, bool]:
+    """Give the commit its branch. Return the commit that the branch has, and whether an equal one was there already."""
+    git = plan.repository.git
+    there = plan.repository.refs(plan.ref).get(plan.ref)
     if there is None:
         try:
-            repository.git.run("update-ref", "-m", "rackbench corpus rollback", ref, made, "")
+            git.run("update-ref", "-m", "rackbench corpus rollback", plan.ref, made, "")
         except GitError as error:
-            raise repository.locked(error) or _taken(plan) from error
-        return made
-    if repository.git.text("log", "--max-count=1", "--format=%P %T%n%B", there) != repository.git.text(
-        "log", "--max-count=1", "--format=%P %T%n%B", made
-    ):
+            raise plan.repository.locked(error) or _taken(plan) from error
+        return made, False
+    one, other = (git.run("log", "--max-count=1", "--format=%P %T%n%B", each) for each in (there, made))
+    if one != other:
         raise _taken(plan)
-    return there
+    return there, True
 
 
 def _taken(plan: Plan) -> RackbenchError:
@@ -509,7 +526,7 @@ def _message(plan: Plan, because: str | None) -> str:
     why = REASONS[because] if because else _NO_REASON.partition(";")[0]
     number = f" (pull request #{plan.pull_request})" if plan.pull_request else ""
     return (
-        f"Take the merge {plan.merge[:12]} back{number}\n\n"
+        f"Take the merge {plan.merge[:_SHORT]} back{number}\n\n"
         f"This reverts commit {plan.merge}, reversing\nchanges made to {plan.first_parent}.\n\n"
         f"Why: {why}.\n"
     )
