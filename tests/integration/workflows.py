@@ -120,7 +120,7 @@ class Checkout:
             written = len(files["GITHUB_STEP_SUMMARY"].read_text())
             environment = {
                 **self.environment,
-                **{key: self._value(str(value)) for key, value in variables.items()},
+                **{key: self._value(str(value), outputs) for key, value in variables.items()},
                 **{key: str(value) for key, value in files.items()},
                 "GITHUB_RUN_ID": run_id,
                 "RUNNER_TEMP": str(temp),
@@ -148,8 +148,9 @@ class Checkout:
                 break
         return ran
 
-    def _value(self, text: str) -> str:
-        return EXPRESSION.sub(lambda match: self.values[match[1]], text)
+    def _value(self, text: str, outputs: Mapping[tuple[str, str], str]) -> str:
+        known = {f"steps.{step}.outputs.{name}": value for (step, name), value in outputs.items()}
+        return EXPRESSION.sub(lambda match: {**known, **self.values}[match[1]], text)
 
 
 @dataclass

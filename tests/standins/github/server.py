@@ -15,6 +15,7 @@ from rackbench import clock
 from rackbench.files import json_text, write_atomic
 
 from tests.standins.github import certificates
+from tests.standins.github.issues import Issues
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +45,8 @@ class GithubStandin:
     """A server that knows `repositories`, by `owner/name`: a bare git repository whose branches count, or None.
 
     Without a git repository every branch exists. `state` is the file with the pull requests; `ca` is made beside it,
-    for SSL_CERT_FILE. `requests` holds method and path of each request that was answered.
+    for SSL_CERT_FILE. `requests` holds method and path of each request that was answered. Comments and labels are in
+    `issues`, the runs of workflows in `workflow_runs`; both are forgotten when it stops.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class GithubStandin:
         self.token = token
         self.ca = state.with_name(f"{state.name}.ca.pem")
         self.requests: list[str] = []
+        self.issues = Issues()
+        self.workflow_runs: list[dict[str, Any]] = []
         self._failures: list[str] = []
         self._lock = threading.Lock()
         certificate = state.with_name(f"{state.name}.server.pem")
@@ -135,6 +139,17 @@ class GithubStandin:
         size = min(int(query.get("per_page", [PER_PAGE])[0]), MOST_PER_PAGE)
         first = (int(query.get("page", [1])[0]) - 1) * size
         return found[first : first + size]
+
+    def list_workflow_runs(self, workflow: str, query: Mapping[str, list[str]]) -> dict[str, Any]:
+        """Return the runs of a workflow, by the name of its file."""
+        found = [
+            run
+            for run in self.workflow_runs
+            if run["path"] == f".github/workflows/{workflow}"
+            and query.get("event", [run["event"]])[0] == run["event"]
+            and query.get("branch", [run["head_branch"]])[0] == run["head_branch"]
+        ]
+        return {"total_count": len(found), "workflow_runs": found}
 
     def create_pull(self, repository: str, fields: Any, host: str) -> dict[str, Any]:
         """Return a new pull request, with addresses on `host`. Raises `RefusedError`."""
@@ -236,6 +251,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer()
 
+    def do_PATCH(self) -> None:
+        self._answer()
+
+    def do_DELETE(self) -> None:
+        self._answer()
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing: `requests` has it."""
 
@@ -282,6 +303,13 @@ class _Handler(BaseHTTPRequestHandler):
                         raise RefusedError(502, "Server Error")
                     return 200, standin.list_pulls(repository, parse_qs(address.query))
                 return self._create(repository, body)
+            case (method, ["repos", _, _, "issues", *rest]):
+                status, content = standin.issues.answer(method, rest, body)
+                if status >= 400:
+                    raise RefusedError(status, content)
+                return status, content
+            case ("GET", ["repos", _, _, "actions", "workflows", workflow, "runs"]):
+                return 200, standin.list_workflow_runs(workflow, parse_qs(address.query))
         raise RefusedError(404, "Not Found")
 
     def _create(self, repository: str, body: bytes) -> tuple[int, Any]:
