@@ -129,7 +129,7 @@ def of_run(run_dir: Path, state: RunState) -> list[Original]:
     reasons += [
         f"Its step {entry.step.step_id} failed."
         for entry in state.failed_steps
-        if entry.step.phase != "publish"
+        if entry.step.adapter and entry.step.phase != "publish"
     ]
     if not state.benchmarks:
         reasons.append("It has no benchmark.")

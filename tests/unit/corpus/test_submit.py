@@ -18,10 +18,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rackbench.cli.main import main
+from rackbench.clock import utc_now
 from rackbench.corpus import submit
 from rackbench.corpus.validate import validate
+from rackbench.errors import RackbenchError
+from rackbench.ledger import documents
 from rackbench.models.corpus import SubmissionManifest
+from rackbench.models.submission import SubmissionBundle
 
+from tests.integration import recorded
 from tests.integration.publishing import git
 from tests.unit.corpus import mutations
 from tests.unit.corpus.samples import DATA, OWN, SSB, SSB_SQLITE, another, bundle, with_manifest, write
@@ -345,6 +350,43 @@ def test_what_a_killed_packaging_left_is_cleared_and_a_failed_one_leaves_nothing
     assert sorted(path.name for path in tmp_path.iterdir()) == ["submission"]
 
 
+def _killed_at(point: str) -> None:
+    """Submit, in a process of its own, and die at a point of it."""
+    real = getattr(submit, point) if point != "rmtree" else submit.shutil.rmtree
+
+    def die(*arguments: Any, **options: Any) -> None:
+        if point == "sync_directory":
+            real(*arguments, **options)
+        os._exit(9)
+
+    setattr(submit.shutil if point == "rmtree" else submit, point, die)
+    main(["submit", str(DATA / SSB)])
+
+
+@pytest.mark.parametrize("point", ["_manifest", "_checked", "_take_place", "sync_directory", "rmtree"])
+@pytest.mark.parametrize("adds", [False, True])
+def test_whoever_is_killed_leaves_the_whole_submission_or_what_was_there(
+    point: str, tmp_path: Path, *, adds: bool
+) -> None:
+    if adds:
+        assert main(["submit", str(DATA / SSB_SQLITE)]) == 0
+    before = tree(tmp_path / "submission")
+    process = multiprocessing.get_context("fork").Process(target=_killed_at, args=(point,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 9
+    after = tree(tmp_path / "submission")
+    if point in {"sync_directory", "rmtree"}:
+        assert len(after) == len(before) + (2 if adds else 3)
+        assert validate([Path("submission")], require_manifest=True, depth=0).ok
+    else:
+        assert after == before
+    # The next one finds no trace of it.
+    assert main(["submit", str(DATA / SSB)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["submission"]
+    assert len(tree(tmp_path / "submission")) == (5 if adds else 3)
+
+
 def _submit(path: Path) -> int:
     return main(["submit", str(path)])
 
@@ -470,3 +512,75 @@ def test_either_submit_refuses_or_the_corpus_takes_what_it_wrote(
     else:
         assert not Path("submission").exists()
         assert any(found["level"] == "error" for found in answer["findings"])
+
+
+TEXTS = st.sampled_from(
+    ["latency", "Made-Up Bench", "../x", "", "a\nb", "/home/me/x", "tür", "x" * 300, "a'$(b)"]
+)
+METRICS = st.builds(
+    recorded.metric,
+    TEXTS,
+    st.lists(st.sampled_from([-1.0, 0.0, 5e-324, 61.5, 1e308]), max_size=3),
+    st.sampled_from(["ns", "s", "turns/s"]),
+    st.sampled_from(["lower", "higher", "none"]),
+    where=TEXTS,
+)
+RESULTS = st.fixed_dictionaries(
+    {"metrics": st.lists(METRICS, min_size=1, max_size=2)},
+    optional={
+        "benchmark": st.fixed_dictionaries({"name": TEXTS, "version": TEXTS}),
+        "status": st.sampled_from(["passed", "passed", "failed", "partial"]),
+        "duration_s": st.sampled_from([0, 0.4, -1, 1e308]),
+        "simulated": st.booleans(),
+        "skipped": st.lists(st.fixed_dictionaries({"name": TEXTS, "reason": TEXTS}), max_size=1),
+    },
+)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
+@given(
+    results=st.lists(RESULTS, min_size=1, max_size=2),
+    verdict=st.sampled_from(["valid", "suspect", "void"]),
+    headline=st.lists(
+        st.fixed_dictionaries({"label": TEXTS, "value": st.sampled_from([None, 1, 2.5]), "unit": TEXTS}),
+        max_size=1,
+    ),
+)
+def test_either_a_run_is_refused_or_the_corpus_takes_what_was_made_of_it(
+    results: list[dict[str, Any]], verdict: str, headline: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    for left in ("runs", "submission"):
+        shutil.rmtree(tmp_path / left, ignore_errors=True)
+    executions = {
+        f"latency.smoke.{number}": recorded.result("latency", **given)
+        for number, given in enumerate(results, 1)
+    }
+    run_dir = recorded.run(
+        tmp_path / "runs",
+        executions,
+        verdicts={"latency.smoke.1": verdict},
+        headlines={"latency.smoke.1": headline},
+    )
+    try:
+        packed = submit.package(
+            submit.of_run(run_dir, documents.load(run_dir).state),
+            Path("submission"),
+            submit.Declaration("", "community", None),
+            forbidden={},
+            now=utc_now(),
+        )
+    except RackbenchError as error:
+        assert error.code == "submission_refused"  # noqa: PT017 - either this, or what follows
+        packed = None
+    if packed is None or not packed.report.ok:
+        assert not Path("submission").exists()
+        return
+    report = validate([Path("submission")], require_manifest=True, depth=0)
+    assert report.ok, report.findings()
+    (path,) = [one for one in Path("submission/bundles").iterdir() if ".manifest" not in one.name]
+    SubmissionBundle.model_validate_json(path.read_bytes())
