@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from hatchling.builders.wheel import WheelBuilder
 from rackbench import __version__
 from rackbench.cli.main import main
 from rackbench.corpus.init import TEMPLATE
@@ -19,6 +20,7 @@ from rackbench.corpus.init import TEMPLATE
 from tests.unit.corpus.samples import another, with_manifest
 from tests.unit.test_workflow_files import schema, zizmor
 
+ROOT = Path(__file__).resolve().parents[3]
 FILES = sorted((TEMPLATE / ".github/workflows").glob("*.yml"))
 PERMISSIONS = {
     "validate-submission": {"validate": {"contents": "read"}},
@@ -72,6 +74,17 @@ def test_every_file_of_the_template_is_named_and_there(
     }
     assert (directory / ".github/requirements.txt").read_text() == f"rackbench=={__version__}\n"
     assert list(tmp_path.iterdir()) == [directory]
+
+
+def test_a_wheel_has_every_file_of_the_template() -> None:
+    shipped = {
+        file.distribution_path
+        for file in WheelBuilder(str(ROOT)).recurse_included_files()
+        if file.distribution_path
+    }
+    for path in TEMPLATE.rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            assert str(path.relative_to(ROOT / "python")) in shipped
 
 
 def test_an_empty_directory_is_filled(tmp_path: Path) -> None:
@@ -149,7 +162,7 @@ def test_actions_are_pinned_by_a_full_sha_and_tell_their_version(path: Path) -> 
 
 
 def test_an_action_has_the_same_commit_everywhere() -> None:
-    ours = (Path(__file__).resolve().parents[3] / ".github/workflows").glob("*.yml")
+    ours = (ROOT / ".github/workflows").glob("*.yml")
     used = {line for path in (*FILES, *ours) for line in re.findall(r"uses: (\S+@\S+)", path.read_text())}
     assert len({line.partition("@")[0] for line in used}) == len(used)
 
