@@ -320,7 +320,7 @@ FAILURES: dict[str, Failure] = {
     "evidence_mismatch": Failure(
         CHECK_SAYS_NO,
         "A file or a line of the journal is not what was signed.",
-        "Find out who changed it, and bring it back from a copy. If the change is right, sign again.",
+        "Find out who changed it, and bring it back from a copy.",
     ),
     "evidence_outgrown": Failure(
         CHECK_SAYS_NO,

@@ -214,12 +214,12 @@ def _check_artifacts(
         why = artifacts.wrong_with(run_dir, name, sha256)
         if why is None:
             continue
+        told = f"{why[0].upper()}{why[1:]}."
         anew, line = recorded.get(name, ("", 0))
         if anew and artifacts.wrong_with(run_dir, name, anew) is None:
-            told = f"It was made anew after signing, as line {line} of {rundir.EVENTS} says."
-            found.tell("evidence_outgrown", name, told)
-        else:
-            found.tell("evidence_mismatch", name, f"{why[0].upper()}{why[1:]}.")
+            # Whoever changes a file can append a line for it too.
+            told += f" Line {line} of {rundir.EVENTS}, which is not signed, claims that it was made anew."
+        found.tell("evidence_mismatch", name, told)
     for name, (_sha256, line) in recorded.items():
         if name not in signed:
             told = f"It was recorded after signing, by line {line} of {rundir.EVENTS}."

@@ -115,6 +115,18 @@ def test_a_run_that_went_on_is_to_be_signed_again_and_then_good(signed: Path, ke
     assert rackbench("verify", signed).returncode == 0
 
 
+def test_tampering_that_an_appended_line_covers_is_no_reason_to_sign_again(signed: Path) -> None:
+    writer = journal.JournalWriter(signed / rundir.EVENTS)
+    add_file(writer, signed, "benchmarks/demo/demo.smoke.1/result.json", b'{"better": "numbers"}')
+    writer.close()
+    done = rackbench("verify", signed)
+    assert done.returncode == 1
+    assert "[evidence_mismatch]" in done.stdout
+    assert "[evidence_outgrown]" in done.stdout
+    assert "next: Find out who changed it" in done.stdout
+    assert "sign" not in done.stdout.partition("next: ")[2].lower()
+
+
 def test_a_run_that_is_not_signed_is_told(tmp_path: Path) -> None:
     done = rackbench("verify", make_run(tmp_path))
     assert done.returncode == 1

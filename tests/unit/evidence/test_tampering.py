@@ -144,15 +144,26 @@ def test_without_the_digests_a_changed_journal_is_still_told(signed: Path) -> No
 def test_a_run_that_went_on_is_told_with_what_it_recorded(signed: Path) -> None:
     writer = journal.JournalWriter(signed / rundir.EVENTS)
     add_file(writer, signed, "report.html", b"new")
+    writer.close()
+    assert told(signed) == [
+        ("evidence_outgrown", rundir.EVENTS, 6),
+        ("evidence_outgrown", "report.html", None),
+    ]
+
+
+def test_a_changed_artifact_that_an_appended_line_calls_its_own_is_still_a_mismatch(signed: Path) -> None:
+    writer = journal.JournalWriter(signed / rundir.EVENTS)
     add_file(writer, signed, "logs/empty.log", b"no more")
     writer.close()
     assert told(signed) == [
         ("evidence_outgrown", rundir.EVENTS, 6),
-        ("evidence_outgrown", "logs/empty.log", None),
-        ("evidence_outgrown", "report.html", None),
+        ("evidence_mismatch", "logs/empty.log", None),
     ]
+    claim = "Line 6 of events.jsonl, which is not signed, claims that it was made anew."
+    assert f"Its bytes are others. {claim}" in words(signed)
     (signed / "logs/empty.log").write_bytes(b"neither the old nor the new one")
     assert ("evidence_mismatch", "logs/empty.log", None) in told(signed)
+    assert claim not in words(signed)
 
 
 def test_what_was_done_to_a_run_that_went_on_is_told_too(signed: Path) -> None:
