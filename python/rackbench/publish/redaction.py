@@ -41,7 +41,7 @@ _JSON_SERIAL = re.compile(
     re.IGNORECASE,
 )
 _XML_SERIAL = re.compile(
-    r"(<info name=\"[^\"<>]*(?:Serial|UUID|GUID|GID|AssetTag)[^\"<>]*\" value=\")(?!\[redacted)[^\"]+(?=\")",
+    r"(<info name=\"(?=[^\"<>]*(?:Serial|UUID|GUID|GID|AssetTag))[^\"<>]*+\" value=\")(?!\[redacted)[^\"]+(?=\")",
     re.IGNORECASE,
 )
 # `UUID: ...`, `PARTUUID=...`, `"uuid": "..."`, `machine_id=...`: 32 digits with or without dashes.
@@ -64,9 +64,10 @@ _IPV6 = re.compile(
 _TOLD_ADDRESS = re.compile(
     _BEGIN + r"((?:inet6?|via|brd|peer|src)[ \t]+(?:addr:[ \t]*)?)([0-9A-Fa-f:.]{3,45})(?![\w:.])"
 )
+# One after the other they are one: each would begin a pass of its own only when the one before it was taken out.
 _HOME = re.compile(
     r"(?:(?<![\w./-])|(?<=file://)|(?<=-[ILB])|(?<=\\[nrt]))(?!//)"
-    r"(?:(?:/[\w.+-]{1,80}){0,6}?/(?:home|Users)/[^\s/\"'\\<>:;,|()\[\]{}$*&?#=]+|/root(?![\w.-]))"
+    r"(?:(?:/[\w.+-]{1,80}){0,6}?/(?:home|Users)/[^\s/\"'\\<>:;,|()\[\]{}$*&?#=]+|/root(?![\w.-]))++"
 )
 _PRIVATE = tuple(
     ipaddress.ip_network(network)
@@ -88,7 +89,8 @@ def redacted(content: bytes) -> tuple[bytes, int]:
     text = content.decode("utf-8", "surrogateescape")
     count = 0
     while True:
-        # What is taken out may leave something else standing by itself: an address right before a path.
+        # What is taken out may leave something else standing by itself: an address right before a path. No rule may
+        # need more than a few passes, however long a file is: a row of such things has to be one match.
         text, found = _once(text)
         if not found:
             return text.encode("utf-8", "surrogateescape"), count

@@ -71,6 +71,20 @@ def test_a_file_with_a_nul_is_no_text_and_is_kept() -> None:
     assert redacted(content) == (content, 0)
 
 
+# Pass by pass, each of these would take hours.
+@pytest.mark.parametrize(
+    ("piece", "expected"),
+    [("/root", "[redacted-path]"), ("10.0.0.1/home/a", "[redacted-ip][redacted-path]")],
+)
+def test_a_long_row_of_paths_is_taken_out_at_once(piece: str, expected: str) -> None:
+    assert redacted(piece.encode() * 100_000) == (expected.encode(), expected.count("[redacted"))
+
+
+def test_a_long_name_of_an_xml_value_is_read_once() -> None:
+    content = b'<info name="' + b"Serial" * 100_000 + b'" v="1"/>'
+    assert redacted(content) == (content, 0)
+
+
 def test_a_byte_that_is_no_utf_8_spares_nothing_beside_it() -> None:
     assert redacted(b"caf\xe9 10.0.0.7\n") == (b"caf\xe9 [redacted-ip]\n", 1)
 
