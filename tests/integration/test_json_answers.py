@@ -78,6 +78,8 @@ CASES: tuple[tuple[str, str, int], ...] = (
     ("campaign list", "campaigns", 0),
     ("campaign refresh together", "campaign", 0),
     ("campaign refresh no-such", "error", 2),
+    ("corpus init begun", "corpus-begun", 0),
+    ("corpus init corpus", "error", 2),
     ("corpus validate corpus --depth 1", "corpus-validation", 0),
     (
         "corpus validate corpus/ssb_sf001_sqlite_sql_20261121_025726_4ea07d21.json no-such",

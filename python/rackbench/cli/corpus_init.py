@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rackbench.cli.output import add_json_option
 from rackbench.errors import GOOD
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="the directory to make; what is there is never overwritten",
     )
+    add_json_option(parser)
 
 
 def run(args: argparse.Namespace, output: Output) -> int:
@@ -29,7 +31,10 @@ def run(args: argparse.Namespace, output: Output) -> int:
     from rackbench.corpus.init import init
 
     directory: Path = args.directory
-    for path in init(directory):
+    files = init(directory)
+    if output.as_json:
+        output.document({"schema": "rackbench.corpus-begun/1.0", "path": str(directory), "files": files})
+    for path in files:
         output.line(f"{directory / path}")
     output.line(f"{directory}: a new corpus. {directory / 'README.md'} says how to set it up.", "green")
     return GOOD

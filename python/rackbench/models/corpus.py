@@ -149,3 +149,12 @@ class CorpusInventoryCompared(Document):
     added: list[str]
     removed: list[str]
     changed: list[str]
+
+
+class CorpusBegun(Document):
+    """The answer of `rackbench corpus init`."""
+
+    KIND: ClassVar[str] = "corpus-begun"
+
+    path: str
+    files: list[str] = Field(description="paths of the files, below `path`")

@@ -40,6 +40,7 @@ DOCUMENTS: dict[str, tuple[str, str]] = {
     "campaign-member": ("rackbench.models.campaign", "CampaignMember"),
     "campaigns": ("rackbench.models.answers", "Campaigns"),
     "command-ledger-line": ("rackbench.models.run_documents", "CommandLine"),
+    "corpus-begun": ("rackbench.models.corpus", "CorpusBegun"),
     "corpus-inventory": ("rackbench.models.corpus", "CorpusInventory"),
     "corpus-inventory-compared": ("rackbench.models.corpus", "CorpusInventoryCompared"),
     "corpus-rollback": ("rackbench.models.corpus_rollback", "CorpusRollback"),
