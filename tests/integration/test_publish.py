@@ -8,6 +8,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -295,6 +296,32 @@ def test_a_target_that_cannot_be_used_is_named_and_left_without_a_worktree(
         assert not git(results.clone, "for-each-ref", "refs/heads/results")
 
 
+def test_targets_that_are_no_mapping_are_named(lab: LabProject) -> None:
+    done = publish(lab, "made-up")  # type: ignore[arg-type] - bad input
+    assert done.rc == FAILURES["publish_target_invalid"].exit_status
+    assert row(lab.run())["code"] == "publish_target_invalid"
+
+
+def test_a_push_without_any_target_is_no_success(lab: LabProject) -> None:
+    done = publish(lab, {}, "--push")
+    assert done.rc == FAILURES["publish_target_invalid"].exit_status
+    assert "Nothing was pushed" in done.said
+
+
+def test_a_pull_request_elsewhere_than_on_github_is_refused_and_what_was_pushed_stays_told(
+    lab: LabProject, results: Results
+) -> None:
+    assert publish(lab, results.target(), "--push").rc == 0
+    pushed = row(lab.run())
+    assert (pushed["pushed"], pushed["next_command"]) == (True, None)
+    done = publish(lab, results.target(), "--create-pr")
+    assert done.rc == FAILURES["publish_target_invalid"].exit_status
+    (results.clone / "README.md").write_text("Half a sentence")
+    assert publish(lab, results.target()).rc == FAILURES["publish_target_dirty"].exit_status
+    found = row(lab.run())
+    assert (found["state"], found["pushed"], found["commit"]) == ("blocked", True, pushed["commit"])
+
+
 def test_a_key_that_is_no_option_of_a_target_is_named(lab: LabProject, results: Results) -> None:
     done = publish(lab, results.target(push_locally=True))
     assert done.rc == FAILURES["publish_target_invalid"].exit_status
@@ -309,6 +336,9 @@ def test_a_host_under_embargo_stages_not_a_byte_until_its_date(lab: LabProject, 
     run = lab.run()
     assert row(run)["state"] == "embargoed"
     assert not list((run.path / "publish-staging").iterdir())
+    assert results.branches() == {}
+    # Whoever calls without it does not end it.
+    assert publish(lab, results.target(), "--push").rc == FAILURES["embargoed"].exit_status
     assert results.branches() == {}
     over = [{"host": "local", "until": "2026-01-01"}]
     assert publish(lab, results.target(), "--push", lab_embargoes=over).rc == 0
@@ -368,6 +398,12 @@ def test_a_pull_request_is_made_once_and_found_afterwards(
     assert (found["state"], found["pull_request"]) == ("pr_open", made["pull_request"])
     assert len(github.pulls) == 1
     assert results.branches() == {branch_of(lab.run()): made["commit"]}
+    # Also nobody who asks for less makes the ledger forget it; and what a person closed stays closed.
+    github.close(1)
+    assert publish(lab, results.target(forge="github", create_pr_local=True)).rc == 0
+    found = row(lab.run())
+    assert (found["state"], found["pull_request"]) == ("pr_closed", made["pull_request"])
+    assert len(github.pulls) == 1
 
 
 def test_a_pull_request_without_gh_says_what_is_missing_and_keeps_the_push(
@@ -482,14 +518,37 @@ def test_a_controller_killed_while_it_pushes_pushes_no_second_time(
     check_one(lab.run(), results)
 
 
+BETWEEN = """
+import os
+import signal
+from pathlib import Path
+
+from ansible.plugins.callback import CallbackBase
+
+
+class CallbackModule(CallbackBase):
+    CALLBACK_NAME, CALLBACK_VERSION, CALLBACK_TYPE = "between", 2.0, "aggregate"
+
+    def v2_playbook_on_task_start(self, task, is_conditional):
+        if '"state":"{state}"' in Path("{journal}").read_text():
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 @pytest.mark.parametrize("state", ["staged", "committed", "push_ready"])
 def test_a_controller_killed_between_two_parts_commits_no_second_time(
-    lab: LabProject, results: Results, state: str
+    lab: LabProject, results: Results, tmp_path: Path, state: str
 ) -> None:
+    (tmp_path / "callbacks").mkdir()
+    journal = lab.run().path / "events.jsonl"
+    (tmp_path / "callbacks/between.py").write_text(BETWEEN.format(state=state, journal=journal))
+    lab.environment["ANSIBLE_CALLBACK_PLUGINS"] = str(tmp_path / "callbacks")
     ask = "--push" if state != "push_ready" else "--json"
     extra = {"lab_publish_targets": results.target(), "lab_run_dir": str(lab.run().path)}
-    process = lab.start("ansible-playbook", "playbooks/publish.yml", "-l", "local", "-e", json.dumps(extra))
-    kill_at(process, lab.run(), f'"state":"{state}"')
+    killed = lab.command("ansible-playbook", "playbooks/publish.yml", "-l", "local", "-e", json.dumps(extra))
+    assert killed.rc == -signal.SIGKILL, killed.said
+    del lab.environment["ANSIBLE_CALLBACK_PLUGINS"]
+    assert lab.run().records("publish")[-1]["state"] == state
     done = publish(lab, results.target(), ask)
     assert done.rc == 0, done.said
     assert publish(lab, results.target(), "--push").rc == 0
@@ -506,23 +565,17 @@ def test_a_controller_killed_when_github_has_made_the_pull_request_makes_no_seco
         "lab_run_dir": str(lab.run().path),
     }
     process = lab.start("ansible-playbook", "playbooks/publish.yml", "-l", "local", "-e", json.dumps(extra))
+    # It waits for an answer that never comes.
     while process.poll() is None and not github.pulls:
-        pass
+        time.sleep(0.02)
     process.kill()
     process.communicate(timeout=600)
+    assert process.returncode == -signal.SIGKILL
     done = publish(lab, results.target(forge="github"), "--create-pr")
     assert done.rc == 0, done.said
     assert row(lab.run())["state"] == "pr_open"
     assert len(github.pulls) == 1
     assert len(results.branches()) == 1
-
-
-def kill_at(process: Any, run: Run, text: str) -> None:
-    """Kill a controller when its journal has a text; one that ends before is well too."""
-    while process.poll() is None and text not in (run.path / "events.jsonl").read_text():
-        pass
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=600)
 
 
 def check_one(run: Run, results: Results) -> None:
