@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rackbench.publish.git import GitError
+from rackbench.errors import RackbenchError
+from rackbench.publish.git import Git, GitError
 
 if TYPE_CHECKING:
     from rackbench.publish.repository import Repository
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 def add(repository: Repository, path: Path, branch: str) -> None:
     """Make the worktree of a branch at `path`; one that stands there already is left as it is.
 
-    What a killed call or a moved run directory has left is put away first. Raises `RackbenchError` (git_failed) for
-    what cannot be checked out, also when other files stand at `path`; nothing new is left behind then.
+    What a killed call, a moved run directory or another clone has left is put away first. Raises `RackbenchError`:
+    publish_target_dirty when other files stand at `path`, or another clone's worktree with somebody's changes;
+    git_failed for what cannot be checked out. Nothing new is left behind then.
     """
     path = path.resolve()
     ref = f"refs/heads/{branch}"
@@ -27,6 +29,8 @@ def add(repository: Repository, path: Path, branch: str) -> None:
         return
     if entry:
         _remove(repository, path)
+    elif path.exists():
+        _clear(path)
     for place, other in registered.items():
         if other.get("branch") == ref and place != path and not place.exists():
             _remove(repository, place)
@@ -47,6 +51,38 @@ def remove(repository: Repository, path: Path) -> None:
     path = path.resolve()
     if path in _registered(repository):
         _remove(repository, path)
+
+
+def _clear(path: Path) -> None:
+    """Put away the worktree of a clone that the target names no more, or which was copied along with its run.
+
+    Raises `RackbenchError` (publish_target_dirty) for anything else, and when somebody has changed files in it.
+    """
+    if path.is_dir() and not any(path.iterdir()):
+        return
+    try:
+        pointer = (path / ".git").read_text().removesuffix("\n")
+    except OSError:
+        pointer = ""
+    if not pointer.startswith("gitdir: "):
+        raise _in_the_way(path, "is no worktree, and stands where the one of the results should be")
+    # Without its clone nobody can say any more what was changed in it, and the results are in the run.
+    if (path / pointer.removeprefix("gitdir: ")).exists() and Git(path).run(
+        "status", "--porcelain", "--untracked-files=all", "--ignored"
+    ):
+        raise _in_the_way(path, "is a worktree of another clone, and has changes that are in no commit")
+    # That clone forgets it with its next `git worktree prune`.
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _in_the_way(path: Path, finding: str) -> RackbenchError:
+    return RackbenchError(
+        "publish_target_dirty",
+        f"{path} {finding}.",
+        where=str(path),
+        next_step="Move what is needed out of it and remove it, then publish again.",
+        next_path=str(path),
+    )
 
 
 def _remove(repository: Repository, path: Path) -> None:

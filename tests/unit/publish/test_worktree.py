@@ -144,11 +144,37 @@ def test_files_of_somebody_else_at_that_place_stay(lab: House, repository: Repos
     before = seen(lab.clone)
     with pytest.raises(RackbenchError) as caught:
         worktree.add(repository, place, BRANCH)
-    assert caught.value.code == "git_failed"
+    assert (caught.value.code, caught.value.next_path) == ("publish_target_dirty", str(place))
     assert (place / "mine").read_bytes() == b"mine"
     worktree.remove(repository, place)
     assert (place / "mine").exists()
     assert (seen(lab.clone), entries(lab)) == (before, [])
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_worktree_of_the_clone_that_was_named_before_is_replaced(
+    lab: House, repository: Repository, place: Path, gone: bool
+) -> None:
+    worktree.add(repository, place, BRANCH)
+    if gone:
+        shutil.rmtree(lab.clone)
+    lab.another_clone("clone" if gone else "second")
+    again = lab.open("clone" if gone else "second")
+    lab.commit(again)
+    worktree.add(again, place, BRANCH)
+    assert whole(place)
+
+
+def test_changes_in_a_worktree_of_another_clone_stay(lab: House, repository: Repository, place: Path) -> None:
+    worktree.add(repository, place, BRANCH)
+    write(place, {"notes": b"mine"})
+    lab.another_clone("second")
+    again = lab.open("second")
+    lab.commit(again)
+    with pytest.raises(RackbenchError) as caught:
+        worktree.add(again, place, BRANCH)
+    assert (caught.value.code, caught.value.next_path) == ("publish_target_dirty", str(place))
+    assert (place / "notes").read_bytes() == b"mine"
 
 
 def test_a_failure_in_the_middle_leaves_nothing(lab: House, repository: Repository, place: Path) -> None:
