@@ -81,11 +81,9 @@ _PRIVATE = tuple(
 def redacted(content: bytes) -> tuple[bytes, int]:
     """Return a file without what must not be shown, and in how many places it was taken out.
 
-    The same bytes give the same answer, and an answer is not changed again. A file with a NUL in it is no text and
-    comes back as it was; bytes that are not UTF-8 stay as they were in a text, too.
+    The same bytes give the same answer, and an answer is not changed again. Whether it is text is not asked, or a
+    NUL would keep all of a file as it is; bytes that are not UTF-8 stay as they were.
     """
-    if b"\0" in content:
-        return content, 0
     text = content.decode("utf-8", "surrogateescape")
     count = 0
     while True:
