@@ -58,7 +58,7 @@ def run_playbook(
     arguments = [
         "--limit",
         hosts,
-        *(part for text in given_vars for part in ("--extra-vars", text)),
+        *runner.variables_options(given_vars),
         "--extra-vars",
         json.dumps(dict(extra_vars)),
         *(["--check"] if check else []),

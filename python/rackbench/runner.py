@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from rackbench.errors import BLOCKED, FAILURES, INTERRUPTED, OUR_FAULT, RackbenchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import FrameType
 
 # The tasks that open a run or take one up again.
@@ -31,6 +31,21 @@ PUBLISH = "rackbench.lab.publish"
 _POLL_S = 1
 # What Ansible exits with when its user interrupted it.
 _ANSIBLE_INTERRUPTED = 99
+
+
+def variables_options(given: Iterable[str]) -> list[str]:
+    """Return the options of ansible-playbook for variables as users write them, be it `name=value`, JSON or `@FILE`.
+
+    A relative FILE starts from where the user is: ansible-playbook would look for it in a directory of ansible-runner.
+    """
+    return [
+        part
+        for text in given
+        for part in (
+            "--extra-vars",
+            f"@{Path(text[1:]).expanduser().absolute()}" if text.startswith("@") else text,
+        )
+    ]
 
 
 @dataclass(frozen=True)
@@ -86,8 +101,7 @@ class Request:
         chosen = {name: value for name, value in settings.items() if value is not None and value != ""}
         if chosen:
             arguments += ["--extra-vars", json.dumps(chosen)]
-        for extra in self.extra_vars:
-            arguments += ["--extra-vars", extra]
+        arguments += variables_options(self.extra_vars)
         if self.check:
             arguments.append("--check")
         if self.verbosity:
