@@ -24,8 +24,9 @@ class ActionModule(LabAction):
             "choices": ["payload", "commit", "push", "pull_request"],
             "required": True,
         },
-        "targets": {"type": "dict", "default": {}},
-        "embargoes": {"type": "list", "elements": "dict", "default": []},
+        # They are checked where each fault of them has words.
+        "targets": {"type": "raw", "default": {}},
+        "embargoes": {"type": "raw", "default": []},
         "push": {"type": "bool", "default": False},
         "create_pr": {"type": "bool", "default": False},
     }

@@ -41,8 +41,8 @@ options:
     type: dict
   embargoes:
     description:
-      - Nothing is begun when the run is under one of these embargoes, which are written as the variable C(lab_embargoes).
-        For benchmarks that send their results out by themselves. Read by the action plugin only.
+      - Nothing is begun when the run is under one of these embargoes, which are written as in the variable
+        C(lab_embargoes). For benchmarks that send their results out by themselves. Read by the action plugin only.
     type: list
     elements: dict
     default: []

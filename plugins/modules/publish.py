@@ -32,13 +32,12 @@ options:
     choices: [payload, commit, push, pull_request]
     required: true
   targets:
-    description: Publish targets by their keys, as in the variable C(lab_publish_targets).
-    type: dict
+    description: A dictionary of publish targets by their keys, as in the variable C(lab_publish_targets).
+    type: raw
     default: {}
   embargoes:
-    description: What may not leave the house, and until when, as in the variable C(lab_embargoes).
-    type: list
-    elements: dict
+    description: A list of what may not leave the house, and until when, as in the variable C(lab_embargoes).
+    type: raw
     default: []
   push:
     description: Push, whatever the target says.

@@ -554,6 +554,11 @@ FAILURES: dict[str, Failure] = {
         "The remote has the branch already, with other content.",
         "Look at what is there. Nothing is overwritten: delete that branch if it is wrong, then publish again.",
     ),
+    "publish_unwritable": Failure(
+        BLOCKED,
+        "Files of the run that publishing needs cannot be read or written.",
+        "Free space or correct their permissions, then publish again.",
+    ),
     "gh_missing": Failure(
         BLOCKED, "`gh` is not installed on the controller.", "Install it, then publish again."
     ),

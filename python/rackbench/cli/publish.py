@@ -48,6 +48,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
     from rackbench import runner
     from rackbench.ledger import documents
     from rackbench.ledger.projections import publish_ledger
+    from rackbench.ledger.publish_states import NOT_CONFIGURED
 
     run_dir = run_dir_of(args.run_dir).resolve()
     state = documents.load(run_dir).state
@@ -81,6 +82,13 @@ def run(args: argparse.Namespace, output: Output) -> int:
         output.document(ledger)
     for line in _lines(ledger):
         output.line(line)
+    if (args.push or args.create_pr) and all(row["state"] == NOT_CONFIGURED for row in ledger["adapters"]):
+        raise RackbenchError(
+            "publish_target_invalid",
+            "Nothing was pushed: lab_publish_targets has a target for no benchmark of this run.",
+            where=str(run_dir),
+            next_step="Set lab_publish_targets in the inventory, or give it again with -e: what is given is not kept.",
+        )
     return INTERRUPTED if outcome.interrupted else _exit_status(state)
 
 

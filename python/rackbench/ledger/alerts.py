@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rackbench.errors import FAILURES, GOOD, INTERRUPTED, OUR_FAULT, Failure
 from rackbench.ledger import monitoring, rundir
-from rackbench.ledger.publish_states import STATES
+from rackbench.ledger.publish_states import CREATE_PR, STATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -86,6 +86,7 @@ PUBLISH_CODES = frozenset(
         "publish_push_rejected",
         "publish_branch_protected",
         "publish_diverged",
+        "publish_unwritable",
         "gh_missing",
         "gh_auth_missing",
         "pr_create_failed",
@@ -265,11 +266,15 @@ def exit_status_of(code: str) -> int:
     return FAILURES.get(code, _UNKNOWN_CODE).exit_status
 
 
-def publish_commands(state: RunState, told: str) -> dict[str, str | None]:
-    """Return `next_command` and `diagnostic_command` of a state of publishing, as publish_ledger.json has them."""
-    known = STATES.get(told)
+def publish_commands(state: RunState, entry: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return `next_command` and `diagnostic_command` of how far publishing came, as publish_ledger.json has them."""
+    known = STATES.get(str(entry.get("state")))
+    following = known.next if known else None
+    if following == CREATE_PR and entry.get("forge") != "github":
+        # There a person opens the compare_url.
+        following = None
     return {
-        "next_command": _command(state, known.next) if known and known.next else None,
+        "next_command": _command(state, following) if following else None,
         "diagnostic_command": _command(state, known.diagnostic if known else "status"),
     }
 

@@ -160,8 +160,11 @@ KINDS: dict[str, frozenset[str]] = {
             "base",
             "commit",
             "remote",
+            "forge",
             "compare_url",
+            "pushed",
             "pull_request",
+            "embargo",
         }
     ),
     "run.closed": frozenset({"outcome", "failed_steps", "exit_status"}),

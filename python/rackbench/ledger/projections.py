@@ -278,7 +278,7 @@ def publish_ledger(state: RunState) -> dict[str, Any]:
                 "adapter": adapter,
                 "at": entry.get("at"),
                 **{name: entry.get(name) for name in publish_states.FIELDS},
-                **alerts.publish_commands(state, str(entry.get("state"))),
+                **alerts.publish_commands(state, entry),
             }
             for adapter, entry in state.publish.items()
         ],

@@ -32,7 +32,24 @@ FIELDS = (
     "base",
     "commit",
     "remote",
+    "forge",
     "compare_url",
+    "pushed",
+    "pull_request",
+    "embargo",
+)
+# What stays true of the same payload, however the publishing after it ends.
+CARRIED = (
+    "files",
+    "bytes",
+    "payload_sha256",
+    "branch",
+    "base",
+    "commit",
+    "remote",
+    "forge",
+    "compare_url",
+    "pushed",
     "pull_request",
 )
 
@@ -57,6 +74,7 @@ GH_MISSING = "gh_missing"
 GH_AUTH_MISSING = "gh_auth_missing"
 PR_CREATE_FAILED = "pr_create_failed"
 PR_OPEN = "pr_open"
+PR_CLOSED = "pr_closed"
 PR_CREATED = "pr_created"
 # What versions without publishing wrote.
 FAILED = "failed"
@@ -72,7 +90,9 @@ STATES: dict[str, PublishState] = {
         "`simulated`.",
         None,
     ),
-    EMBARGOED: PublishState("An embargo is in force; not a byte was staged.", PUBLISH, VALIDATE),
+    EMBARGOED: PublishState(
+        "An embargo is in force; not a byte was staged. Publish after its date.", PUBLISH, VALIDATE
+    ),
     PAYLOAD_REFUSED: PublishState(
         "The files hold something that may not leave the house, are not what was collected, or there are none.",
         PUBLISH,
@@ -110,6 +130,9 @@ STATES: dict[str, PublishState] = {
         "The branch is pushed, and the pull request could not be made.", CREATE_PR, VALIDATE
     ),
     PR_OPEN: PublishState("The branch has an open pull request already, which is used.", None, VALIDATE),
+    PR_CLOSED: PublishState(
+        "The pull request of the branch was closed or merged by a person, and no other one is made.", None, VALIDATE
+    ),
     PR_CREATED: PublishState("The pull request is made.", None, VALIDATE),
     FAILED: PublishState("An earlier version could not publish.", PUBLISH, VALIDATE),
 }  # fmt: skip

@@ -566,8 +566,9 @@ class _Builder:
         if key is not None and self.present.get(key):
             return
         try:
-            _ADAPTER.validate_python(record, strict=True)
-        except (ValidationError, OverflowError, RecursionError):
+            # As it will be read: texts with halves of characters are none in JSON.
+            _ADAPTER.validate_json(journal.encode(record), strict=True)
+        except (ValidationError, ValueError, OverflowError, RecursionError):
             named = next((f" of {fields[name]}" for name in _NAMES.get(kind, ()) if fields.get(name)), "")
             self.lost.append(f"The record {kind}{named[:80]}: what documents tell of it cannot be used.")
             return

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from dataclasses import fields as fields_of
 from typing import TYPE_CHECKING, Any
 
-from rackbench.ledger import steps
+from rackbench.ledger import publish_states, steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -683,6 +683,12 @@ def _artifact(state: RunState, record: Mapping[str, Any]) -> None:
 
 def _publish(state: RunState, record: Mapping[str, Any]) -> None:
     entry = {"at": record.get("at"), **_body(record), "state": str(record["state"])}
+    earlier = state.publish.get(str(record["adapter"])) or {}
+    staged = entry.get("payload_sha256")
+    # What left the house stays told, until there is another payload.
+    if staged is None or staged == earlier.get("payload_sha256"):
+        kept = {name: earlier[name] for name in publish_states.CARRIED if earlier.get(name) is not None}
+        entry = {**kept, **{name: value for name, value in entry.items() if value is not None}}
     state.publish[str(record["adapter"])] = entry
 
 

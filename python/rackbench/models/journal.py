@@ -477,8 +477,11 @@ class Publish(Record):
     remote: str | None = Field(
         default=None, description="the address of the remote, without user and password"
     )
+    forge: str | None = None
     compare_url: str | None = None
+    pushed: bool | None = Field(default=None, description="whether the remote was seen to have the commit")
     pull_request: str | None = None
+    embargo: dict[str, str] | None = Field(default=None, description="the entry that holds the results back")
 
 
 class RunClosed(Record):

@@ -383,8 +383,11 @@ class PublishRow(Model):
     base: str | None = None
     commit: str | None = None
     remote: str | None = None
+    forge: str | None = None
     compare_url: str | None = None
+    pushed: bool | None = Field(default=None, description="whether the remote was seen to have the commit")
     pull_request: str | None = None
+    embargo: dict[str, str] | None = Field(default=None, description="the entry that holds the results back")
     next_command: str | None = Field(
         default=None, description="goes on from here; None: nothing is left to do"
     )

@@ -36,6 +36,16 @@ class Embargo:
         """Return whether it is not over at `now`."""
         return now < self.until
 
+    def concerns_the_same(self, other: Embargo) -> bool:
+        """Return whether the other one is for the same host and label."""
+        return (self.host, self.label) == (other.host, other.label)
+
+    def as_entry(self) -> dict[str, str]:
+        """Return it as an entry of lab_embargoes."""
+        fields = {"host": self.host, "label": self.label, "cpu": self.cpu, "reason": self.reason}
+        known = {name: value for name, value in fields.items() if value is not None}
+        return {**known, "until": utc_text(self.until)}
+
     def is_on(self, host: str | None) -> bool:
         """Return whether it names this host."""
         return _same(self.host, host)

@@ -44,6 +44,7 @@ class PullRequest:
 
     number: int
     url: str
+    is_open: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +66,16 @@ def check(forge: Forge) -> RackbenchError | None:
     return None if answer.status in {_OK, _NOT_ALLOWED} else _failed(forge, "who is logged in", answer)
 
 
-def ensure(forge: Forge, document: Mapping[str, Any]) -> tuple[Literal["pr_open", "pr_created"], PullRequest]:
-    """Return the open pull request of the document's branch, and whether it was there or is new.
+def ensure(
+    forge: Forge, document: Mapping[str, Any], *, anew: bool = False
+) -> tuple[Literal["pr_open", "pr_created", "pr_closed"], PullRequest]:
+    """Return the newest pull request of the document's branch, and whether it is open, is new, or was closed.
 
+    One that was closed or merged is left so, unless another is to be made `anew`.
     Raises `RackbenchError` with `gh_missing`, `gh_auth_missing` or `pr_create_failed`.
     """
-    if (found := open_pull_request(forge, document["head"])) is not None:
-        return "pr_open", found
+    if (found := _standing(forge, document["head"], anew=anew)) is not None:
+        return found
     try:
         return "pr_created", create(forge, document)
     except RackbenchError as error:
@@ -79,28 +83,39 @@ def ensure(forge: Forge, document: Mapping[str, Any]) -> tuple[Literal["pr_open"
             raise
         # Another publisher may have been faster, or GitHub's answer may have been lost on its way.
         try:
-            found = open_pull_request(forge, document["head"])
+            found = _standing(forge, document["head"], anew=anew)
         except RackbenchError:
             raise error from None
         if found is None:
             raise
-        return "pr_open", found
+        return found
 
 
-def open_pull_request(forge: Forge, branch: str) -> PullRequest | None:
-    """Return the open pull request of a branch of the repository itself, into whichever branch it is to go.
+def _standing(
+    forge: Forge, branch: str, *, anew: bool
+) -> tuple[Literal["pr_open", "pr_closed"], PullRequest] | None:
+    found = pull_requests(forge, branch)
+    for each in found:
+        if each.is_open:
+            return "pr_open", each
+    return ("pr_closed", found[0]) if found and not anew else None
+
+
+def pull_requests(forge: Forge, branch: str) -> list[PullRequest]:
+    """Return the pull requests of a branch of the repository itself, into whichever branch, the newest first.
 
     Raises as `ensure` does.
     """
     owner = forge.path.partition("/")[0]
     # A colon that is not encoded would be filled in by gh, from the repository that it is called in.
     head = quote(f"{owner}:{branch}", safe="")
-    answer = _request(forge, "GET", f"{_pulls(forge)}?state=open&head={head}")
+    answer = _request(forge, "GET", f"{_pulls(forge)}?state=all&head={head}")
     if answer.status == _NOT_FOUND and (problem := check(forge)):
         # Who is not logged in does not learn which private repositories there are.
         raise problem
     if answer.status != _OK or not isinstance(answer.content, list):
         raise _failed(forge, "for its pull requests", answer)
+    found = []
     for each in answer.content:
         try:
             # GitHub passes over a filter that it does not understand; and forks have branches of the same name.
@@ -111,8 +126,8 @@ def open_pull_request(forge: Forge, branch: str) -> PullRequest | None:
         except (KeyError, TypeError):
             continue
         if is_ours:
-            return _pull_request(forge, each, answer)
-    return None
+            found.append(_pull_request(forge, each, answer))
+    return found
 
 
 def create(forge: Forge, document: Mapping[str, Any]) -> PullRequest:
@@ -134,7 +149,7 @@ def _pull_request(forge: Forge, content: Any, answer: _Answer) -> PullRequest:
     )
     if not isinstance(number, int) or not isinstance(url, str):
         raise _failed(forge, "for a pull request", answer)
-    return PullRequest(number, printable(url))
+    return PullRequest(number, printable(url), content.get("state") == "open")
 
 
 def _request(forge: Forge, method: str, endpoint: str, body: Mapping[str, Any] | None = None) -> _Answer:

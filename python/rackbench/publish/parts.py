@@ -6,11 +6,12 @@ Each part starts from what the journal says of the one before, so that a killed 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from rackbench.adapters.results import read_result
+from rackbench.adapters.results import parse_result
 from rackbench.clock import parse_utc
 from rackbench.errors import RackbenchError
 from rackbench.ledger import publish_states as states
@@ -20,9 +21,8 @@ from rackbench.publish.repository import open_repository
 from rackbench.publish.target import shown, targets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
     from datetime import datetime
-    from pathlib import Path
 
     from rackbench.adapters.catalog import Adapter
     from rackbench.ledger.state import RunState
@@ -41,11 +41,21 @@ class Order:
     state: RunState
     adapter: Adapter
     project: Path
-    settings: Mapping[str, Any]
-    embargoes: Sequence[Mapping[str, Any]]
+    settings: Any
+    embargoes: Any
     push: bool
     create_pr: bool
     now: datetime
+
+    def held_back(self) -> tuple[embargo.Embargo, ...]:
+        """Return the embargoes of now, and the one that held this run back and is not told of any more.
+
+        What kept something in the house does not end because somebody calls without it. An entry for the same host and
+        label with another date ends it. Raises `RackbenchError` (embargo_invalid).
+        """
+        now = embargo.read(self.embargoes)
+        then = embargo.read([held] if (held := self.told.get("embargo")) else [])
+        return (*now, *(each for each in then if not any(each.concerns_the_same(other) for other in now)))
 
     def target(self) -> Target:
         """Return the adapter's target. Raises `RackbenchError` (publish_target_invalid)."""
@@ -92,28 +102,26 @@ class Reached:
 def stage(order: Order) -> Reached:
     """Stage what may leave the house; before the first byte, look whether anything may."""
     key = order.adapter.publish_target
+    if not isinstance(order.settings, Mapping):
+        raise RackbenchError(
+            "publish_target_invalid", "lab_publish_targets is no mapping.", where="lab_publish_targets"
+        )
     if key not in order.settings:
         return Reached(states.NOT_CONFIGURED, {"reason": f"lab_publish_targets has no {key}."})
-    embargoes = embargo.read(order.embargoes)
-    found = embargo.of_run(embargoes, order.run_dir, order.state, order.now)
-    if found is not None:
-        return Reached(states.EMBARGOED, {"target": key, "reason": f"The run is {found.words}."})
+    embargoes = order.held_back()
+    if held := embargo.of_run(embargoes, order.run_dir, order.state, order.now):
+        reason = f"The run is {held.words}."
+        return Reached(states.EMBARGOED, {"target": key, "reason": reason, "embargo": held.as_entry()})
     if reasons := refusal.refusals(order.state, _results(order)):
         return Reached(states.WITHHELD, {"target": key, "reason": " ".join(reasons)})
     target = order.target()
     staged = payload.stage(
-        order.run_dir,
-        order.state,
-        order.adapter.name,
-        target.key,
-        embargoes=embargoes,
-        now=order.now,
+        order.run_dir, order.state, order.adapter.name, target.key, embargoes=embargoes, now=order.now
     )
-    size = sum(each.bytes for each in staged.files)
     fields = {
         "target": target.key,
         "files": len(staged.files),
-        "bytes": size,
+        "bytes": sum(each.bytes for each in staged.files),
         "payload_sha256": staged.sha256,
     }
     return Reached(states.STAGED, fields, goes_on=True)
@@ -124,6 +132,8 @@ def make_commit(order: Order) -> Reached:
     target = order.target()
     staged = payload.read(order.run_dir, target.key, order.adapter.name)
     repository = open_repository(target)
+    if order.create_pr or target.create_pr_local:
+        _github(target, repository)
     made = commit.commit(
         repository,
         target,
@@ -134,7 +144,7 @@ def make_commit(order: Order) -> Reached:
         when=parse_utc(str(order.state.opened_at)),
     )
     fields = {
-        **_kept(order.told, "target", "files", "bytes", "payload_sha256"),
+        "target": target.key,
         "branch": made.branch,
         "base": made.base,
         "commit": made.sha,
@@ -154,36 +164,34 @@ def push_branch(order: Order) -> Reached:
     asked = order.push or order.create_pr or target.push_local or target.create_pr_local
     standing = (push.push if asked else push.look)(repository, target, order.branch, sha)
     # Another machine may have published the same results, on another commit of the base branch.
-    fields = {**_kept(order.told, *states.FIELDS), "commit": standing.sha or sha}
+    fields: dict[str, Any] = {"target": target.key, "commit": standing.sha or sha}
     if standing.problem is not None:
         return Reached(
             states.state_of(standing.problem.code),
             {**fields, "reason": standing.problem.message, "code": standing.problem.code},
             failure=standing.problem if asked else None,
         )
-    document = _document(order, target, repository, str(fields["commit"]))
+    document = _document(order, target, repository, fields["commit"])
     pull_request.write(order.run_dir, target.key, order.adapter.name, document)
-    return Reached(
-        standing.state,
-        {**fields, "compare_url": document["compare_url"]},
-        goes_on=standing.state == states.PUSHED and (order.create_pr or target.create_pr_local),
-    )
+    place = _forge(target, repository)
+    pushed = standing.state == states.PUSHED
+    fields |= {
+        "forge": place.kind if place else None,
+        "compare_url": document["compare_url"],
+        "pushed": pushed or None,
+    }
+    # One that was made is looked for again, also where nobody asks for another.
+    proposes = order.create_pr or target.create_pr_local or order.told.get("pull_request")
+    return Reached(standing.state, fields, goes_on=pushed and bool(proposes))
 
 
 def open_pull_request(order: Order) -> Reached:
-    """Make the pull request, or find the one that the branch has already."""
+    """Make the pull request, or find the one that the branch has already. One that a person closed stays closed."""
     target = order.target()
     repository = open_repository(target)
-    place = _forge(target, repository)
-    if place is None or place.kind != "github":
-        raise RackbenchError(
-            "pr_create_failed",
-            f"{shown(repository.written_url() or '')} is not on GitHub, and pull requests are made there only.",
-            where=target.key,
-            next_step="Open the compare_url of publish_ledger.json in a browser, and make the pull request there.",
-        )
-    state, found = gh.ensure(place, _document(order, target, repository, str(order.told["commit"])))
-    return Reached(state, {**_kept(order.told, *states.FIELDS), "pull_request": found.url})
+    document = _document(order, target, repository, str(order.told["commit"]))
+    state, found = gh.ensure(_github(target, repository), document, anew=order.create_pr)
+    return Reached(state, {"target": target.key, "pull_request": found.url})
 
 
 PARTS: dict[str, Callable[[Order], Reached]] = {
@@ -198,24 +206,29 @@ def go(part: str, order: Order) -> Reached:
     """Do one part. What it raises that concerns publishing becomes the state that it leaves."""
     try:
         return PARTS[part](order)
-    except RackbenchError as error:
-        # Nothing that is half done is left in the target's repository.
-        kept = _kept(order.told, *states.FIELDS) if part != "payload" else {}
-        fields = {
-            **kept,
-            "target": order.adapter.publish_target,
-            "reason": error.message,
-            "code": error.code,
-        }
-        return Reached(states.state_of(error.code), fields, failure=error)
+    except RackbenchError as failure:
+        error = failure
+    except OSError as failure:
+        what = f"{failure.filename}: {failure.strerror}" if failure.filename else str(failure)
+        error = RackbenchError(
+            "publish_unwritable",
+            f"Publishing {order.adapter.name} stopped at {what}.",
+            where=str(failure.filename or order.run_dir),
+            detail=str(failure),
+        )
+    fields = {"target": order.adapter.publish_target, "reason": error.message, "code": error.code}
+    return Reached(states.state_of(error.code), fields, failure=error)
 
 
 def _results(order: Order) -> dict[str, Mapping[str, Any]]:
-    """Return the results of the adapter as their files hold them, by execution."""
+    """Return the results of the adapter that count, by execution, from files that are what was collected.
+
+    Raises `RackbenchError` (publish_payload_changed).
+    """
     return {
-        execution: read_result(order.run_dir / result["path"]).document
-        for execution, result in order.state.results.items()
-        if result.get("adapter") == order.adapter.name
+        each.execution: parse_result(payload.artifact(order.run_dir, order.state, path), Path(path)).document
+        for each in payload.counted(order.state, order.adapter.name)
+        if (path := str((order.state.results.get(each.execution) or {}).get("path") or ""))
     }
 
 
@@ -237,6 +250,14 @@ def _forge(target: Target, repository: Repository) -> forge.Forge | None:
     return forge.forge_of(url, target.forge) if url else None
 
 
-def _kept(told: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """Return fields of the part before, without what it says of its own state."""
-    return {name: told.get(name) for name in names if name not in {"state", "reason", "code"}}
+def _github(target: Target, repository: Repository) -> forge.Forge:
+    """Return where pull requests are made. Raises `RackbenchError` (publish_target_invalid) for other places."""
+    place = _forge(target, repository)
+    if place is None or place.kind != forge.GITHUB:
+        raise RackbenchError(
+            "publish_target_invalid",
+            f"Pull requests are made on GitHub only, and {shown(repository.written_url() or 'nothing')} is not.",
+            where=target.key,
+            next_step="Push without one, and open the compare_url of publish_ledger.json; or set forge: github.",
+        )
+    return place

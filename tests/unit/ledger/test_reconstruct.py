@@ -163,3 +163,13 @@ def test_the_records_of_a_journal_keep_their_order_whatever_their_times_say() ->
     found = list(merged(kept, new))
     assert [record["seq"] for record in found] == [1, 2, 3, 4]
     assert [record["play"] for record in found if "play" in record] == ["3", "1", "2"]
+
+
+def test_half_a_character_in_a_document_is_told_and_does_not_reach_the_journal() -> None:
+    left = left_of(whole_run())
+    assert left.artifacts is not None
+    left.artifacts["artifacts"][0]["kind"] = "\ud800"
+    rebuilt = rebuild(left, {})
+    for record in rebuilt.records:
+        JournalRecord.model_validate_json(journal.encode(record))
+    assert "The record artifact" in " ".join(map(str, rebuilt.records[-1].get("lost") or ()))

@@ -104,13 +104,18 @@ def test_other_branches_have_pull_requests_of_their_own(github: GithubStandin) -
     gh.ensure(forge(github), document())
     state, made = gh.ensure(forge(github), document(head=f"{BRANCH}2"))
     assert (state, made.number) == ("pr_created", 2)
-    assert gh.open_pull_request(forge(github), BRANCH[:-1]) is None
+    assert gh.pull_requests(forge(github), BRANCH[:-1]) == []
 
 
-def test_a_pull_request_that_was_closed_is_not_taken_for_an_open_one(github: GithubStandin) -> None:
+def test_a_pull_request_that_was_closed_is_made_anew_only_when_that_is_asked_for(
+    github: GithubStandin,
+) -> None:
     gh.ensure(forge(github), document())
     github.close(1)
-    assert gh.open_pull_request(forge(github), BRANCH) is None
+    state, found = gh.ensure(forge(github), document())
+    assert (state, found.number, found.is_open) == ("pr_closed", 1, False)
+    state, made = gh.ensure(forge(github), document(), anew=True)
+    assert (state, made.number, made.is_open) == ("pr_created", 2, True)
 
 
 def test_a_branch_whose_name_needs_encoding_is_found_again(github: GithubStandin) -> None:
@@ -266,15 +271,15 @@ def test_many_publishers_at_once_make_one_pull_request(github: GithubStandin) ->
 def test_a_creator_that_comes_second_is_told_and_finds_the_first_ones(
     github: GithubStandin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked = gh.open_pull_request
+    looked = gh.pull_requests
 
-    def another_is_faster(where: Forge, branch: str) -> gh.PullRequest | None:
-        monkeypatch.setattr(gh, "open_pull_request", looked)
+    def another_is_faster(where: Forge, branch: str) -> list[gh.PullRequest]:
+        monkeypatch.setattr(gh, "pull_requests", looked)
         found = looked(where, branch)
         gh.create(where, document(title="Faster"))
         return found
 
-    monkeypatch.setattr(gh, "open_pull_request", another_is_faster)
+    monkeypatch.setattr(gh, "pull_requests", another_is_faster)
     assert gh.ensure(forge(github), document())[0] == "pr_open"
     assert [each["title"] for each in github.pulls] == ["Faster"]
 
