@@ -39,7 +39,9 @@ class CorpusBundle(Model):
     measured_at: str | None
     manifest: str | None = Field(description="path of the manifest, if there is one")
     trust: Trust
-    ranked: bool = Field(description="whether it has no errors, and its trust label lets it take part in rankings")
+    ranked: bool = Field(
+        description="whether it has no errors, and its trust label lets it take part in rankings"
+    )
 
 
 class CorpusCounts(Model):
