@@ -89,7 +89,8 @@ def refused(lab: LabProject, *words: str | Path) -> tuple[str, str]:
     answer = json.loads(done.stdout)
     if "error" in answer:
         return answer["error"]["code"], answer["error"]["message"]
-    return " ".join(sorted(found["code"] for found in answer["findings"])), done.stdout
+    codes = {found["code"] for found in answer["findings"] if found["level"] == "error"}
+    return " ".join(sorted(codes)), done.stdout
 
 
 def test_a_run_becomes_a_bundle_for_each_benchmark_with_the_same_bytes_on_every_machine(
@@ -220,6 +221,18 @@ RUNS: dict[str, tuple[Callable[[LabProject], Path], str, str]] = {
         lambda lab: run(lab, {"latency.smoke.1": recorded.result("latency", [])}),
         "submission_refused",
         "latency.smoke.1 measured nothing",
+    ),
+    "a median beyond all numbers": (
+        lambda lab: run(
+            lab, {"latency.smoke.1": recorded.result("latency", [recorded.metric("x", [1e308, 1e308])])}
+        ),
+        "submission_refused",
+        "cannot be written as JSON",
+    ),
+    "a benchmark with a name that is too long": (
+        lambda lab: run(lab, {"latency.smoke.1": result("x" * 300)}),
+        "file_name_contradicts",
+        "the benchmark",
     ),
     "a run without results": (
         lambda lab: rewrite(run(lab), _without_results),

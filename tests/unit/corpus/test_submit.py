@@ -279,6 +279,7 @@ FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
         "not_official",
     ),
     "an empty file": (_named(SSB, b""), "not_json"),
+    "a text that no stream can write": (_named(SSB, bundle(benchmark="\ud800")), "wrong_type"),
     "a path of somebody's home": (_named(SSB, HOME), "private_path"),
     "a password": (_named(SSB, SECRET), "private_content"),
     "a name that breaks the naming": (_named("SSB result.json", bundle()), "file_name_invalid"),
@@ -462,7 +463,7 @@ def test_what_a_bundle_says_of_itself_gets_into_no_command(tmp_path: Path) -> No
 
 
 @settings(
-    max_examples=60,
+    max_examples=150,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,
@@ -538,7 +539,7 @@ RESULTS = st.fixed_dictionaries(
 
 
 @settings(
-    max_examples=60,
+    max_examples=150,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,
