@@ -94,7 +94,7 @@ CASES: tuple[tuple[str, str, int], ...] = (
     ("corpus rollback bad --repo clone", "corpus-rollback", 0),
     ("corpus rollback no-such --repo clone", "error", 2),
     (f"submit corpus/{SSB} --output packed", "submission", 0),
-    (f"submit corpus/{SSB} --output packed --notes {'n' * 501}", "submission", 1),
+    (f"submit corpus/{SSB} --output refused --submitted-by /root/me", "submission", 1),
     ("submit --run-dir dist", "error", 2),
     ("validate --host local", "validation", 0),
     ("validate -i closed.lab.yml", "validation", 3),
