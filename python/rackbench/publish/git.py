@@ -42,6 +42,7 @@ _SETTINGS = {
 }
 _DROPPED = re.compile(r"GIT_|SSH_ASKPASS|DISPLAY$|WAYLAND_DISPLAY$|LC_|LANG|TZ$")
 _USER_INFO = re.compile(r"(?<=://)[^/@\s'\"]*@")
+_QUERY = re.compile(r"(://[^\s'\"?#]*)[?#][^\s'\"]*")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -65,9 +66,9 @@ class GitError(RackbenchError):
 
 
 def _readable(output: bytes) -> str:
-    """Return git's output without passwords in addresses and without what moves a terminal's cursor."""
+    """Return git's output without users and queries in addresses, and without what moves a terminal's cursor."""
     text = output.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
-    return _USER_INFO.sub("", _CONTROL.sub("", text))
+    return _QUERY.sub(r"\1", _USER_INFO.sub("", _CONTROL.sub("", text)))
 
 
 class Git:

@@ -22,6 +22,7 @@ _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/]*)(?P<path>/.*|)")
 # `user@host:path`; as git sees it, a slash before the first colon makes a file name of it.
 _SCP = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>\[[^\]/]+\]|[^/:\[\]@]+):(?P<path>(?!:).+)")
+_HELPER = re.compile(r"[A-Za-z0-9+.-]+::")
 _DEFAULT_PORTS = {"ssh": "22", "git+ssh": "22", "ssh+git": "22", "https": "443", "http": "80", "git": "9418"}
 _SSH = frozenset({"ssh", "git+ssh", "ssh+git"})
 
@@ -55,16 +56,15 @@ def _target(key: Any, entry: Any, project: Path) -> Target:
     where = f"lab_publish_targets.{key}"
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise _invalid(where, "a key is letters, digits, dots, dashes and underscores")
-    if isinstance(entry, dict) and isinstance(url := entry.get("remote_url"), str) and shown(url) != url:
-        # A finding shows what was given, and an address may hold a password.
-        hidden = {**entry, "remote_url": _hide_password(url)}
-    else:
-        hidden = entry
+    url = entry.get("remote_url") if isinstance(entry, dict) else None
+    if url is not None:
+        # A finding shows what was given, and an address may hold a password: it is looked at by itself.
+        _check_remote_url(where, url)
+        entry = {**entry, "remote_url": None}
     try:
-        checked = PublishTarget.model_validate(hidden)
+        checked = PublishTarget.model_validate(entry)
     except ValidationError as error:
         raise _invalid(where, explain(error)) from error
-    url = checked.remote_url
     if url is not None and _is_file(url) and not url.startswith(("/", "file://")):
         url = str((project / url).resolve())
     return Target(
@@ -84,15 +84,31 @@ def _invalid(where: str, finding: str) -> RackbenchError:
     return RackbenchError("publish_target_invalid", f"{where}: {finding}.", where=where)
 
 
-def _hide_password(url: str) -> str:
-    return re.sub(r"^([^/]*://[^/@:]*:)[^/]*@", r"\1***@", url)
+def _check_remote_url(where: str, url: Any) -> None:
+    try:
+        PublishTarget.model_validate({"repo": ".", "remote_url": url})
+    except ValidationError as error:
+        # Without its cause, which quotes the address.
+        raise _invalid(where, f"remote_url: {error.errors(include_url=False)[0]['msg']}") from None
+    match = _URL.fullmatch(url)
+    if match and match["scheme"].lower() in {"http", "https"} and "@" in match["authority"]:
+        finding = (
+            "remote_url: it holds a user, which may be a token; leave it out, and set a credential helper"
+        )
+        raise _invalid(where, f"{finding} in the clone")
 
 
 def shown(url: str) -> str:
-    """Return an address as messages and documents show it: without user, password and query."""
+    """Return an address as messages and documents show it: without user, password and query.
+
+    Of an address that git hands to a helper program only what is a URL is shown behind the helper's name.
+    """
+    if match := _HELPER.match(url):
+        rest = url[match.end() :]
+        return match[0] + (shown(rest) if _URL.fullmatch(rest) or _HELPER.match(rest) else "...")
     if match := _URL.fullmatch(url):
-        authority = match["authority"].rpartition("@")[2]
-        return f"{match['scheme']}://{authority}{re.split(r'[?#]', match['path'])[0]}"
+        address = match["authority"].rpartition("@")[2] + match["path"]
+        return f"{match['scheme']}://{re.split(r'[?#]', address)[0]}"
     match = _SCP.fullmatch(url)
     return f"{match['host']}:{match['path']}" if match else url
 

@@ -80,6 +80,29 @@ def test_a_remote_url_with_a_password_is_refused_and_the_password_is_not_shown()
     assert "hunter2" not in str(error)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://hunter2@github.com/lab/results.git",
+        "HTTP://hunter2@github.com/lab/results.git",
+        "https://hunter2@github.com/a b",
+        "https://github.com/a b?private_token=hunter2",
+        "ftp::http://bot:hunter2@github.com/lab/results.git",
+        ["https://hunter2@github.com/lab/results.git"],
+    ],
+)
+def test_a_remote_url_is_never_quoted_in_its_refusal(url: Any) -> None:
+    error = refusal({"repo": "x", "remote_url": url})
+    assert "remote_url: " in error.message
+    assert "hunter2" not in f"{error} {error.detail} {error.__cause__}"
+
+
+def test_a_remote_url_is_not_quoted_in_what_is_said_of_the_whole_target() -> None:
+    error = refusal({"remote_url": "https://h/?hunter2", "repo": "x", "create_pr_local": True})
+    assert "push_local" in error.message
+    assert "hunter2" not in f"{error} {error.__cause__}"
+
+
 FORMS = (
     "git@{host}:{path}.git",
     "git@{host}:{path}",
@@ -126,6 +149,11 @@ def test_users_of_ssh_ports_and_files_are_told_apart(one: str, other: str, same:
     [
         ("https://bot:hunter2@box/r.git?token=x", "https://box/r.git"),
         ("https://token@box:8443/r", "https://box:8443/r"),
+        ("https://box?private_token=x", "https://box"),
+        ("https://bot:a?b#c@box/r#x", "https://box/r"),
+        ("ftp::http://bot:hunter2@box/r", "ftp::http://box/r"),
+        ("a::b::https://bot:hunter2@box/r", "a::b::https://box/r"),
+        ("ext::connect --password hunter2", "ext::..."),
         ("git@github.com:lab/r.git", "github.com:lab/r.git"),
         ("ssh://git@box:2222/r", "ssh://box:2222/r"),
         ("/srv/r.git", "/srv/r.git"),
