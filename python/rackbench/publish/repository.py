@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import time
@@ -155,10 +156,10 @@ class Repository:
             )
         except GitError as error:
             raise self.remote_failure(error) from error
-        # A pattern of ls-remote matches the ends of names.
+        # A pattern of ls-remote matches the ends of names, also of those that are in no encoding.
         found = {
             name: commit
-            for commit, _tab, name in (line.partition("\t") for line in answer.decode().splitlines())
+            for commit, _tab, name in (line.partition("\t") for line in os.fsdecode(answer).split("\n"))
         }
         return {name.removeprefix("refs/heads/"): found[name] for name in names if name in found}
 

@@ -238,7 +238,7 @@ def test_a_missing_remote_is_told_and_the_clones_own_branch_is_the_base(lab: Hou
 
 
 def test_another_remote_than_the_one_named_is_told_and_never_asked(lab: House) -> None:
-    repository = lab.open(remote_url="https://bot@box/lab/results.git")
+    repository = lab.open(remote_url="https://box/lab/results.git")
     lab.move_base()
     error = problem(repository, "publish_remote_mismatch")
     assert str(lab.bare) in error.message
@@ -261,6 +261,11 @@ def test_a_remote_with_a_relative_path_is_taken_from_the_clone(lab: House) -> No
     assert repository.base().problem is None
 
 
+def test_a_ref_of_the_remote_whose_name_is_no_utf_8_stops_nobody(lab: House) -> None:
+    git(lab.bare, "update-ref", os.fsdecode(b"refs/x\xff/refs/heads/main"), "main")
+    assert lab.open().base().problem is None
+
+
 def test_an_unreachable_remote_is_told_and_the_last_known_base_is_taken(lab: House) -> None:
     lab.bare.rename(lab.root / "away.git")
     error = problem(lab.open(), "publish_remote_unreachable")
@@ -268,10 +273,13 @@ def test_an_unreachable_remote_is_told_and_the_last_known_base_is_taken(lab: Hou
     assert error.next_command == f"git -C {lab.clone} ls-remote origin"
 
 
-def test_a_remote_where_nobody_listens_is_unreachable_and_its_password_is_not_shown(lab: House) -> None:
+@pytest.mark.parametrize("form", ["http://bot:hunter2@{}/r.git", "http://{}/r.git?private_token=hunter2"])
+def test_a_remote_where_nobody_listens_is_unreachable_and_its_password_is_not_shown(
+    lab: House, form: str
+) -> None:
     with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as closed:
         port = closed.server_port
-    git(lab.clone, "remote", "set-url", "origin", f"http://bot:hunter2@127.0.0.1:{port}/r.git")
+    git(lab.clone, "remote", "set-url", "origin", form.format(f"127.0.0.1:{port}"))
     error = problem(lab.open(), "publish_remote_unreachable")
     assert "hunter2" not in str(error.as_dict())
 
