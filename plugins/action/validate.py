@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.errors import AnsibleError
 from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _outlook
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, LabAction
 
@@ -13,6 +14,7 @@ if t.TYPE_CHECKING:
 
 if MISSING is None:
     from rackbench import clock, validation
+    from rackbench.errors import RackbenchError
     from rackbench.publish.checking import Checks
     from rackbench.transport import connectivity
 
@@ -45,8 +47,9 @@ class ActionModule(LabAction):
                 publish = targets.of_host(
                     host,
                     self._adapters(planned),
-                    known.get("lab_publish_targets") or {},
-                    known.get("lab_embargoes") or [],
+                    _setting(known, host, "lab_publish_targets", "publish_target_invalid"),
+                    _setting(known, host, "lab_embargoes", "embargo_invalid"),
+                    _outlook.plan_failure(host, planned),
                 )
             findings.append(validation.finding(found, staging, publish))
         report = validation.report(args["scope"], findings)
@@ -65,3 +68,20 @@ class ActionModule(LabAction):
 
     def _require_ledger(self) -> None:
         """Ask for none: a report belongs to no run."""
+
+
+def _setting(known: t.Mapping[str, t.Any], host: str, name: str, code: str) -> t.Any:
+    """Return a variable of a host, None when it has none; or the failure, when its templates cannot be resolved."""
+    try:
+        return _resolved(known.get(name))
+    except AnsibleError as error:
+        return RackbenchError(code, f"{name} of {host}: {error}", where=name)
+
+
+def _resolved(value: t.Any) -> t.Any:
+    # What is deeper is resolved only when somebody looks at it.
+    if isinstance(value, dict):
+        return {key: _resolved(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_resolved(each) for each in value]
+    return value

@@ -29,9 +29,8 @@ def of_host(project: Path, host: str, plan: t.Mapping[str, t.Any], *, reached: b
 
     `plan` is what the plan task returned. Never raises for what is wrong with the settings: the block has its failure.
     """
-    failure = (plan.get("rackbench") or {}).get("failure")
-    if failure or "begun" not in plan:
-        return not_staged(failure or _not_planned(host, plan))
+    if failure := plan_failure(host, plan):
+        return not_staged(failure)
     if not plan["begun"]:
         return _offline(project, host, plan, reached=reached)
     path = Path(plan["run_dir"]) / rundir.PREFLIGHT_REPORT
@@ -39,6 +38,12 @@ def of_host(project: Path, host: str, plan: t.Mapping[str, t.Any], *, reached: b
         return staging(json.loads(path.read_bytes()), os.path.relpath(path, project))
     except (OSError, ValueError):
         return not_staged(_why_no_report(Path(plan["run_dir"])))
+
+
+def plan_failure(host: str, plan: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
+    """Return why the host could not be planned; None when it was. `plan` is what the plan task returned."""
+    failure: dict[str, t.Any] | None = (plan.get("rackbench") or {}).get("failure")
+    return failure or (None if "begun" in plan else _not_planned(host, plan))
 
 
 def _offline(project: Path, host: str, plan: t.Mapping[str, t.Any], *, reached: bool) -> dict[str, t.Any]:

@@ -114,6 +114,8 @@ def _staging_codes(staged: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _publish_codes(published: Mapping[str, Any]) -> Iterator[str]:
+    if published.get("failure"):
+        yield published["failure"]["code"]
     for check in _publish_checks(published):
         if check["status"] == "failed" and check["required"]:
             yield check["code"]
@@ -149,13 +151,17 @@ def _staged(host: Mapping[str, Any]) -> Iterator[str]:
     staged = host["staging"]
     if staged is None:
         return
-    if failure := staged["failure"]:
-        yield f"  {failure['message']} [{failure['code']}]"
-        yield from _indented((("next", failure.get("next_step")), ("run", failure.get("next_command"))), 2)
+    yield from _failure(staged["failure"])
     for item in staged["benchmarks"]:
         yield from _benchmark(item)
     if staged["evidence"]:
         yield f"  seen in {staged['evidence']}"
+
+
+def _failure(failure: Mapping[str, Any] | None) -> Iterator[str]:
+    if failure:
+        yield f"  {failure['message']} [{failure['code']}]"
+        yield from _indented((("next", failure.get("next_step")), ("run", failure.get("next_command"))), 2)
 
 
 def _benchmark(item: Mapping[str, Any]) -> Iterator[str]:
@@ -188,6 +194,9 @@ def _published(host: Mapping[str, Any]) -> Iterator[str]:
     published = host["publish"]
     if published is None:
         return
+    if host["staging"] is None:
+        # With it, it is told already.
+        yield from _failure(published["failure"])
     for check in published["checks"]:
         yield from _publish_check(check, 2)
     for item in published["benchmarks"]:

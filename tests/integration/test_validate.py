@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from rackbench.errors import FAILURES
 from rackbench.models.validation import Validation
 
 from tests.integration import made_up
@@ -169,3 +170,61 @@ def test_all_bundles_are_listed_with_their_source(project: LabProject) -> None:
     done = project.rackbench("bundle", "list", "--cache", "dist")
     sources = sorted(line.split()[-1] for line in done.stdout.splitlines() if line.startswith("local-one"))
     assert sources == ["cache", "captured", "dist"]
+
+
+def published(project: LabProject, status: int, *more: str | Path) -> dict[str, dict[str, Any]]:
+    """Return by host what the scope publish says."""
+    done = project.rackbench("validate", "--scope", "publish", "--json", *more)
+    assert done.rc == status, done.said
+    report = Validation.model_validate_json(done.stdout)
+    assert report.ok == (status == 0)
+    found = json.loads(done.stdout)["hosts"]
+    assert all(host["ok"] == host["publish"]["ok"] for host in found)
+    return {host["host"]: host["publish"] for host in found}
+
+
+def test_publishing_of_an_unknown_benchmark_is_not_said_to_be_possible(project: LabProject) -> None:
+    block = published(project, 2, "--host", "local", "--benchmarks", "no-such")["local"]
+    assert (block["failure"]["code"], block["benchmarks"]) == ("unknown_benchmark", [])
+    done = project.rackbench("validate", "--host", "local", "--scope", "publish", "--benchmarks", "no-such")
+    assert "failed at local: publish" in done.stdout
+    assert "[unknown_benchmark]" in done.stdout
+
+
+@pytest.mark.parametrize("targets", ["made-up", ["made-up"]], ids=["a word", "a list"])
+def test_publish_targets_that_are_no_mapping_are_a_failed_mapping(
+    project: LabProject, targets: str | list[str]
+) -> None:
+    given = json.dumps({"lab_publish_targets": targets})
+    block = published(project, 2, "--host", "local", "--benchmarks", "made-up", "-e", given)["local"]
+    (check,) = block["checks"]
+    assert (check["name"], check["status"]) == ("mapping", "failed")
+    assert check["code"] == "publish_target_invalid"
+
+
+def test_an_undefined_variable_in_a_target_is_told_of_its_host_and_the_others_have_their_report(
+    project: LabProject,
+) -> None:
+    own = inventory(project, lab_publish_targets={"made-up-results": {"repo": "{{ no_such }}"}})
+    document = yaml.safe_load(own.read_text())
+    hosts = document["all"]["hosts"]
+    hosts["good"] = {**hosts["local"], "lab_publish_targets": {}}
+    hosts["secret"] = {**hosts["good"], "lab_embargoes": [{"host": "{{ no_such }}", "until": "2030-01-01"}]}
+    own.write_text(yaml.safe_dump(document))
+    asked = ("--host", "local,good,secret", "--benchmarks", "made-up", "-i", own)
+    found = published(project, 2, *asked)
+    (check,) = found["local"]["checks"]
+    assert (check["name"], check["code"]) == ("mapping", "publish_target_invalid")
+    assert "no_such" in check["message"]
+    assert found["good"]["ok"]
+    assert [row["benchmark"] for row in found["good"]["benchmarks"]] == ["made-up"]
+    (check,) = found["secret"]["checks"]
+    assert (check["name"], check["code"]) == ("embargo", "embargo_invalid")
+    assert "no_such" in check["message"]
+
+
+def test_a_relative_file_of_variables_is_found_where_the_user_is(project: LabProject) -> None:
+    (project.root / "targets.yml").write_text("lab_publish_targets: {made-up-results: {repo: nowhere}}\n")
+    asked = ("--host", "local", "--benchmarks", "made-up", "-e", "@targets.yml")
+    block = published(project, FAILURES["publish_not_a_repository"].exit_status, *asked)["local"]
+    assert [check["name"] for check in block["benchmarks"][0]["checks"]] == ["mapping", "repository"]

@@ -70,6 +70,7 @@ class Publishing(Model):
     """Whether the results of one host could be published."""
 
     ok: bool
+    failure: FailureText | None = Field(default=None, description="why its benchmarks are not known")
     checks: list[PublishCheck] = Field(description="what concerns the host and not a target")
     benchmarks: list[PublishedBenchmark]
 

@@ -11,7 +11,7 @@ from rackbench.publish.repository import open_repository
 from rackbench.publish.target import shown, targets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -33,18 +33,24 @@ class Checks:
         self,
         host: str,
         adapters: Iterable[Adapter],
-        settings: Mapping[str, Any],
-        embargoes: Sequence[Mapping[str, Any]],
+        settings: Any,
+        embargoes: Any,
+        failure: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Return the `publish` block of a host in a validation report.
 
-        `settings` is lab_publish_targets and `embargoes` lab_embargoes, as the host has them.
+        `settings` is lab_publish_targets and `embargoes` lab_embargoes, as the host has them, whatever they are: None
+        without them, a `RackbenchError` for what cannot be read. `failure` says why the host could not be planned.
         """
-        rows = [self._row(adapter, settings) for adapter in adapters]
-        own = list(_embargo(host, embargoes, self._now))
+        own = [*_mapping(settings), *_embargo(host, embargoes, self._now)]
+        rows = [self._row(adapter, settings or {}) for adapter in adapters] if _is_mapping(settings) else []
+        wrong = any(_is_wrong(check) for check in (*own, *(each for row in rows for each in row["checks"])))
+        if failure and any(check["name"] == "mapping" for check in own):
+            # The plan asks for this setting too.
+            failure = None
         return {
-            "ok": not any(_is_wrong(check) for row in rows for check in row["checks"])
-            and not any(_is_wrong(check) for check in own),
+            "ok": not wrong and failure is None,
+            "failure": {**failure, "next_step": _next_step(failure)} if failure else None,
             "checks": own,
             "benchmarks": rows,
         }
@@ -97,9 +103,30 @@ def _pushes(target: Target) -> bool:
     return target.push_local or target.create_pr_local
 
 
-def _embargo(host: str, settings: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[dict[str, Any]]:
+def _is_mapping(settings: Any) -> bool:
+    return settings is None or isinstance(settings, dict)
+
+
+def _mapping(settings: Any) -> Iterator[dict[str, Any]]:
+    """Tell of settings in which no target can be looked up."""
+    if isinstance(settings, RackbenchError):
+        yield _failed("mapping", settings)
+    elif not _is_mapping(settings):
+        message = "lab_publish_targets: it is no mapping of keys to targets."
+        yield _failed("mapping", RackbenchError("publish_target_invalid", message))
+
+
+def _next_step(failure: Mapping[str, Any]) -> str | None:
+    step: str | None = failure.get("next_step") or FAILURES[failure["code"]].next_step
+    return step
+
+
+def _embargo(host: str, settings: Any, now: datetime) -> Iterator[dict[str, Any]]:
+    if isinstance(settings, RackbenchError):
+        yield _failed("embargo", settings)
+        return
     try:
-        found = [each for each in embargo.read(settings) if each.in_force(now) and each.is_on(host)]
+        found = [each for each in embargo.read(settings or ()) if each.in_force(now) and each.is_on(host)]
     except RackbenchError as error:
         yield _failed("embargo", error)
         return
