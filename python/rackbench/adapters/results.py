@@ -6,12 +6,13 @@ from __future__ import annotations
 import json
 import statistics
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from rackbench.adapters.headline import headlines
 from rackbench.errors import RackbenchError
 from rackbench.models.common import check
 from rackbench.models.result import ResultFile
+from rackbench.strict_json import NotANumberError, refuse_constant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -75,9 +76,9 @@ def parse_result(text: bytes | str, path: Path) -> Result:
     fields, another major version).
     """
     try:
-        content = json.loads(text, parse_constant=_refuse_constant)
-    except _NotANumberError as error:
-        raise RackbenchError("result_invalid", f"{path}: {error} is no number.", where=str(path)) from error
+        content = json.loads(text, parse_constant=refuse_constant)
+    except NotANumberError as error:
+        raise RackbenchError("result_invalid", f"{path}: {error}.", where=str(path)) from error
     except (ValueError, RecursionError) as error:
         raise _unreadable(path, error) from error
     document = check(ResultFile, content, path=path, code="result_invalid")
@@ -109,14 +110,6 @@ def check_text(check: Mapping[str, Any]) -> str:
 
 def _unreadable(path: Path, error: Exception) -> RackbenchError:
     return RackbenchError("result_unreadable", f"{path}: {error}", where=str(path), next_path=str(path))
-
-
-class _NotANumberError(ValueError):
-    """JSON that holds NaN, Infinity or -Infinity."""
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise _NotANumberError(text)
 
 
 def summarise(result: Result, adapter: Adapter) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

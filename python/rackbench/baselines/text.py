@@ -8,8 +8,10 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from rackbench import strict_json
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
 _SPACE = " \t\r\n"
 _DEEPEST = 50
@@ -63,7 +65,9 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._decoder = json.JSONDecoder(
-            parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique
+            parse_constant=strict_json.refuse_constant,
+            parse_float=_finite,
+            object_pairs_hook=strict_json.unique,
         )
 
     def skip(self, position: int) -> int:
@@ -100,7 +104,7 @@ class _Parser:
                 self._expected("a name in quotation marks", position)
             name, end = self._decoded(position)
             if name in members:
-                raise TextError(f"the name {name!r} is there twice", text, position)
+                raise TextError(str(strict_json.DuplicateNameError(name)), text, position)
             colon = self.skip(end)
             if text[colon : colon + 1] != ":":
                 self._expected("a colon", colon)
@@ -120,24 +124,11 @@ class _Parser:
         raise TextError(f"{ended}here should be {what}", self._text, position)
 
 
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
-
-
 def _finite(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value):
         raise ValueError(f"{digits} is too large for a number")
     return value
-
-
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"the name {name!r} is there twice")
-        found[name] = value
-    return found
 
 
 class Edits:

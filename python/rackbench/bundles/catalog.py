@@ -7,8 +7,9 @@ import json
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from rackbench import strict_json
 from rackbench.bundles.platforms import ANY, Platform, normalise_libc, normalise_machine, version_key
 from rackbench.errors import RackbenchError
 from rackbench.models.bundle import Sidecar
@@ -85,8 +86,8 @@ def read_sidecar_with_bytes(tarball: Path) -> tuple[Sidecar, bytes]:
     try:
         with path.open("rb") as stream:
             raw = stream.read(_SIDECAR_BYTES)
-        content = json.loads(raw, object_pairs_hook=_once)
-        # What cannot be written as JSON again (NaN, half of a surrogate pair) is no JSON.
+        content = strict_json.loads(raw)
+        # What cannot be written as JSON again (1e999, half of a surrogate pair) is no JSON.
         json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
         return check(Sidecar, content, path=path, code="bundle_unreadable"), raw
     except FileNotFoundError as error:
@@ -97,14 +98,6 @@ def read_sidecar_with_bytes(tarball: Path) -> tuple[Sidecar, bytes]:
         ) from error
     except (OSError, ValueError) as error:
         raise RackbenchError("bundle_unreadable", f"{path}: {error}", where=str(path)) from error
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse an object in which a name stands twice: readers would differ in which one counts."""
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return content
 
 
 def list_bundles(directories: Iterable[Path]) -> list[Listed]:

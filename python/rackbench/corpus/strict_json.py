@@ -1,23 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading JSON of strangers: whatever it is, it gives an object or a finding that names what is wrong."""
+"""Strict JSON of strangers: whatever it is, it gives an object or a finding that names what is wrong."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn, TypeGuard
+from typing import Any, TypeGuard
 
+from rackbench import strict_json
 from rackbench.corpus.checks import Finding, found, shown
 
 # A bundle has about 15 KB. What is parsed takes up to thirty times its bytes in memory.
 BYTES = 4 * 1024 * 1024
-
-
-class _DuplicateKeyError(ValueError):
-    pass
-
-
-class _NotANumberError(ValueError):
-    pass
 
 
 def read_object(content: bytes) -> dict[str, Any] | Finding:
@@ -29,11 +22,11 @@ def read_object(content: bytes) -> dict[str, Any] | Finding:
     except UnicodeDecodeError as error:
         return found("not_utf8", at=error.start)
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse)
-    except _DuplicateKeyError as error:
-        return found("duplicate_key", key=shown(str(error)))
-    except _NotANumberError as error:
-        return found("not_a_number", value=str(error))
+        value = strict_json.loads(text)
+    except strict_json.DuplicateNameError as error:
+        return found("duplicate_key", key=shown(error.name))
+    except strict_json.NotANumberError as error:
+        return found("not_a_number", value=error.constant)
     except RecursionError:
         return found("nested_too_deeply")
     except json.JSONDecodeError as error:
@@ -42,21 +35,6 @@ def read_object(content: bytes) -> dict[str, Any] | Finding:
         # Python reads no whole number of more than some thousand digits.
         return found("not_json", reason="a number has too many digits")
     return value if isinstance(value, dict) else found("not_an_object")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        seen = set()
-        for key, _value in pairs:
-            if key in seen:
-                raise _DuplicateKeyError(key)
-            seen.add(key)
-    return content
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise _NotANumberError(constant)
 
 
 def is_number(value: Any) -> TypeGuard[float]:

@@ -7,8 +7,9 @@ A module has `NAME`, `EXPECTED` (the shape, in words), `matches(content)` and `r
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from rackbench import strict_json
 from rackbench.baselines.readers import (
     benchbox,
     benchee,
@@ -23,7 +24,6 @@ from rackbench.errors import RackbenchError
 from rackbench.ledger import rundir
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from rackbench.baselines.numbers import Results
@@ -89,21 +89,9 @@ def _json(content: bytes, path: Path) -> Any:
     if not content.strip():
         raise unreadable(path, "the file is empty")
     try:
-        return json.loads(content, parse_constant=_refuse, object_pairs_hook=_unique)
+        return strict_json.loads(content)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise unreadable(path, f"it is not whole JSON: {where}: {error.msg}") from error
     except (ValueError, RecursionError) as error:
         raise unreadable(path, f"it is not usable JSON: {error}") from error
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
-
-
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _value in pairs]
-        raise ValueError(f"the name {next(name for name in names if names.count(name) > 1)!r} is there twice")
-    return found
