@@ -7,8 +7,9 @@ A finding tells the kind and the place, and never what stands there: findings go
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, AnyStr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -113,14 +114,14 @@ _NUMBER = re.compile(rb"[-+]?[\d.]+(?:e[-+]?\d+)?%?", re.IGNORECASE)
 # A word without a digit that is so short is a word of a sentence, except behind a password's name.
 _LONG = 16
 
-_ESCAPED = re.compile(rb"\\(/)|\\u00([2-7][0-9A-Fa-f])|%([2-7][0-9A-Fa-f])")
+_ESCAPED = re.compile(rb"\\(/)|\\u(?!00[01])([0-9A-Fa-f]{4})|%([2-9A-Fa-f][0-9A-Fa-f])")
 
 
 def findings(path_in_payload: str, content: bytes, forbidden: Mapping[str, str]) -> Iterator[Finding]:
     """Yield what may not leave the house in a file: its name as it will be, and its bytes, text or not.
 
-    `forbidden` has words that are looked for wherever they stand by themselves, in any case, each with what is to be
-    said of it. Findings come in the order of the lines, each kind once a line.
+    `forbidden` has words that are looked for wherever they stand by themselves, in any case and any alphabet, each
+    with what is to be said of it. Findings come in the order of the lines, each kind once a line.
     """
     words = [(_word(word), what) for word, what in forbidden.items()]
     for what in sorted(_kinds(path_in_payload.encode(errors="surrogateescape"), words)):
@@ -130,7 +131,7 @@ def findings(path_in_payload: str, content: bytes, forbidden: Mapping[str, str])
         yield Finding(path_in_payload, line, what)
 
 
-def _kinds(text: bytes, words: list[tuple[re.Pattern[bytes], str]]) -> set[str]:
+def _kinds(text: bytes, words: list[tuple[re.Pattern[str], str]]) -> set[str]:
     return {what for version in _versions(text) for _line, what in _places(version, words)}
 
 
@@ -143,10 +144,12 @@ def _versions(content: bytes) -> Iterator[bytes]:
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:
-    return match[1] or bytes.fromhex((match[2] or match[3]).decode())
+    if match[2]:
+        return chr(int(match[2], 16)).encode(errors="surrogatepass")
+    return match[1] or bytes.fromhex(match[3].decode())
 
 
-def _places(content: bytes, words: list[tuple[re.Pattern[bytes], str]]) -> Iterator[tuple[int, str]]:
+def _places(content: bytes, words: list[tuple[re.Pattern[str], str]]) -> Iterator[tuple[int, str]]:
     """Yield line and kind of each finding in one version of a file."""
     small = content.lower()
     for kind in _FORMS:
@@ -159,15 +162,17 @@ def _places(content: bytes, words: list[tuple[re.Pattern[bytes], str]]) -> Itera
     for line, match in _matches(_URL, content):
         if not _PLACEHOLDER.fullmatch(match[1]):
             yield line, "an address with a password in it"
+    folded = _folded(content.decode(errors="surrogateescape")) if words else ""
     for pattern, what in words:
-        yield from ((line, what) for line, _match in _matches(pattern, content))
+        yield from ((line, what) for line, _match in _matches(pattern, folded))
 
 
-def _matches(pattern: re.Pattern[bytes], content: bytes) -> Iterator[tuple[int, re.Match[bytes]]]:
+def _matches(pattern: re.Pattern[AnyStr], content: AnyStr) -> Iterator[tuple[int, re.Match[AnyStr]]]:
     """Yield each match of a pattern and the line on which it begins."""
+    end = "\n" if isinstance(content, str) else b"\n"
     line, counted = 1, 0
     for match in pattern.finditer(content):
-        line += content.count(b"\n", counted, match.start())
+        line += content.count(end, counted, match.start())
         counted = match.start()
         yield line, match
 
@@ -198,7 +203,12 @@ def _in_a_sentence(content: bytes, match: re.Match[bytes], value: bytes) -> bool
     return value.isalpha() and content[match.end() : match.end() + 1] not in {b"", b"\n", b"\r"}
 
 
-def _word(word: str) -> re.Pattern[bytes]:
-    """Return the pattern of a forbidden word. The parts of a name may be joined by spaces, lines and low lines."""
-    parts = rb"[\s_-]{1,8}".join(re.escape(part.encode()) for part in word.split())
-    return re.compile(rb"(?<![0-9A-Za-z])" + parts + rb"(?![0-9A-Za-z])", re.IGNORECASE)
+def _word(word: str) -> re.Pattern[str]:
+    """Return the pattern of a forbidden word in folded text. Its parts may be joined by spaces, lines and low lines."""
+    parts = r"[\s_-]{1,8}".join(re.escape(part) for part in _folded(word).split())
+    return re.compile(r"(?<![0-9a-z])" + parts + r"(?![0-9a-z])")
+
+
+def _folded(text: str) -> str:
+    """Return text in which the same letters are the same characters, in any case, however they were composed."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())

@@ -141,6 +141,25 @@ def test_a_forbidden_word_is_found_in_any_case_and_only_by_itself() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cafÉ-mÜnchen",
+        "CAFE\u0301 MU\u0308NCHEN",
+        "caf\\u00e9 m\\u00FCnchen",
+        "caf\\u00c9_mu\\u0308nchen",
+        "caf%C3%89%20M%c3%bcnchen",
+    ],
+)
+def test_a_forbidden_word_outside_ascii_is_found_however_it_is_written(text: str) -> None:
+    for word in ("Café München", "Cafe\u0301 Mu\u0308nchen"):
+        assert found(f"first\nx {text}.\n".encode(), {word: "x"}) == [(2, "x")]
+
+
+def test_a_forbidden_word_outside_ascii_is_found_beside_bytes_that_are_no_text() -> None:
+    assert found(b"\xff\n\xffSTRASSE\xff\n", {"Straße": "x"}) == [(2, "x")]
+
+
 def test_a_forbidden_word_in_the_name_of_a_file_is_found() -> None:
     (each,) = findings("turind8/a.csv", b"", {"turind8": "the host"})
     assert (each.line, str(each)) == (None, "turind8/a.csv, its name: the host")
