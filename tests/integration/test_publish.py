@@ -400,7 +400,7 @@ def test_a_pull_request_is_made_once_and_found_afterwards(
     assert results.branches() == {branch_of(lab.run()): made["commit"]}
     # Also nobody who asks for less makes the ledger forget it; and what a person closed stays closed.
     github.close(1)
-    assert publish(lab, results.target(forge="github", create_pr_local=True)).rc == 0
+    assert publish(lab, results.target(forge="github", push_local=True, create_pr_local=True)).rc == 0
     found = row(lab.run())
     assert (found["state"], found["pull_request"]) == ("pr_closed", made["pull_request"])
     assert len(github.pulls) == 1

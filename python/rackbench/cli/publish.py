@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rackbench.cli.inputs import given_inventories, recorded_inventories
 from rackbench.cli.output import add_json_option
 from rackbench.cli.status import run_dir_of
-from rackbench.errors import FAILURES, INTERRUPTED, RackbenchError
+from rackbench.errors import FAILURES, GOOD, INTERRUPTED, RackbenchError
 from rackbench.project import find_project
 
 if TYPE_CHECKING:
@@ -82,14 +82,16 @@ def run(args: argparse.Namespace, output: Output) -> int:
         output.document(ledger)
     for line in _lines(ledger):
         output.line(line)
-    if (args.push or args.create_pr) and all(row["state"] == NOT_CONFIGURED for row in ledger["adapters"]):
+    status = _exit_status(state)
+    asked = args.push or args.create_pr
+    if status == GOOD and asked and all(row["state"] == NOT_CONFIGURED for row in ledger["adapters"]):
         raise RackbenchError(
             "publish_target_invalid",
             "Nothing was pushed: lab_publish_targets has a target for no benchmark of this run.",
             where=str(run_dir),
             next_step="Set lab_publish_targets in the inventory, or give it again with -e: what is given is not kept.",
         )
-    return INTERRUPTED if outcome.interrupted else _exit_status(state)
+    return INTERRUPTED if outcome.interrupted else status
 
 
 def _exit_status(state: RunState) -> int:
