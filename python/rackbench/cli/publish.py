@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rackbench.cli.inputs import given_inventories, recorded_inventories
 from rackbench.cli.output import add_json_option
 from rackbench.cli.status import run_dir_of
-from rackbench.errors import FAILURES, GOOD, INTERRUPTED, RackbenchError
+from rackbench.errors import GOOD, INTERRUPTED, RackbenchError
 from rackbench.project import find_project
 
 if TYPE_CHECKING:
@@ -78,10 +78,6 @@ def run(args: argparse.Namespace, output: Output) -> int:
         return outcome.exit_status()
     state = documents.load(run_dir).state
     ledger = publish_ledger(state)
-    if output.as_json:
-        output.document(ledger)
-    for line in _lines(ledger):
-        output.line(line)
     status = _exit_status(state)
     asked = args.push or args.create_pr
     if status == GOOD and asked and all(row["state"] == NOT_CONFIGURED for row in ledger["adapters"]):
@@ -91,11 +87,16 @@ def run(args: argparse.Namespace, output: Output) -> int:
             where=str(run_dir),
             next_step="Set lab_publish_targets in the inventory, or give it again with -e: what is given is not kept.",
         )
+    if output.as_json:
+        output.document(ledger)
+    for line in _lines(ledger):
+        output.line(line)
     return INTERRUPTED if outcome.interrupted else status
 
 
 def _exit_status(state: RunState) -> int:
     """Return the gravest of what became of the publishing steps, and of results that may not be given out."""
+    from rackbench.ledger.alerts import exit_status_of
     from rackbench.ledger.publish_states import WITHHELD_CODES
 
     codes = [
@@ -106,7 +107,7 @@ def _exit_status(state: RunState) -> int:
     codes += [
         WITHHELD_CODES[told["state"]] for told in state.publish.values() if told["state"] in WITHHELD_CODES
     ]
-    return max((FAILURES[code].exit_status for code in codes if code in FAILURES), default=0)
+    return max(map(exit_status_of, codes), default=GOOD)
 
 
 def _lines(ledger: Mapping[str, Any]) -> Iterator[str]:
