@@ -119,7 +119,7 @@ def compare(
     other = _other_machine(baseline, results)
     if other and not allow_fingerprint:
         rows = [replace(row, status=INCOMPARABLE, why=other) if row.checks else row for row in rows]
-    return Comparison(baseline, results, _ordered(rows), tuple(_remarks(rows, other)), seed)
+    return Comparison(baseline, results, _ordered(rows), (*results.remarks, *_remarks(rows, other)), seed)
 
 
 def confirmed(first: Comparison, second: Comparison) -> Comparison:
@@ -129,7 +129,8 @@ def confirmed(first: Comparison, second: Comparison) -> Comparison:
     """
     again = {row.name: row for row in second.rows if row.checks}
     rows = [_twice(row, again.get(row.name)) if row.status == REGRESSED else row for row in first.rows]
-    return replace(first, rows=_ordered(rows), again=second.results)
+    remarks = (*first.remarks, *(f"Run again: {remark}" for remark in second.results.remarks))
+    return replace(first, rows=_ordered(rows), remarks=remarks, again=second.results)
 
 
 def _twice(row: Row, again: Row | None) -> Row:

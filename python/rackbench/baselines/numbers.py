@@ -60,7 +60,8 @@ class Placeholder:
 class Results:
     """What one results file or run directory holds. `source` names its format.
 
-    `fingerprint` says on which machine it was measured, None where the source does not tell.
+    `fingerprint` says on which machine it was measured, None where the source does not tell. `remarks` are sentences
+    that whoever uses the numbers has to read first: what was disturbed, and what gave none.
     """
 
     scenarios: Mapping[str, Scenario]
@@ -69,6 +70,7 @@ class Results:
     fingerprint: str | None = None
     run_id: str | None = None
     commit: str | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

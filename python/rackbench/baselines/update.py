@@ -217,7 +217,7 @@ def _provenance(edits: Edits, before: BaselineDocument, results: Results, now: d
 
 
 def _warnings(before: Baseline, after: Baseline, results: Results) -> list[str]:
-    found = []
+    found = list(results.remarks)
     if before.fingerprint and before.fingerprint != results.fingerprint:
         found.append(
             f"The machine is another one: {before.fingerprint} before, {results.fingerprint or 'not told'} now."

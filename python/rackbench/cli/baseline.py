@@ -157,6 +157,8 @@ def _collect(args: argparse.Namespace, output: Output) -> int:
         )
     output.line(f"results: {args.results}, {len(results.scenarios)} scenarios")
     output.line(f"machine: {results.fingerprint or 'not known'}")
+    for remark in results.remarks:
+        output.warning(remark)
     return GOOD
 
 

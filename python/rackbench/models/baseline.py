@@ -164,12 +164,16 @@ class CollectedResults(Document):
     """The results file that `rackbench baseline collect` writes."""
 
     KIND: ClassVar[str] = "baseline-results"
+    VERSION: ClassVar[str] = "1.1"
 
     generated_at: str
     host: str
     run_id: str
     commit: str | None
     fingerprint: str | None
+    remarks: list[str] = Field(
+        default_factory=list, description="since 1.1: what was disturbed and what gave no number, in sentences"
+    )
     scenarios: list[SeriesEntry] = Field(min_length=1)
 
 

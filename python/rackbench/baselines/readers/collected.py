@@ -40,6 +40,7 @@ def read(content: dict[str, Any], path: Path) -> Results:
         fingerprint=document.fingerprint,
         run_id=document.run_id,
         commit=document.commit,
+        remarks=tuple(document.remarks),
     )
 
 
@@ -53,6 +54,7 @@ def text(results: Results, host: str, now: datetime) -> str:
             "run_id": results.run_id,
             "commit": results.commit,
             "fingerprint": results.fingerprint,
+            "remarks": list(results.remarks),
             "scenarios": [
                 {"name": one.name, "unit": one.unit, "direction": one.direction, "samples": list(one.samples)}
                 for one in results.scenarios.values()

@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rackbench.baselines.fingerprint import fingerprint
 from rackbench.baselines.numbers import MICROSECONDS, Results
 from rackbench.baselines.readers.series import TIMES, gathered, in_microseconds, positive, refused, scenario
-from rackbench.compare.runs import read_run
+from rackbench.compare.runs import problem_remarks, read_run, verdict_remarks
 from rackbench.ledger import documents, rundir
 from rackbench.publish.refusal import refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from rackbench.baselines.numbers import Scenario
@@ -25,14 +26,18 @@ NAME = "rackbench-run"
 
 
 def read(run_dir: Path, execution: str | None = None) -> Results:
-    """Return the results of a run, or of one execution of it. Warm-ups do not count.
+    """Return the results of a run that came to a good end, or of one execution of it. Warm-ups do not count.
+
+    What was suspect or partial, and what gave no number, is in the remarks.
 
     Raises `RackbenchError`: not_a_run_directory, results_refused, results_unreadable.
     """
     run = read_run(run_dir)
     state = documents.load(run_dir).state
     executions = [each for each in run.executions if execution in {None, each.name}]
-    reasons = refusals(state, {each.name: {"simulated": each.simulated} for each in executions})
+    problems = [each for each in run.problems if execution is None or each.startswith(f"{execution}: ")]
+    reasons = list(_bad_end(state))
+    reasons += refusals(state, {each.name: {"simulated": each.simulated} for each in executions})
     reasons += [
         f"{each.name} was disturbed, and its verdict is void."
         for each in executions
@@ -40,6 +45,7 @@ def read(run_dir: Path, execution: str | None = None) -> Results:
     ]
     if reasons:
         raise refused(run_dir, reasons)
+    used = replace(run, executions=tuple(executions), problems=tuple(problems))
     return Results(
         gathered(_scenarios(executions, run_dir), run_dir),
         NAME,
@@ -47,6 +53,7 @@ def read(run_dir: Path, execution: str | None = None) -> Results:
         fingerprint=machine(run_dir, state),
         run_id=run.run_id,
         commit=_commit(state),
+        remarks=(*verdict_remarks([used]), *problem_remarks([used])),
     )
 
 
@@ -80,6 +87,15 @@ def converted(name: str, unit: str, direction: str, samples: Iterable[float], pa
     if unit in TIMES:
         return scenario(name, MICROSECONDS, direction, in_microseconds(values, unit))
     return scenario(name, unit, direction, values)
+
+
+def _bad_end(state: RunState) -> Iterator[str]:
+    """Yield in a sentence that a run is not over, or how it ended when that was not well."""
+    if state.closed is None:
+        yield "The run is not closed: it still goes on, or it broke off."
+    elif (how := state.closed.get("outcome")) != "completed":
+        steps = ", ".join(map(str, state.closed.get("failed_steps") or ()))
+        yield f"The run did not come to a good end, it {how or 'broke off'}{f' in {steps}' if steps else ''}."
 
 
 def _scenarios(executions: Iterable[Execution], run_dir: Path) -> Iterable[Scenario]:
