@@ -16,7 +16,18 @@ from rackbench.clock import parse_utc
 from rackbench.errors import RackbenchError
 from rackbench.ledger import publish_states as states
 from rackbench.ledger import rundir
-from rackbench.publish import commit, embargo, forge, gh, payload, pull_request, push, refusal, worktree
+from rackbench.publish import (
+    commit,
+    embargo,
+    forge,
+    gh,
+    payload,
+    places,
+    pull_request,
+    push,
+    refusal,
+    worktree,
+)
 from rackbench.publish.repository import open_repository
 from rackbench.publish.target import shown, targets
 
@@ -70,7 +81,7 @@ class Order:
     @property
     def branch(self) -> str:
         """The branch that the results go to."""
-        return f"results/{self._place}"
+        return places.branch(self.state, self.adapter.name)
 
     @property
     def worktree(self) -> Path:
@@ -79,11 +90,7 @@ class Order:
 
     def directory(self, target: Target) -> PurePosixPath:
         """Return where the results are in the repository."""
-        return PurePosixPath(target.directory, self._place)
-
-    @property
-    def _place(self) -> str:
-        return f"{self.state.host}/{self.state.run_id}/{self.adapter.name}"
+        return places.directory(target.directory, self.state, self.adapter.name)
 
 
 @dataclass(frozen=True)

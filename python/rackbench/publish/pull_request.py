@@ -20,6 +20,7 @@ from rackbench.models.common import check
 from rackbench.models.publish_payload import Provenance
 from rackbench.models.pull_request import PullRequestDocument
 from rackbench.publish import forge as forges
+from rackbench.publish import places
 from rackbench.publish.payload import PROVENANCE
 
 if TYPE_CHECKING:
@@ -53,8 +54,7 @@ def manifest(
     The same payload and commits give the same document on every machine. Raises
     `RackbenchError("publish_payload_changed")` when the payload's provenance cannot be read.
     """
-    place = f"{state.host}/{state.run_id}/{adapter}"
-    head = f"results/{place}"
+    head = places.branch(state, adapter)
     title = _title(f"Results of {adapter} on {state.host}, run {state.run_id}")
     on_github = forge is not None and forge.kind == forges.GITHUB
     return {
@@ -69,7 +69,7 @@ def manifest(
         "base": target.base_branch,
         "base_commit": base,
         "commit": sha,
-        "directory": f"{target.directory}/{place}",
+        "directory": str(places.directory(target.directory, state, adapter)),
         "files": [
             {"path": each.path, "bytes": each.bytes, "sha256": each.sha256, "redactions": each.redactions}
             for each in payload.files
