@@ -116,7 +116,7 @@ def _families(found: Comparison, run_dir: Path) -> list[str]:
     from rackbench.baselines.readers.rackbench_run import scenario_name
     from rackbench.compare import read_run
 
-    families = {scenario_name(key): f"{key.adapter}:{key.family}" for key in read_run(run_dir).keys}
+    families = {scenario_name(key): f"{key.adapter}:{key.family}" for key in read_run(run_dir, together=False).keys}
     suspects = list(dict.fromkeys(families[row.name] for row in found.suspects if row.name in families))
     if not suspects:
         raise RackbenchError(

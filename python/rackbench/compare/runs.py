@@ -100,8 +100,10 @@ class Run:
         return [execution for execution in self.executions if key in execution.values]
 
 
-def read_run(run_dir: Path) -> Run:
+def read_run(run_dir: Path, *, together: bool = True) -> Run:
     """Return a run with what was measured in it. Warm-ups and superseded executions do not count.
+
+    With `together`, a metric with more label sets than anybody reads is one number of them all.
 
     A result that cannot be read is one of `problems`. Raises `RackbenchError("not_a_run_directory")`, also when the
     journal does not tell which run it was.
@@ -117,7 +119,7 @@ def read_run(run_dir: Path) -> Run:
         )
     last = state.resumed[-1] if state.resumed else state.opened
     identity = last.get("identity") or {}
-    executions, problems = _executions(run_dir, state)
+    executions, problems = _executions(run_dir, state, together=together)
     return Run(
         run_dir=run_dir,
         run_id=state.run_id,
@@ -134,7 +136,7 @@ def read_run(run_dir: Path) -> Run:
     )
 
 
-def _executions(run_dir: Path, state: RunState) -> tuple[list[Execution], list[str]]:
+def _executions(run_dir: Path, state: RunState, *, together: bool) -> tuple[list[Execution], list[str]]:
     setups = {
         str(entry.get("execution_id")): json.dumps(
             {name: value for name, value in entry.items() if name not in _OF_ONE}, sort_keys=True
@@ -152,7 +154,7 @@ def _executions(run_dir: Path, state: RunState) -> tuple[list[Execution], list[s
         values: dict[Key, tuple[float, ...]] = {}
         if problem is None:
             try:
-                values = _values(row)
+                values = _values(row, together=together)
             except OverflowError:
                 problem = "A sample is too large for a number."
         if problem is not None:
@@ -177,7 +179,7 @@ def _executions(run_dir: Path, state: RunState) -> tuple[list[Execution], list[s
     return found, problems
 
 
-def _values(row: Mapping[str, Any]) -> dict[Key, tuple[float, ...]]:
+def _values(row: Mapping[str, Any], *, together: bool) -> dict[Key, tuple[float, ...]]:
     """Return the samples by what they are of. Raises `OverflowError`."""
     metrics = [
         Metric(
@@ -190,7 +192,7 @@ def _values(row: Mapping[str, Any]) -> dict[Key, tuple[float, ...]]:
         for entry in row["metrics"]
     ]
     values: dict[Key, tuple[float, ...]] = {}
-    for metric, series in series_of(metrics):
+    for metric, series in series_of(metrics) if together else ((metric, 1) for metric in metrics):
         labels = tuple(sorted(metric.labels.items()))
         key = Key(
             row["adapter"],

@@ -179,6 +179,23 @@ def test_one_result_within_a_run_is_named_as_in_the_run(tmp_path: Path) -> None:
     assert one.fingerprint == readers.read(whole).fingerprint
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_everything_slower_at_seventy_points_of_a_metric_is_seen_at_each(tmp_path: Path, alone: bool) -> None:
+    def measured(folder: str, factor: float) -> Results:
+        metrics = [
+            recorded.metric("delay", [factor * 1.1**point] * 3, "ns", "lower", point=point)
+            for point in range(70)
+        ]
+        result = recorded.result("memory", metrics)
+        path = recorded.run(tmp_path / folder, {"memory.full.1": result})
+        return read_text(tmp_path, json.dumps(result)) if alone else readers.read(path)
+
+    path = tmp_path / "baseline.json"
+    path.write_text('{"_schema_version": "1.0.0", "_status": "scaffold-placeholder", "scenarios": {}}')
+    baseline = update.update(path, measured("before", 1.0), clock.utc_now()).baseline
+    assert compare(baseline, measured("after", 1.3)).counts == {"REGRESSED": 70}
+
+
 def test_a_result_alone_is_read_too(tmp_path: Path) -> None:
     result = recorded.result("latency", [recorded.metric("delay", [2.0], "ms")])
     assert read_text(tmp_path, json.dumps(result)).scenarios["latency delay"].p50 == 2000.0

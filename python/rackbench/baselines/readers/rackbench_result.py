@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from rackbench.adapters.results import SCHEMA_MAJOR, parse_result, series_of
+from rackbench.adapters.results import SCHEMA_MAJOR, parse_result
 from rackbench.baselines.numbers import Results
 from rackbench.baselines.readers import rackbench_run
 from rackbench.baselines.readers.series import gathered, refused, unreadable
@@ -50,11 +50,10 @@ def read(content: dict[str, Any], path: Path) -> Results:
     if result.status == "failed":
         raise refused(path, ["By its own account the benchmark failed."])
     scenarios = []
-    for metric, series in series_of(result.metrics):
+    for metric in result.metrics:
         if metric.direction == "none":
             continue
         labels = ", ".join(f"{name} {value}" for name, value in sorted(metric.labels.items()))
-        words = "all together" if series > 1 else labels
-        name = f"{result.benchmark['name']} {metric.name}" + (f" ({words})" if words else "")
+        name = f"{result.benchmark['name']} {metric.name}" + (f" ({labels})" if labels else "")
         scenarios.append(rackbench_run.converted(name, metric.unit, metric.direction, metric.samples, path))
     return Results(gathered(scenarios, path), NAME, path)

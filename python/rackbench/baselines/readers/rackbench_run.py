@@ -32,7 +32,8 @@ def read(run_dir: Path, execution: str | None = None) -> Results:
 
     Raises `RackbenchError`: not_a_run_directory, results_refused, results_unreadable.
     """
-    run = read_run(run_dir)
+    # Of very many label sets the median of all would hide what happened to each.
+    run = read_run(run_dir, together=False)
     state = documents.load(run_dir).state
     executions = [each for each in run.executions if execution in {None, each.name}]
     problems = [each for each in run.problems if execution is None or each.startswith(f"{execution}: ")]
