@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rackbench.baselines import statistics
 from rackbench.baselines.verdicts import (
+    FAILING,
     INCOMPARABLE,
     NOISY,
     REGRESSED,
@@ -125,7 +126,7 @@ def compare(
 def confirmed(first: Comparison, second: Comparison) -> Comparison:
     """Return the comparison in which a scenario regressed only if it did so in both: `second` is of the suspects.
 
-    A suspect that `second` does not tell of stays what it is.
+    A suspect that `second` does not tell of, or tells of without all its numbers, stays what it is.
     """
     again = {row.name: row for row in second.rows if row.checks}
     rows = [_twice(row, again.get(row.name)) if row.status == REGRESSED else row for row in first.rows]
@@ -136,7 +137,8 @@ def confirmed(first: Comparison, second: Comparison) -> Comparison:
 def _twice(row: Row, again: Row | None) -> Row:
     if again is None:
         return replace(row, why=f"{row.why} It has no number of the run that was to confirm it.")
-    if again.status in {REGRESSED, INCOMPARABLE}:
+    # What has no number, say, does not clear anybody.
+    if again.status in FAILING:
         return replace(row, again=again, why=f"{row.why} Run again: {again.why}")
     return replace(
         row,

@@ -295,6 +295,9 @@ def test_for_rates_less_is_worse() -> None:
 def test_a_suspect_that_is_good_when_run_again_is_noisy_and_one_that_is_slow_again_or_gone_stays() -> None:
     first = held(one(100), one(150))
     good, slow, gone = (confirmed(first, held(one(100), after)) for after in (one(101), one(140), None))
+    half = confirmed(first, held(one(100), one(101, p99=None)))
+    assert (half.rows[0].status, half.fails) == ("REGRESSED", True)
+    assert "The results have no p99." in half.rows[0].why
     assert (good.rows[0].status, good.fails) == ("NOISY", False)
     assert good.rows[0].again.status == "ok"
     assert (slow.rows[0].status, slow.fails) == ("REGRESSED", True)
