@@ -60,10 +60,11 @@ def update(path: Path, results: Results, now: datetime) -> Updated:
     with document.locked(path) as real:
         before = document.read(real)
         text, changes = updated_text(before, results, now)
+        # What is no baseline any more must not reach the disk.
+        after = document.parse_document(text.encode(), path)
         changed = text != before.text
         if changed:
             document.write(real, text)
-        after = document.parse_document(text.encode(), path)
     warnings = tuple(_warnings(before.baseline, after.baseline, results))
     return Updated(before.baseline, after.baseline, changed, changes, warnings)
 

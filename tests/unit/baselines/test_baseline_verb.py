@@ -159,6 +159,41 @@ def test_a_baseline_that_cannot_be_used_is_told_and_left_as_it_is(
         assert baseline.read_text() == text
 
 
+def hyperfine(**changes: object) -> str:
+    """Return a hyperfine file without samples."""
+    return json.dumps({"results": [{"command": "true", "mean": 1.0, "median": 1.0, **changes}]})
+
+
+BEYOND = {
+    "a median that is infinite in microseconds": hyperfine(median=1e305),
+    "a mean so short that the rate is infinite": hyperfine(mean=1e-310),
+    "samples that are infinite in microseconds": hyperfine(times=[1e305, 1e305]),
+    "a percentile that is 0 in microseconds": '{"statistics": {"true": {"percentiles": {"50": 5e-324}}}}',
+    "a name that is half of a surrogate pair": hyperfine(command="\ud800"),
+}
+
+
+@pytest.mark.parametrize("text", BEYOND.values(), ids=BEYOND.keys())
+def test_numbers_and_names_that_a_baseline_cannot_hold_are_told_of_the_results(
+    baseline: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    results = tmp_path / "results.json"
+    results.write_text(text)
+    status, answer, _ = call(capsys, "update", baseline, "--results", results)
+    assert (status, answer["error"]["code"]) == (2, "results_unreadable")
+    assert str(results) in answer["error"]["message"]
+    assert baseline.read_text() == SCAFFOLD
+
+
+def test_times_whose_sum_is_infinite_have_a_mean(
+    baseline: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = tmp_path / "results.json"
+    results.write_text(hyperfine(times=[1.7e302, 1.7e302]))
+    status, answer, _ = call(capsys, "update", baseline, "--results", results)
+    assert (status, answer["scenarios"][0]["after"]["p50"]) == (0, 1.7e308)
+
+
 def test_results_of_a_void_run_do_not_reach_the_baseline(
     baseline: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

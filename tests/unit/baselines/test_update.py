@@ -204,6 +204,14 @@ def test_another_unit_or_direction_than_in_the_baseline_is_refused(tmp_path: Pat
     assert path.read_text() == SCAFFOLD
 
 
+def test_a_text_that_would_be_no_baseline_is_not_written(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    with pytest.raises(RackbenchError) as caught:
+        update.update(path, results(times("new", float("inf"))), NOW)
+    assert caught.value.code == "baseline_invalid"
+    assert path.read_text() == SCAFFOLD
+
+
 def written(tmp_path: Path, text: str = SCAFFOLD) -> Path:
     """Write a baseline file."""
     path = tmp_path / "baseline.json"

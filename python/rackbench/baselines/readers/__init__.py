@@ -7,9 +7,11 @@ A module has `NAME`, `EXPECTED` (the shape, in words), `matches(content)` and `r
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rackbench import strict_json
+from rackbench.baselines.numbers import NUMBERS
 from rackbench.baselines.readers import (
     benchbox,
     benchee,
@@ -59,7 +61,7 @@ def read(path: Path) -> Results:
     if path.is_dir():
         if not rundir.is_run_directory(path):
             raise unreadable(path, f"the directory holds no run, and {_expected()}")
-        return _with_numbers(rackbench_run.read(path))
+        return _checked(rackbench_run.read(path))
     try:
         content = _json(path.read_bytes(), path)
     except FileNotFoundError as error:
@@ -68,7 +70,7 @@ def read(path: Path) -> Results:
         raise unreadable(path, f"it cannot be read: {error.strerror}") from error
     for reader in READERS:
         if reader.matches(content):
-            return _with_numbers(reader.read(content, path))
+            return _checked(reader.read(content, path))
     raise unreadable(path, f"its shape is none that is known; {_expected()}")
 
 
@@ -77,12 +79,38 @@ def _expected() -> str:
     return f"expected is a run directory of Rackbench or one of: {shapes}"
 
 
-def _with_numbers(results: Results) -> Results:
+def _checked(results: Results) -> Results:
+    """Return results that have numbers, all of which a baseline can hold, and texts that can be written."""
     if not results.scenarios:
         raise unreadable(
             results.path, f"it is of the format {results.source}, and holds no number to compare"
         )
+    for scenario in results.scenarios.values():
+        for name in NUMBERS:
+            _check_number(f"{name} of {scenario.name!r}", getattr(scenario, name), results.path)
+        for sample in scenario.samples:
+            _check_number(f"a sample of {scenario.name!r}", sample, results.path)
+        _check_text("the name of a scenario", scenario.name, results.path)
+        _check_text(f"the unit of {scenario.name!r}", scenario.unit, results.path)
+    for what in ("fingerprint", "run_id", "commit"):
+        _check_text(f"its {what}", getattr(results, what), results.path)
     return results
+
+
+def _check_number(what: str, value: float | None, path: Path) -> None:
+    """Raise `RackbenchError("results_unreadable")` for what a change of unit made infinite or zero."""
+    if value is not None and not 0 < value < math.inf:
+        raise unreadable(
+            path, f"{what} is {value:g} after it was converted, which is no finite number above 0"
+        )
+
+
+def _check_text(what: str, value: str | None, path: Path) -> None:
+    """Raise `RackbenchError("results_unreadable")` for half of a surrogate pair, which JSON can escape."""
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError as error:
+        raise unreadable(path, f"{what} is {value!r}, which cannot be written as UTF-8") from error
 
 
 def _json(content: bytes, path: Path) -> Any:

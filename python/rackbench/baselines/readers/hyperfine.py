@@ -42,7 +42,9 @@ def _scenario(one: dict[str, Any], path: Path) -> Scenario:
     if not isinstance(name, str) or not name:
         raise unreadable(path, "a command is no text")
     codes = one.get("exit_codes") or []
-    failed = [code for code in codes if code != 0] if isinstance(codes, list) else [codes]
+    if not isinstance(codes, list):
+        raise unreadable(path, f"the exit_codes of {name!r} are no list")
+    failed = [code for code in codes if code != 0]
     if failed:
         raise unreadable(
             path, f"{name!r} failed in {len(failed)} of {len(codes)} runs, so its times mean nothing"

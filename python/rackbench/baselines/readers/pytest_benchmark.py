@@ -34,7 +34,7 @@ def read(content: dict[str, Any], path: Path) -> Results:
     commit = content.get("commit_info")
     commit = commit if isinstance(commit, dict) else {}
     # Outside of a repository this is the word `unversioned`.
-    revision = commit.get("id") if commit.get("time") else None
+    revision = commit.get("id") if commit.get("time") and isinstance(commit.get("id"), str) else None
     return Results(
         gathered((_scenario(one, path) for one in content["benchmarks"]), path),
         NAME,

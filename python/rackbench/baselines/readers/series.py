@@ -78,7 +78,9 @@ def scenario(name: str, unit: str, direction: str, samples: Sequence[float]) -> 
     ordered = sorted(samples)
     if direction == "higher":
         return Scenario(name, unit, None, None, None, percentile(ordered, 50), direction, tuple(samples))
-    ips = MICROSECONDS_PER_S * len(ordered) / math.fsum(ordered) if unit == MICROSECONDS else None
+    # Every part is divided, for the sum of all may be infinite.
+    mean = math.fsum(sample / len(ordered) for sample in ordered)
+    ips = MICROSECONDS_PER_S / mean if unit == MICROSECONDS and mean else None
     p50, p95, p99 = (percentile(ordered, wanted) for wanted in (50, 95, 99))
     return Scenario(name, unit, p50, p95, p99, ips, direction, tuple(samples))
 
