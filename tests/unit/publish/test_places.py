@@ -26,7 +26,7 @@ REFUSED_BY_GIT = [
 
 
 def run(host: str) -> RunState:
-    return RunState(host=host, run_id=RUN_ID)
+    return RunState(opened={"host": host, "run_id": RUN_ID})
 
 
 def test_a_usual_host_stands_as_it_is() -> None:
@@ -36,7 +36,7 @@ def test_a_usual_host_stands_as_it_is() -> None:
 
 @pytest.mark.parametrize("host", [*REFUSED_BY_GIT, "a%3Ab", "@", "-x"])
 def test_git_takes_the_branch_of_a_host(tmp_path: Path, host: str) -> None:
-    name = places.branch(RunState(host=host, run_id=f"20261121T080000Z-{host}"), ADAPTER)
+    name = places.branch(run(host), ADAPTER)
     assert git(tmp_path, "check-ref-format", "--branch", name) == name
 
 
