@@ -484,6 +484,10 @@ def test_validate_names_the_target_of_each_benchmark_and_what_is_wrong_with_it(
     assert done.rc == 0
     (found,) = json.loads(done.stdout)["hosts"][0]["publish"]["benchmarks"]
     assert (found["target"], found["configured"]) == (KEY, False)
+    elsewhere = results.target(push_local=True, create_pr_local=True)
+    done = lab.rackbench(*asked, json.dumps({"lab_publish_targets": elsewhere}))
+    assert done.rc == FAILURES["publish_target_invalid"].exit_status
+    assert "on GitHub only" in done.said
     (results.clone / "README.md").write_text("Half a sentence")
     done = lab.rackbench(*asked, extra)
     assert done.rc == FAILURES["publish_target_dirty"].exit_status

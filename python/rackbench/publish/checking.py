@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rackbench.errors import FAILURES, RackbenchError
-from rackbench.publish import embargo, forge, gh
+from rackbench.publish import embargo, gh
+from rackbench.publish.place import github_at
 from rackbench.publish.repository import open_repository
 from rackbench.publish.target import shown, targets
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rackbench.adapters.catalog import Adapter
+    from rackbench.publish.repository import Repository
     from rackbench.publish.target import Target
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
@@ -90,13 +92,19 @@ class Checks:
             if problem
             else _check("reach", PASSED, message="it answers, and lets us read")
         )
-        place = forge.forge_of(target.remote_url or repository.written_url() or "", target.forge)
-        if place is None or place.kind != "github":
-            yield _check("gh", SKIPPED, message="pull requests are made with gh on GitHub only")
-        elif problem := gh.check(place):
-            yield _failed("gh", problem, required=target.create_pr_local)
-        else:
-            yield _check("gh", PASSED, message=f"it is logged in at {place.host}")
+        yield _gh(target, repository)
+
+
+def _gh(target: Target, repository: Repository) -> dict[str, Any]:
+    try:
+        place = github_at(repository)
+    except RackbenchError as error:
+        if target.create_pr_local:
+            return _failed("gh", error)
+        return _check("gh", SKIPPED, message="pull requests are made with gh, on GitHub only")
+    if problem := gh.check(place):
+        return _failed("gh", problem, required=target.create_pr_local)
+    return _check("gh", PASSED, message=f"it is logged in at {place.host}")
 
 
 def _pushes(target: Target) -> bool:

@@ -28,6 +28,7 @@ from rackbench.publish import (
     refusal,
     worktree,
 )
+from rackbench.publish.place import forge_at, github_at
 from rackbench.publish.repository import open_repository
 from rackbench.publish.target import shown, targets
 
@@ -140,7 +141,7 @@ def make_commit(order: Order) -> Reached:
     staged = payload.read(order.run_dir, target.key, order.adapter.name)
     repository = open_repository(target)
     if order.create_pr or target.create_pr_local:
-        _github(target, repository)
+        github_at(repository)
     made = commit.commit(
         repository,
         target,
@@ -180,7 +181,7 @@ def push_branch(order: Order) -> Reached:
         )
     document = _document(order, target, repository, fields["commit"])
     pull_request.write(order.run_dir, target.key, order.adapter.name, document)
-    place = _forge(target, repository)
+    place = forge_at(repository)
     pushed = standing.state == states.PUSHED
     fields |= {
         "forge": place.kind if place else None,
@@ -197,7 +198,7 @@ def open_pull_request(order: Order) -> Reached:
     target = order.target()
     repository = open_repository(target)
     document = _document(order, target, repository, str(order.told["commit"]))
-    state, found = gh.ensure(_github(target, repository), document, anew=order.create_pr)
+    state, found = gh.ensure(github_at(repository), document, anew=order.create_pr)
     return Reached(state, {"target": target.key, "pull_request": found.url})
 
 
@@ -248,23 +249,5 @@ def _document(order: Order, target: Target, repository: Repository, sha: str) ->
         staged,
         sha,
         str(order.told["base"]),
-        _forge(target, repository),
+        forge_at(repository),
     )
-
-
-def _forge(target: Target, repository: Repository) -> forge.Forge | None:
-    url = target.remote_url or repository.written_url()
-    return forge.forge_of(url, target.forge) if url else None
-
-
-def _github(target: Target, repository: Repository) -> forge.Forge:
-    """Return where pull requests are made. Raises `RackbenchError` (publish_target_invalid) for other places."""
-    place = _forge(target, repository)
-    if place is None or place.kind != forge.GITHUB:
-        raise RackbenchError(
-            "publish_target_invalid",
-            f"Pull requests are made on GitHub only, and {shown(repository.written_url() or 'nothing')} is not.",
-            where=target.key,
-            next_step="Push without one, and open the compare_url of publish_ledger.json; or set forge: github.",
-        )
-    return place
