@@ -164,6 +164,13 @@ def test_a_comparison_that_fails_fails_its_step_through_the_pipe(story: Story) -
     assert "Run again" in story.slow.summary
 
 
+def test_the_console_log_holds_the_comparison_and_what_it_said_while_it_confirmed(story: Story) -> None:
+    log = (story.slow.temp / "console.log").read_text()
+    assert "to confirm what regressed" in log
+    assert "to confirm what regressed" not in story.slow.summary
+    assert story.slow.summary in log
+
+
 def test_without_pipefail_the_same_step_would_pass(story: Story) -> None:
     assert "| tee" in re.sub(r"\s+", " ", workflows.step_of(workflows.read(REGRESSION), "Compare")["run"])
     assert story.unguarded.rc == 0
