@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -175,6 +177,71 @@ def test_without_pipefail_the_same_step_would_pass(story: Story) -> None:
     assert "| tee" in re.sub(r"\s+", " ", workflows.step_of(workflows.read(REGRESSION), "Compare")["run"])
     assert story.unguarded.rc == 0
     assert "REGRESSED" in story.unguarded.summary
+
+
+@pytest.fixture
+def merged(tmp_path: Path) -> workflows.Checkout:
+    """Return a clone with a baseline and other files, on main, that is as if a pull request to main were merged."""
+    root = tmp_path / "checkout"
+    for name in (
+        wheel.BASELINE,
+        "baselines/baseline.audit.jsonl",
+        "templates/wheel.yml",
+        ".github/CODEOWNERS",
+        "a.py",
+    ):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("as it was\n")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GITHUB_BASE_REF": "main"}
+    checkout = workflows.Checkout(root, tmp_path, environment, changes=SETTINGS)
+    in_checkout(checkout, "init", "--quiet", "--initial-branch", "main")
+    commit(checkout)
+    in_checkout(checkout, "checkout", "--quiet", "-b", "change")
+    return checkout
+
+
+def in_checkout(checkout: workflows.Checkout, *arguments: str) -> None:
+    """Run git in a clone."""
+    subprocess.run([*wheel.GIT, *arguments], cwd=checkout.root, env=dict(checkout.environment), check=True)
+
+
+def commit(checkout: workflows.Checkout) -> None:
+    """Commit everything in a clone."""
+    in_checkout(checkout, "add", "--all")
+    in_checkout(checkout, "commit", "--quiet", "--allow-empty", "--message", "A change")
+
+
+def told_of(checkout: workflows.Checkout, *changed: str) -> workflows.Ran:
+    """Return what the step says of a pull request that changes files, while main has gone on."""
+    for name in changed:
+        (checkout.root / name).write_text("changed\n")
+    commit(checkout)
+    in_checkout(checkout, "checkout", "--quiet", "main")
+    (checkout.root / "templates/wheel.yml").write_text("changed on main\n")
+    commit(checkout)
+    in_checkout(checkout, "merge", "--quiet", "--no-ff", "--message", "Merge", "change")
+    return checkout.run(workflows.read(REGRESSION), "81", only="Tell what it changes of the gate")
+
+
+@pytest.mark.parametrize("name", [wheel.BASELINE, "baselines/baseline.audit.jsonl", ".github/CODEOWNERS"])
+def test_the_summary_tells_of_a_pull_request_that_changes_its_own_gate(
+    merged: workflows.Checkout, name: str
+) -> None:
+    ran = told_of(merged, name, "a.py")
+    assert ran.rc == 0, ran.said
+    assert "changes the gate" in ran.summary
+    assert name in ran.summary
+    assert "a.py" not in ran.summary
+    assert "wheel.yml" not in ran.summary
+
+
+def test_the_summary_is_silent_of_a_pull_request_that_leaves_the_gate_alone(
+    merged: workflows.Checkout,
+) -> None:
+    ran = told_of(merged, "a.py")
+    assert ran.rc == 0, ran.said
+    assert ran.summary == ""
 
 
 def test_no_secret_is_in_what_the_steps_print(story: Story) -> None:

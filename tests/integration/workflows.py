@@ -40,9 +40,8 @@ def read(name: str) -> dict[str, Any]:
 
 
 def job_of(workflow: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the only job of a workflow."""
-    (job,) = workflow["jobs"].values()
-    return dict(job)
+    """Return the job of a workflow that does the work, which is its first."""
+    return dict(next(iter(workflow["jobs"].values())))
 
 
 def step_of(workflow: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -65,6 +64,8 @@ def runner(
         **project.environ(),
         "GITHUB_REPOSITORY": REPOSITORY,
         "GITHUB_REF_NAME": "main",
+        # Set for pull requests only.
+        "GITHUB_BASE_REF": "",
         "GITHUB_SERVER_URL": f"https://{github.host}",
         # What gh needs for another host than github.com, where GH_TOKEN of the workflow is enough.
         "GH_HOST": github.host,

@@ -153,6 +153,31 @@ def test_both_share_the_key_of_the_cache() -> None:
     assert "-perf-" in keys[0][0]["key"]
 
 
+def owners(path: str) -> list[str]:
+    """Return who owns a path: the last line of CODEOWNERS that matches, of which ours are paths from the top."""
+    found: list[str] = []
+    for line in (ROOT / ".github/CODEOWNERS").read_text().splitlines():
+        pattern, *names = line.split("#")[0].split() or [""]
+        assert not pattern or (pattern.startswith("/") and "*" not in pattern), pattern
+        if pattern and (f"/{path}" == pattern or (pattern.endswith("/") and f"/{path}".startswith(pattern))):
+            found = names
+    return found
+
+
+def test_nobody_but_owners_changes_what_the_gate_decides_by() -> None:
+    settings = read(REGRESSION)["env"]
+    baseline = Path(settings["BASELINE"])
+    decides = [
+        *(str(path.relative_to(ROOT)) for path in FILES),
+        ".github/CODEOWNERS",
+        str(baseline),
+        str(baseline.with_name("baseline.audit.jsonl")),
+        f"templates/{settings['TEMPLATE']}.yml",
+    ]
+    assert [path for path in decides if not owners(path)] == []
+    assert owners("python/rackbench/cli/main.py") == []
+
+
 def test_a_rebaseline_starts_by_hand_only_and_is_never_cancelled_for_another() -> None:
     workflow = read(REBASELINE)
     assert workflow["on"] == "workflow_dispatch"
