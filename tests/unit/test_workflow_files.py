@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -116,9 +117,10 @@ def test_no_expression_stands_in_shell_code(path: Path) -> None:
 def test_a_job_has_the_permissions_that_it_needs_and_no_others(path: Path) -> None:
     workflow = read(path.stem)
     assert workflow["permissions"] == {}
-    (job,) = workflow["jobs"].values()
-    wanted = {REBASELINE: {"contents": "write", "pull-requests": "write"}, REGRESSION: {"contents": "read"}}
-    assert job["permissions"] == wanted[path.stem]
+    assert {name: job["permissions"] for name, job in workflow["jobs"].items()} == {
+        REBASELINE: {"rebaseline": {"contents": "write", "pull-requests": "write"}},
+        REGRESSION: {"gate": {"contents": "read"}, "unmeasured": {}},
+    }[path.stem]
 
 
 @every_file
@@ -135,7 +137,7 @@ def test_results_and_console_log_are_kept_for_thirty_days_also_after_a_failure(p
 def test_both_measure_the_same_in_the_same_environment() -> None:
     rebaseline, regression = read(REBASELINE), read(REGRESSION)
     assert rebaseline["env"] == regression["env"]
-    (one,), (other,) = rebaseline["jobs"].values(), regression["jobs"].values()
+    one, other = rebaseline["jobs"]["rebaseline"], regression["jobs"]["gate"]
     assert one["runs-on"] == other["runs-on"]
     assert one["environment"] == other["environment"]
     measured = [[step for step in job["steps"] if step["name"] == "Measure"] for job in (one, other)]
@@ -189,5 +191,33 @@ def test_the_gate_never_cuts_off_a_measurement_and_runs_no_code_of_forks() -> No
     workflow = read(REGRESSION)
     assert workflow["concurrency"]["cancel-in-progress"] is False
     assert "pull_request_target" not in workflow["on"]
-    (job,) = workflow["jobs"].values()
-    assert "github.event.pull_request.head.repo.full_name == github.repository" in job["if"]
+    assert workflow["jobs"]["gate"]["if"] == (
+        "github.event_name != 'pull_request' || "
+        "github.event.pull_request.head.repo.full_name == github.repository"
+    )
+
+
+def test_what_the_gate_skips_fails_in_a_job_without_lab_secrets_or_code_of_the_fork() -> None:
+    jobs = read(REGRESSION)["jobs"]
+    job = jobs["unmeasured"]
+    # One of the two runs for every pull request, since each condition is the opposite of the other.
+    opposite = {"!=": "==", "==": "!=", "||": "&&"}
+    assert job["if"] == " ".join(opposite.get(word, word) for word in jobs["gate"]["if"].split())
+    assert job["runs-on"] == "ubuntu-latest"
+    assert "environment" not in job
+    assert all("uses" not in step and "env" not in step for step in job["steps"])
+
+
+def test_the_job_for_forks_fails_and_says_what_to_do(tmp_path: Path) -> None:
+    (step,) = read(REGRESSION)["jobs"]["unmeasured"]["steps"]
+    summary = tmp_path / "summary.md"
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step["run"]],
+        env={"PATH": os.environ["PATH"], "GITHUB_STEP_SUMMARY": str(summary)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1, done.stderr
+    assert summary.read_text() == done.stdout
+    page, heading = re.findall(r"(docs/\S+\.md), (.+)\.$", done.stdout.strip())[0]
+    assert f"## {heading}" in (ROOT / page).read_text().splitlines()
