@@ -19,7 +19,6 @@ from rackbench.ledger import rundir
 from rackbench.publish import (
     commit,
     embargo,
-    forge,
     gh,
     payload,
     places,
@@ -179,7 +178,9 @@ def push_branch(order: Order) -> Reached:
             {**fields, "reason": standing.problem.message, "code": standing.problem.code},
             failure=standing.problem if asked else None,
         )
-    document = _document(order, target, repository, fields["commit"])
+    told = fields["commit"] == sha
+    fields["base"] = str(order.told["base"]) if told else commit.parent(repository, fields["commit"])
+    document = _document(order, target, repository, fields["commit"], fields["base"])
     pull_request.write(order.run_dir, target.key, order.adapter.name, document)
     place = forge_at(repository)
     pushed = standing.state == states.PUSHED
@@ -197,7 +198,7 @@ def open_pull_request(order: Order) -> Reached:
     """Make the pull request, or find the one that the branch has already. One that a person closed stays closed."""
     target = order.target()
     repository = open_repository(target)
-    document = _document(order, target, repository, str(order.told["commit"]))
+    document = _document(order, target, repository, str(order.told["commit"]), str(order.told["base"]))
     state, found = gh.ensure(github_at(repository), document, anew=order.create_pr)
     return Reached(state, {"target": target.key, "pull_request": found.url})
 
@@ -240,7 +241,7 @@ def _results(order: Order) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def _document(order: Order, target: Target, repository: Repository, sha: str) -> dict[str, Any]:
+def _document(order: Order, target: Target, repository: Repository, sha: str, base: str) -> dict[str, Any]:
     staged = payload.read(order.run_dir, target.key, order.adapter.name)
     return pull_request.manifest(
         order.state,
@@ -248,6 +249,6 @@ def _document(order: Order, target: Target, repository: Repository, sha: str) ->
         target,
         staged,
         sha,
-        str(order.told["base"]),
+        base,
         forge_at(repository),
     )
