@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """The commit that holds the results on `branch`, made on `base`.
+    """The commit that holds the results on `branch`; `base` is its parent.
 
-    `reused`: it was there already. `in_base`: the base branch holds the same results (they were merged), `sha` is its
-    commit, and there is nothing to push. `problem`: why the remote was not asked for its base branch.
+    `reused`: it was there already. `in_base`: the base branch holds the same results (they were merged), `sha` and
+    `base` are its commit, and there is nothing to push. `problem`: why the remote was not asked for its base branch.
     """
 
     sha: str
@@ -69,14 +69,20 @@ def commit(
     if not changed:
         return Commit(base.commit, base.commit, branch, reused=True, problem=base.problem, in_base=True)
     if found := _found(repository, target, branch, made, base):
-        return Commit(found, base.commit, branch, reused=True, problem=base.problem)
+        return Commit(found, parent(repository, found), branch, reused=True, problem=base.problem)
     sha = _made_branch(repository, branch, base.tip or made)
     if sha is not None:
-        return Commit(sha, base.commit, branch, reused=base.tip is not None, problem=base.problem)
+        reused = base.tip is not None
+        return Commit(sha, parent(repository, sha), branch, reused=reused, problem=base.problem)
     # Another process made it in between.
     if found := _found(repository, target, branch, made, base):
-        return Commit(found, base.commit, branch, reused=True, problem=base.problem)
+        return Commit(found, parent(repository, found), branch, reused=True, problem=base.problem)
     raise repository.error("publish_branch_taken", f"cannot have the branch {branch}", "branch", "--all")
+
+
+def parent(repository: Repository, sha: str) -> str:
+    """Return the commit that a commit of results stands on."""
+    return repository.git.text("rev-parse", "--verify", f"{sha}^")
 
 
 def same_change(repository: Repository, one: str, other: str) -> bool:
