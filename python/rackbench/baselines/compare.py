@@ -120,7 +120,9 @@ def compare(
     other = _other_machine(baseline, results)
     if other and not allow_fingerprint:
         rows = [replace(row, status=INCOMPARABLE, why=other) if row.checks else row for row in rows]
-    return Comparison(baseline, results, _ordered(rows), (*results.remarks, *_remarks(rows, other)), seed)
+    return Comparison(
+        baseline, results, _ordered(rows), (*results.remarks, *_remarks(baseline, rows, other)), seed
+    )
 
 
 def confirmed(first: Comparison, second: Comparison) -> Comparison:
@@ -159,9 +161,11 @@ def _other_machine(baseline: Baseline, results: Results) -> str | None:
     return f"The baseline is of {baseline.fingerprint}; the results are of {measured}."
 
 
-def _remarks(rows: list[Row], other: str | None) -> Iterator[str]:
+def _remarks(baseline: Baseline, rows: list[Row], other: str | None) -> Iterator[str]:
     if other:
         yield other
+    if baseline.fingerprint is None and any(row.checks for row in rows):
+        yield "The baseline does not say on which machine it was measured, so results of any machine pass for its own."
     if not rows:
         yield "Neither the baseline nor the results have a scenario."
     if any(row.ratio_alone for row in rows):

@@ -50,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     update.add_argument("--commit", metavar="ID", help="what was measured, for results that do not tell")
     update.add_argument("--run-id", metavar="ID", help="which run measured it, for results that do not tell")
+    update.add_argument(
+        "--fingerprint", metavar="TEXT", help="on which machine it was measured, for results that do not tell"
+    )
     baseline_compare.add_arguments(
         actions.add_parser("compare", help="hold results against a baseline; 1 when the gate says no")
     )
@@ -169,7 +172,12 @@ def _update(args: argparse.Namespace, output: Output) -> int:
     from rackbench.baselines import proposal, readers, update
 
     results = readers.read(args.results)
-    results = replace(results, commit=results.commit or args.commit, run_id=results.run_id or args.run_id)
+    results = replace(
+        results,
+        commit=results.commit or args.commit,
+        run_id=results.run_id or args.run_id,
+        fingerprint=results.fingerprint or args.fingerprint,
+    )
     updated = update.update(args.baseline, results, clock.utc_now())
     baseline = updated.baseline
     if args.markdown:

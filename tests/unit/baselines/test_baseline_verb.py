@@ -194,6 +194,22 @@ def test_times_whose_sum_is_infinite_have_a_mean(
     assert (status, answer["scenarios"][0]["after"]["p50"]) == (0, 1.7e308)
 
 
+def test_the_machine_of_results_that_do_not_tell_it_can_be_said(
+    baseline: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compare = ["baseline", "compare", "--baseline", str(baseline), "--results", str(HYPERFINE), "--json"]
+    call(capsys, "update", baseline, "--results", HYPERFINE)
+    main(compare)
+    remarks = " ".join(json.loads(capsys.readouterr().out)["remarks"])
+    assert "does not say on which machine it was measured" in remarks
+    _, answer, _ = call(capsys, "update", baseline, "--results", HYPERFINE, "--fingerprint", "x86_64, A CPU")
+    assert answer["generated_by"]["fingerprint"] == "x86_64, A CPU"
+    main(compare)
+    found = json.loads(capsys.readouterr().out)
+    assert "does not say on which machine" not in " ".join(found["remarks"])
+    assert {row["status"] for row in found["rows"]} == {"INCOMPARABLE"}
+
+
 def test_results_of_a_void_run_do_not_reach_the_baseline(
     baseline: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
