@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from rackbench.errors import RackbenchError
+from rackbench.publish import worktree
 from rackbench.publish.git import GitError
 
 if TYPE_CHECKING:
@@ -59,9 +60,11 @@ def commit(
     """Return the commit of a payload at `directory`, made on the base branch as `branch`, or found there.
 
     The same payload on the same base gives the same commit on every machine. A branch that changes exactly this is
-    reused, on whatever earlier commit of the base it stands. `when` is the date of author and committer.
-    Raises `RackbenchError`: publish_branch_taken, publish_diverged, publish_target_locked, what `Repository.base`
-    raises, and publish_target_invalid when a file stands where `directory` should be.
+    reused, on whatever earlier commit of the base it stands; one that stands elsewhere, and only here, is made anew.
+    `when` is the date of author and committer.
+    Raises `RackbenchError`: publish_branch_taken, publish_diverged, publish_target_locked, publish_target_dirty (the
+    worktree of a branch that is made anew), what `Repository.base` raises, and publish_target_invalid when a file
+    stands where `directory` should be.
     """
     base = repository.base(branch)
     blobs = _blobs(repository, payload)
@@ -99,7 +102,8 @@ def same_change(repository: Repository, one: str, other: str) -> bool:
 def _found(repository: Repository, target: Target, branch: str, made: str, base: Base) -> str | None:
     """Return the commit that the branch has already, at the remote or else here, or None when neither has the branch.
 
-    Raises `RackbenchError` when one of them has it with other content.
+    A branch of our own that stands on something that the remote lacks is made anew. Raises `RackbenchError` when one
+    of them has it with other content.
     """
     ref = f"refs/heads/{branch}"
     local = repository.refs(ref).get(ref)
@@ -107,13 +111,19 @@ def _found(repository: Repository, target: Target, branch: str, made: str, base:
     if base.tip and not (same_change(repository, base.tip, made) and _stands_on(repository, base.tip, base)):
         finding = f"finds the branch {branch} at its remote {target.remote} with other content"
         raise repository.error("publish_diverged", finding, *log, base.tip)
-    if local and not (same_change(repository, local, made) and _stands_on(repository, local, base)):
-        raise repository.error(
-            "publish_branch_taken", f"has the branch {branch} with other content", *log, branch
-        )
     if local is None:
         return None
-    return base.tip or local
+    is_ours = same_change(repository, local, made)
+    if is_ours and _stands_on(repository, local, base):
+        return base.tip or local
+    if is_ours and base.tip is None and base.problem is None:
+        # It was made while nobody could ask the remote, on commits that the remote does not have.
+        worktree.remove_all(repository, branch)
+        repository.git.run("update-ref", "-m", "rackbench: publish", ref, made, local)
+        return made
+    raise repository.error(
+        "publish_branch_taken", f"has the branch {branch} with other content", *log, branch
+    )
 
 
 def _stands_on(repository: Repository, commit: str, base: Base) -> bool:

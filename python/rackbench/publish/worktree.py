@@ -53,6 +53,25 @@ def remove(repository: Repository, path: Path) -> None:
         _remove(repository, path)
 
 
+def remove_all(repository: Repository, branch: str) -> None:
+    """Remove all worktrees of a branch that is made anew; they would show its old files.
+
+    Raises `RackbenchError` (publish_target_dirty) when somebody has changed files in one of them.
+    """
+    for place, entry in _registered(repository).items():
+        if entry.get("branch") != f"refs/heads/{branch}":
+            continue
+        if (place / ".git").is_file() and _changed(place):
+            raise _in_the_way(
+                place, "shows a branch that is made anew, and has changes that are in no commit"
+            )
+        _remove(repository, place)
+
+
+def _changed(path: Path) -> bool:
+    return bool(Git(path).run("status", "--porcelain", "--untracked-files=all", "--ignored"))
+
+
 def _clear(path: Path) -> None:
     """Put away the worktree of a clone that the target names no more, or which was copied along with its run.
 
@@ -67,9 +86,7 @@ def _clear(path: Path) -> None:
     if not pointer.startswith("gitdir: "):
         raise _in_the_way(path, "is no worktree, and stands where the one of the results should be")
     # Without its clone nobody can say any more what was changed in it, and the results are in the run.
-    if (path / pointer.removeprefix("gitdir: ")).exists() and Git(path).run(
-        "status", "--porcelain", "--untracked-files=all", "--ignored"
-    ):
+    if (path / pointer.removeprefix("gitdir: ")).exists() and _changed(path):
         raise _in_the_way(path, "is a worktree of another clone, and has changes that are in no commit")
     # That clone forgets it with its next `git worktree prune`.
     shutil.rmtree(path, ignore_errors=True)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from rackbench.errors import RackbenchError
 from rackbench.ledger.state import RunState
 from rackbench.publish import git as git_module
-from rackbench.publish.commit import commit, message
+from rackbench.publish import worktree
+from rackbench.publish.commit import Commit, commit, message
 from rackbench.publish.payload import Payload, PayloadFile
 
 from tests.unit.publish.made_repositories import (
@@ -239,15 +240,47 @@ def test_a_branch_with_one_more_commit_on_top_of_ours_is_diverged(lab: House) ->
     refusal(lab, "publish_diverged")
 
 
-def test_a_branch_with_our_change_on_commits_that_the_base_lacks_is_refused(lab: House) -> None:
+@pytest.fixture
+def unasked(lab: House) -> Commit:
+    """Results that were committed on a commit of the clone's own, while its remote was missing."""
     git(lab.clone, "commit", "--quiet", "--allow-empty", "--message", "Not pushed")
     git(lab.clone, "remote", "rename", "origin", "away")
     repository = lab.open()
     made = lab.commit(repository)
+    worktree.add(repository, lab.root / "shown", BRANCH)
     assert made.problem is not None
     assert lab.commit(lab.open()).sha == made.sha
     git(lab.clone, "remote", "rename", "away", "origin")
+    return made
+
+
+def test_results_on_commits_that_the_remote_lacks_are_made_anew(lab: House, unasked: Commit) -> None:
+    repository = lab.open()
+    made = lab.commit(repository)
+    assert made.base == git(lab.bare, "rev-parse", "main") != unasked.base
+    assert git(lab.clone, "rev-parse", BRANCH) == made.sha
+    worktree.add(repository, lab.root / "shown", BRANCH)
+    assert git(lab.root / "shown", "rev-parse", "HEAD") == made.sha
+    assert git(lab.root / "shown", "status", "--porcelain") == ""
+
+
+def test_changes_in_the_worktree_of_a_branch_that_should_be_made_anew_stay(
+    lab: House, unasked: Commit
+) -> None:
+    write(lab.root / "shown", {"notes": b"mine"})
+    refusal(lab, "publish_target_dirty")
+    assert git(lab.clone, "rev-parse", BRANCH) == unasked.sha
+    assert (lab.root / "shown/notes").exists()
+
+
+def test_a_branch_on_commits_that_the_base_lacks_is_refused_when_the_remote_has_it(
+    lab: House, unasked: Commit
+) -> None:
+    lab.another_clone("second")
+    lab.commit(lab.open("second"))
+    git(lab.root / "second", "push", "--quiet", "origin", BRANCH)
     refusal(lab, "publish_branch_taken")
+    assert git(lab.clone, "rev-parse", BRANCH) == unasked.sha
 
 
 def test_a_branch_with_other_words_or_another_mode_is_not_ours(lab: House) -> None:
