@@ -88,21 +88,20 @@ def _print(args: argparse.Namespace, found: Comparison, output: Output) -> None:
 def _confirmed(args: argparse.Namespace, found: Comparison, output: Output) -> Comparison:
     """Run the families of the suspects again, on their host and with the same options; return both runs together.
 
-    When that gives no results, the regressions stand. Raises `RackbenchError("not_a_run_directory")` for results of no
-    run, and what `rackbench rerun` raises before it begins.
+    When that gives no results, or cannot be done at all, the regressions stand.
     """
     from rackbench.baselines.compare import compare, confirmed
     from rackbench.cli.rerun import request_again
     from rackbench.ledger import documents
     from rackbench.project import find_project
 
-    run_dir = _run_of(found.results)
-    state = documents.load(run_dir).state
-    suspects = _families(found, run_dir)
-    project = find_project()
-    request = request_again(project, state, suspects)
-    output.note(f"Running {', '.join(suspects)} on {state.host} again, to confirm what regressed.")
     try:
+        run_dir = _run_of(found.results)
+        state = documents.load(run_dir).state
+        suspects = _families(found, run_dir)
+        project = find_project()
+        request = request_again(project, state, suspects)
+        output.note(f"Running {', '.join(suspects)} on {state.host} again, to confirm what regressed.")
         again = _played(project, request, output, quiet=output.as_json or args.markdown)
     except RackbenchError as error:
         remark = f"What regressed could not be confirmed, so it stands. {error.message}"
@@ -116,7 +115,9 @@ def _families(found: Comparison, run_dir: Path) -> list[str]:
     from rackbench.baselines.readers.rackbench_run import scenario_name
     from rackbench.compare import read_run
 
-    families = {scenario_name(key): f"{key.adapter}:{key.family}" for key in read_run(run_dir, together=False).keys}
+    families = {
+        scenario_name(key): f"{key.adapter}:{key.family}" for key in read_run(run_dir, together=False).keys
+    }
     suspects = list(dict.fromkeys(families[row.name] for row in found.suspects if row.name in families))
     if not suspects:
         raise RackbenchError(

@@ -215,8 +215,22 @@ def test_results_that_are_not_there_or_of_no_known_shape_are_exit_2(
     (tmp_path / "odd.json").write_text("[]")
     assert main(gate(baseline, tmp_path / "odd.json")) == 2
     assert main(gate(baseline, write_results(tmp_path, x=[1.0]), "--seed", "-1")) == 2
-    assert main(gate(baseline, write_results(tmp_path, x=[2.0]), "--confirm")) == 2
-    assert "not_a_run_directory" in capsys.readouterr().err
+    assert "expected is" in capsys.readouterr().err
+
+
+def test_regressions_of_results_that_name_no_run_here_stand_unconfirmed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    baseline = write_baseline(tmp_path, {"x": entry(times(1, 100))})
+    results = write_results(tmp_path, x=times(2, 200))
+    foreign = tmp_path / "hyperfine.json"
+    seconds = [time / 1e6 for time in times(2, 200)]
+    foreign.write_text(json.dumps({"results": [{"command": "x", "mean": 1, "median": 1, "times": seconds}]}))
+    for path in (results, foreign):
+        status, document = answer(capsys, *gate(baseline, path, "--confirm"))
+        assert (status, document["headline"]) == (1, "failed: 1 REGRESSED")
+        assert "could not be confirmed, so it stands" in " ".join(document["remarks"])
 
 
 def test_markdown_is_safe_and_has_the_verdict_first(
