@@ -33,6 +33,11 @@ COLUMNS = (
     "",
 )
 RIGHT = (3, 4, 6, 7)
+# What is left out where there is no room, in this order, and the cells that a name has before anything is.
+_SPARED = ("", "95 % interval", "number")
+_NAME = 20
+# Space and lines between two columns of a drawn table.
+_BETWEEN = 3
 # How many cells a bar has on each side; full is the limit.
 _CELLS = 5
 _SPARKS = "▁▂▃▄▅▆▇█"
@@ -101,6 +106,26 @@ def cells(row: Row) -> tuple[str, ...]:
         f"{check.limit:g}",
         interval,
         bar(check),
+    )
+
+
+def fitting(rows: Sequence[Row], width: int | None) -> tuple[list[str], list[list[str]], list[int]]:
+    """Return columns, cells, and the indexes of the columns to align right, for a terminal of `width` cells.
+
+    Where they do not fit beside the names, bars, intervals and what number it is are left out. None has room for all.
+    """
+    lines = [cells(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(COLUMNS, *lines, strict=True)]
+    widths[0] = min(widths[0], _NAME)
+    kept = list(range(len(COLUMNS)))
+    for name in _SPARED:
+        if width is None or sum(widths[index] + _BETWEEN for index in kept) <= width:
+            break
+        kept.remove(COLUMNS.index(name))
+    return (
+        [COLUMNS[index] for index in kept],
+        [[line[index] for index in kept] for line in lines],
+        [place for place, index in enumerate(kept) if index in RIGHT],
     )
 
 

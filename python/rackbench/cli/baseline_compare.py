@@ -73,7 +73,8 @@ def _print(args: argparse.Namespace, found: Comparison, output: Output) -> None:
     for remark in found.remarks:
         output.line(remark, "yellow")
     if found.rows:
-        output.table(rendering.COLUMNS, [rendering.cells(row) for row in found.rows], right=rendering.RIGHT)
+        columns, cells, right = rendering.fitting(found.rows, output.width)
+        output.table(columns, cells, right=right)
         output.line()
     for row in found.rows:
         if row.why:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -52,6 +53,11 @@ class Output:
             return
         for line in plain_table(columns, rows, right):
             sys.stdout.write(line + "\n")
+
+    @property
+    def width(self) -> int | None:
+        """The cells of a line of the terminal in which tables are drawn; None for plain text, which has no end."""
+        return shutil.get_terminal_size().columns if is_fancy(sys.stdout) else None
 
     def document(self, document: Any) -> None:
         """Print a JSON document on standard output: the answer of a verb called with ``--json``."""
@@ -112,7 +118,11 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Se
 
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index in right else "left", overflow="fold")
+        if index in right:
+            # A number that goes on in the next line is read as another number.
+            table.add_column(column, justify="right", overflow="ellipsis", no_wrap=True)
+        else:
+            table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell, style=STATE_STYLES.get(cell, "")) for cell in row))
     Console(file=sys.stdout, highlight=False).print(table)
