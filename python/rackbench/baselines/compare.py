@@ -94,7 +94,7 @@ def compare(
     # A scenario is asked for several numbers, one after the other.
     @lru_cache(maxsize=2)
     def sample(scenario: Scenario) -> statistics.Sample:
-        return statistics.sample(scenario.samples)
+        return statistics.sample(scenario.samples, scenario.executions)
 
     def interval(number: str, before: Scenario, after: Scenario) -> Interval | None:
         old, new = sample(before), sample(after)
@@ -170,4 +170,7 @@ def _remarks(baseline: Baseline, rows: list[Row], other: str | None) -> Iterator
         yield "Neither the baseline nor the results have a scenario."
     if any(row.ratio_alone for row in rows):
         least = ", ".join(f"{size} for p{quantile * 100:g}" for quantile, size in statistics.LEAST.items())
-        yield f"*: the ratio alone decides. For an interval both sides need samples, at least {least}."
+        yield (
+            f"*: the ratio alone decides. For an interval both sides need samples, at least {least}; and of repeated "
+            f"executions there have to be {statistics.LEAST_FREEDOM + 2} at least, both sides together."
+        )

@@ -204,6 +204,7 @@ def _scenario(name: str, entry: ScenarioEntry) -> Scenario | Placeholder:
         ips=ips,
         direction=entry.direction,
         samples=tuple(entry.samples_us or entry.samples),
+        executions=tuple(entry.executions),
     )
 
 

@@ -24,7 +24,8 @@ class Scenario:
     """One thing that is measured: lower is better (`p50`, `p95`, `p99` in `unit`) or higher is (`ips` in `unit`).
 
     Times have the unit `us`, and `ips` beside them is iterations per second. None: the source does not have the number.
-    `samples` are in `unit`, empty when the source has none.
+    `samples` are in `unit`, empty when the source has none. `executions` says how many of them each execution gave, one
+    after the other; empty: they are of one, as far as the source tells.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Scenario:
     ips: float | None
     direction: str
     samples: tuple[float, ...] = ()
+    executions: tuple[int, ...] = ()
 
     @property
     def expected(self) -> tuple[str, ...]:

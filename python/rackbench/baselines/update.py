@@ -7,7 +7,10 @@ What people wrote stays to the byte: order, white space, comments, tolerance and
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from rackbench import clock
@@ -16,6 +19,7 @@ from rackbench.baselines.numbers import MICROSECONDS, NUMBERS, PERCENTILES, Scen
 from rackbench.errors import RackbenchError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -138,7 +142,8 @@ def _numbers(edits: Edits, entry: Value, new: Scenario, outer: str) -> bool:
     for name, text in wanted.items():
         if name not in members:
             # Samples are kept where the entry has a place for them; nobody else's entry gets a new line for them.
-            if text not in {"null", "[]"} and (not name.startswith("samples") or not members):
+            kept = not members or not _SAMPLES.isdisjoint(members)
+            if text not in {"null", "[]"} and (kept or name not in {*_SAMPLES, "executions"}):
                 lacking[name] = text
         elif members[name].content != json.loads(text) and _moves(members[name].content, text):
             edits.replace(members[name], text)
@@ -165,7 +170,11 @@ def _entry(scenario: Scenario) -> dict[str, str]:
         shown["direction"] = '"higher"'
     for name in scenario.expected:
         shown[name if name == "ips" else f"{name}{suffix}"] = _text(getattr(scenario, name))
-    return shown | {f"samples{suffix}": f"[{', '.join(map(_text, _thinned(scenario.samples)))}]"}
+    kept = _kept(len(scenario.samples))
+    shown[f"samples{suffix}"] = f"[{', '.join(_text(scenario.samples[place]) for place in kept)}]"
+    ends = list(accumulate(scenario.executions))
+    of = Counter(bisect_right(ends, place) for place in kept) if ends else {}
+    return shown | {"executions": json.dumps(list(of.values()))}
 
 
 def _new_entry(scenario: Scenario) -> dict[str, str]:
@@ -173,11 +182,11 @@ def _new_entry(scenario: Scenario) -> dict[str, str]:
     return {name: text for name, text in _entry(scenario).items() if text != "[]"}
 
 
-def _thinned(samples: tuple[float, ...]) -> list[float]:
-    """Return at most `MOST_SAMPLES` of the samples, from the first to the last in even steps."""
-    if len(samples) <= MOST_SAMPLES:
-        return list(samples)
-    return [samples[index * (len(samples) - 1) // (MOST_SAMPLES - 1)] for index in range(MOST_SAMPLES)]
+def _kept(size: int) -> Sequence[int]:
+    """Return which of so many samples are kept: at most `MOST_SAMPLES`, from the first to the last in even steps."""
+    if size <= MOST_SAMPLES:
+        return range(size)
+    return [index * (size - 1) // (MOST_SAMPLES - 1) for index in range(MOST_SAMPLES)]
 
 
 def _text(value: float | None) -> str:
@@ -202,6 +211,7 @@ def _check_units(name: str, entry: Value, new: Scenario, results: Results) -> No
         )
 
 
+_SAMPLES = {"samples_us", "samples"}
 _SAYS_UNIT = {"unit", "direction", "ips", "samples_us", *(f"{name}_us" for name in PERCENTILES), *PERCENTILES}
 
 

@@ -40,6 +40,17 @@ def _shown(value: Any) -> str:
 
 Measured = Annotated[Positive | str | None, BeforeValidator(_measured)]
 Ratio = Annotated[Positive, BeforeValidator(_positive)]
+Sizes = Annotated[
+    list[Annotated[int, Field(ge=1)]],
+    Field(
+        description="how many samples each execution gave, in their order; empty: they are of one, or nobody knows"
+    ),
+]
+
+
+def _check_sizes(executions: list[int], samples: list[float]) -> None:
+    if executions and sum(executions) != len(samples):
+        raise ValueError(f"executions have {sum(executions)} samples together, and there are {len(samples)}")
 
 
 class Commented(BaseModel):
@@ -94,6 +105,7 @@ class ScenarioEntry(Commented):
     ips: Measured = None
     samples_us: list[Ratio] = Field(default_factory=list)
     samples: list[Ratio] = Field(default_factory=list)
+    executions: Sizes = Field(default_factory=list)
     missing_since: str | None = Field(default=None, alias="_missing_since")
 
     @model_validator(mode="after")
@@ -110,6 +122,7 @@ class ScenarioEntry(Commented):
             raise ValueError(f"{min(without)} needs another `unit` beside it; times are in {min(without)}_us")
         if self.direction == "higher" and self.unit is None:
             raise ValueError("where higher is better, `ips` needs a `unit` beside it")
+        _check_sizes(self.executions, self.samples_us or self.samples)
         return self
 
 
@@ -158,6 +171,12 @@ class SeriesEntry(Model):
     unit: str = Field(min_length=1)
     direction: Literal["lower", "higher"]
     samples: list[Ratio] = Field(min_length=1)
+    executions: Sizes = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        _check_sizes(self.executions, self.samples)
+        return self
 
 
 class CollectedResults(Document):
@@ -172,7 +191,8 @@ class CollectedResults(Document):
     commit: str | None
     fingerprint: str | None
     remarks: list[str] = Field(
-        default_factory=list, description="since 1.1: what was disturbed and what gave no number, in sentences"
+        default_factory=list,
+        description="since 1.1: what was disturbed and what gave no number, in sentences",
     )
     scenarios: list[SeriesEntry] = Field(min_length=1)
 

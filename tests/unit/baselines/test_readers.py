@@ -160,9 +160,11 @@ def test_a_run_directory_gives_its_repeats_together_with_machine_and_commit(tmp_
     results = readers.read(run_dir(tmp_path))
     scenario = results.scenarios["latency:full memory_latency (pages small)"]
     assert scenario.samples == pytest.approx((0.09, 0.11, 0.1))
+    assert scenario.executions == (2, 1)
     assert scenario.p50 == pytest.approx(0.1)
     assert scenario.ips == pytest.approx(1e7)
     rate = results.scenarios["latency:full copy_rate"]
+    assert rate.executions == ()
     assert (rate.direction, rate.unit, rate.ips, rate.p50, rate.missing) == ("higher", "GB/s", 20.0, None, ())
     # Which way is better is not known of the third.
     assert len(results.scenarios) == 2

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rackbench.baselines.statistics import LEAST, mean_ratio, quantile_ratio, sample
+from rackbench.baselines.statistics import LEAST, Sample, mean_ratio, quantile_ratio, sample
 from scipy import stats
 
 
@@ -120,3 +120,49 @@ def test_the_interval_of_means_holds_the_ratio_of_the_means(before: list[float],
     assert known is not None
     ratio = (math.fsum(after) / len(after)) / (math.fsum(before) / len(before))
     assert known[0] * (1 - 1e-9) <= ratio <= known[1] * (1 + 1e-9)
+
+
+def repeats(random: np.random.Generator, executions: int, size: int = 20) -> Sample:
+    """Return quiet samples of executions that are off by 5 % each."""
+    levels = np.repeat(random.normal(0, 0.05, executions), size)
+    return sample(np.exp(levels + random.normal(0, 0.01, executions * size)), [size] * executions)
+
+
+@pytest.mark.parametrize(
+    ("executions", "quantile"), [((5, 5), 0.5), ((5, 5), 0.95), ((3, 3), 0.5), ((1, 5), 0.5)]
+)
+def test_intervals_over_executions_of_a_level_of_their_own_hold_the_true_ratio(
+    executions: tuple[int, int], quantile: float
+) -> None:
+    random = np.random.default_rng(7)
+    rounds, quantiles, means = 200, 0, 0
+    for _ in range(rounds):
+        before, after = (repeats(random, count) for count in executions)
+        known, mean = quantile_ratio(before, after, quantile), mean_ratio(before, after)
+        assert known is not None
+        assert mean is not None
+        quantiles += known[0] <= 1 <= known[1]
+        means += mean[0] <= 1 <= mean[1]
+    assert quantiles / rounds >= 0.86
+    assert means / rounds >= 0.88
+
+
+def test_one_execution_against_two_has_no_interval_for_nobody_knows_how_executions_differ() -> None:
+    random = np.random.default_rng(8)
+    one, two = repeats(random, 1), repeats(random, 2)
+    assert quantile_ratio(one, two, 0.5) is None
+    assert mean_ratio(two, one) is None
+    assert quantile_ratio(two, two, 0.5) is not None
+
+
+@pytest.mark.parametrize("freedom", [2, 3, 4, 8, 30, 1000])
+def test_the_interval_over_executions_of_equal_samples_is_students(freedom: int) -> None:
+    random = np.random.default_rng(9)
+    before, after = np.exp(random.normal(0, 0.1, 8)), np.exp(random.normal(0, 0.1, freedom))
+    # One execution of eight samples has no scatter of its own; the other side has as many as freedom + 1.
+    after = np.append(after, 1.0)
+    known = mean_ratio(sample(before), sample(np.repeat(after, 6), [6] * after.size))
+    assert known is not None
+    error = np.std(np.log(after), ddof=1) * math.sqrt(1 + 1 / after.size)
+    half = stats.t.ppf(0.975, freedom) * error
+    assert math.log(known[1] / known[0]) / 2 == pytest.approx(half, rel=0.01)

@@ -7,7 +7,9 @@ import json
 import os
 import re
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -371,3 +373,26 @@ def test_whatever_vanishes_and_comes_everything_that_was_there_stays(
             assert list(found) == list(wanted)
         else:
             assert found == {**wanted, "_missing_since": "2026-11-21T08:00:00.000Z, run r1"}
+
+
+def test_an_update_keeps_how_many_of_the_kept_samples_each_execution_gave(tmp_path: Path) -> None:
+    path = written(
+        tmp_path, '{"_schema_version": "1.0.0", "_status": "scaffold-placeholder", "scenarios": {}}'
+    )
+    for sizes in ((2, 4), (300, 100, 100), (), (3, 3)):
+        count = sum(sizes) or 7
+        new = replace(times("a", 500.0, *(float(value) for value in range(1, count + 1))), executions=sizes)
+        update.update(path, results(new), NOW)
+        kept = document.read(path).baseline.scenarios["a"]
+        assert isinstance(kept, Scenario)
+        ends = [0, *accumulate(sizes)]
+        assert kept.executions == tuple(
+            sum(low < value <= high for value in kept.samples) for low, high in pairwise(ends)
+        )
+
+
+def test_executions_that_are_not_those_of_the_samples_are_refused(tmp_path: Path) -> None:
+    entry = {"p50_us": 1, "p95_us": 1, "p99_us": 1, "ips": 1, "samples_us": [1, 2], "executions": [1, 2]}
+    text = {"_schema_version": "1.0.0", "_status": "active", "scenarios": {"a": entry}}
+    with pytest.raises(RackbenchError, match="executions have 3 samples together, and there are 2"):
+        document.read(written(tmp_path, json.dumps(text)))

@@ -32,7 +32,10 @@ def read(content: dict[str, Any], path: Path) -> Results:
     document = check(CollectedResults, content, path=path, code="results_unreadable")
     return Results(
         gathered(
-            (converted(one.name, one.unit, one.direction, one.samples, path) for one in document.scenarios),
+            (
+                converted(one.name, one.unit, one.direction, one.samples, path, tuple(one.executions))
+                for one in document.scenarios
+            ),
             path,
         ),
         NAME,
@@ -56,7 +59,13 @@ def text(results: Results, host: str, now: datetime) -> str:
             "fingerprint": results.fingerprint,
             "remarks": list(results.remarks),
             "scenarios": [
-                {"name": one.name, "unit": one.unit, "direction": one.direction, "samples": list(one.samples)}
+                {
+                    "name": one.name,
+                    "unit": one.unit,
+                    "direction": one.direction,
+                    "samples": list(one.samples),
+                    "executions": list(one.executions),
+                }
                 for one in results.scenarios.values()
             ],
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from rackbench.baselines.fingerprint import fingerprint
@@ -82,12 +83,19 @@ def machine(run_dir: Path, state: RunState) -> str | None:
     )
 
 
-def converted(name: str, unit: str, direction: str, samples: Iterable[float], path: Path) -> Scenario:
+def converted(
+    name: str,
+    unit: str,
+    direction: str,
+    samples: Iterable[float],
+    path: Path,
+    executions: tuple[int, ...] = (),
+) -> Scenario:
     """Return a scenario with its times in microseconds. Raises `RackbenchError("results_unreadable")`."""
     values = tuple(positive(sample, f"a sample of {name!r}", path) for sample in samples)
     if unit in TIMES:
-        return scenario(name, MICROSECONDS, direction, in_microseconds(values, unit))
-    return scenario(name, unit, direction, values)
+        unit, values = MICROSECONDS, in_microseconds(values, unit)
+    return replace(scenario(name, unit, direction, values), executions=executions)
 
 
 def _bad_end(state: RunState) -> Iterator[str]:
@@ -100,13 +108,14 @@ def _bad_end(state: RunState) -> Iterator[str]:
 
 
 def _scenarios(executions: Iterable[Execution], run_dir: Path) -> Iterable[Scenario]:
-    samples: dict[Key, list[float]] = {}
+    samples: dict[Key, list[tuple[float, ...]]] = {}
     for execution in executions:
         for key, values in execution.values.items():
             if key.direction != "none":
-                samples.setdefault(key, []).extend(values)
+                samples.setdefault(key, []).append(values)
     for key, found in sorted(samples.items(), key=lambda item: item[0].order):
-        yield converted(scenario_name(key), key.unit, key.direction, found, run_dir)
+        sizes = tuple(map(len, found)) if len(found) > 1 else ()
+        yield converted(scenario_name(key), key.unit, key.direction, chain(*found), run_dir, sizes)
 
 
 def _commit(state: RunState) -> str | None:
