@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 GITHUB, GITLAB, GITEA, PLAIN = "github", "gitlab", "gitea", "plain"
 
 # Names that only ssh uses, for networks that let no other port out.
-_WEB_HOSTS = {
+WEB_HOSTS = {
     "ssh.github.com": "github.com",
     "www.github.com": "github.com",
     "altssh.gitlab.com": "gitlab.com",
@@ -48,7 +48,7 @@ def forge_of(url: str, kind: str | None) -> Forge | None:
     if _REFUSED.search(url):
         return None
     scheme, host, path = _parts(url)
-    host = _WEB_HOSTS.get(host, host)
+    host = WEB_HOSTS.get(host, host)
     name, _, port = host.rpartition(":") if re.search(r":\d+$", host) else (host, "", "")
     names = re.sub("/+", "/", path).strip("/").removesuffix(".git").split("/")
     if not _HOST.fullmatch(name) or any(part in {"", ".", ".."} or _REFUSED.search(part) for part in names):

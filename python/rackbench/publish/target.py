@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from rackbench.errors import RackbenchError
 from rackbench.models.common import explain
 from rackbench.models.publish_target import PublishTarget
+from rackbench.publish.forge import WEB_HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,12 +141,18 @@ def _place(url: str) -> _Place:
         scheme = match["scheme"].lower()
         address = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d*))?", match["authority"].rpartition("@")[2])
         host, port = address.groups() if address else (match["authority"], None)
-        return _Place(
-            host.lower(), None if port == _DEFAULT_PORTS.get(scheme) else port or None, _path(match["path"])
-        )
+        return _on_host(host, None if port == _DEFAULT_PORTS.get(scheme) else port or None, match["path"])
     match = _SCP.fullmatch(url)
     assert match is not None  # noqa: S101 - what is neither is a file
-    return _Place(match["host"].lower(), None, _path(match["path"]))
+    return _on_host(match["host"], None, match["path"])
+
+
+def _on_host(host: str, port: str | None, path: str) -> _Place:
+    host, path = host.lower(), _path(path)
+    if host in WEB_HOSTS:  # another name, and another port, of the same place
+        host, port = WEB_HOSTS[host], None
+    # They take a name in any case.
+    return _Place(host, port, path.lower() if host in WEB_HOSTS.values() else path)
 
 
 def _path(path: str) -> str:
