@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from rackbench.baselines.numbers import Baseline
+
 NAME = "baseline.audit.jsonl"
 
 
@@ -40,6 +42,22 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
         sync_directory(path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
+
+
+def unarmed(baseline: Baseline) -> str | None:
+    """Return a sentence when a baseline is active and its trail does not say who armed it; else None."""
+    if not baseline.active:
+        return None
+    real = baseline.path.resolve()
+    try:
+        if read(real):
+            return None
+    except RackbenchError as error:
+        return error.message
+    return (
+        f"The gate is active without a line in {path_of(real).name}: nobody armed it with "
+        "`rackbench baseline arm`, which is the only way."
+    )
 
 
 def read(baseline: Path) -> list[dict[str, Any]]:

@@ -250,6 +250,8 @@ def _show(args: argparse.Namespace, output: Output) -> int:
 
     baseline = document.read(args.baseline).baseline
     lines = audit.read(args.baseline.resolve())
+    if remark := audit.unarmed(baseline):
+        output.warning(remark)
     if output.as_json:
         output.document(
             {

@@ -48,13 +48,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, output: Output) -> int:
     """Print the comparison; 1 if the gate is armed and fails."""
-    from rackbench.baselines import document, readers
+    from rackbench.baselines import audit, document, readers
     from rackbench.baselines.compare import compare
     from rackbench.baselines.statistics import SEED
 
     seed = SEED if args.seed is None else args.seed
     baseline = document.read(args.baseline).baseline
     found = compare(baseline, readers.read(args.results), allow_fingerprint=args.allow_fingerprint, seed=seed)
+    if remark := audit.unarmed(baseline):
+        found = replace(found, remarks=(remark, *found.remarks))
     if args.confirm and found.suspects:
         found = _confirmed(args, found, output)
     _print(args, found, output)

@@ -210,6 +210,30 @@ def test_the_machine_of_results_that_do_not_tell_it_can_be_said(
     assert {row["status"] for row in found["rows"]} == {"INCOMPARABLE"}
 
 
+def test_a_status_that_somebody_wrote_by_hand_is_told_by_compare_and_show(
+    baseline: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(capsys, "update", baseline, "--results", HYPERFINE)
+    compare = ["baseline", "compare", "--baseline", str(baseline), "--results", str(HYPERFINE), "--json"]
+
+    def said() -> tuple[bool, bool]:
+        main(compare)
+        remarks = " ".join(json.loads(capsys.readouterr().out)["remarks"])
+        return "without a line in" in remarks, "without a line in" in call(capsys, "show", baseline)[2]
+
+    scaffold = baseline.read_text()
+    assert said() == (False, False)
+    baseline.write_text(scaffold.replace("scaffold-placeholder", "active"))
+    assert said() == (True, True)
+    baseline.write_text(scaffold)
+    call(capsys, "arm", baseline, "--by", "Ada", "--reason", "x")
+    assert said() == (False, False)
+    # A trail that cannot be read is no line, and the gate still gives its verdict.
+    (baseline.parent / "baseline.audit.jsonl").write_text("{")
+    main(compare)
+    assert "line 1" in " ".join(json.loads(capsys.readouterr().out)["remarks"])
+
+
 def test_results_of_a_void_run_do_not_reach_the_baseline(
     baseline: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
