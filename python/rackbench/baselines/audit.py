@@ -67,7 +67,8 @@ def read(baseline: Path) -> list[dict[str, Any]]:
     """
     path = path_of(baseline)
     try:
-        texts = path.read_text().splitlines()
+        # JSON escapes a line feed, and none of the other characters that `splitlines` ends lines at.
+        texts = path.read_bytes().decode().split("\n")
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from dataclasses import dataclass, replace
@@ -102,10 +103,10 @@ def locked(path: Path) -> Iterator[Path]:
     """Hold the baseline file alone; yield it without symbolic links. Others who want it wait until this is over.
 
     The file is its own lock, so that none lies about beside it: who waited for a file that was replaced meanwhile looks
-    again. Raises `RackbenchError`: input_missing, baseline_unwritable.
+    again. Raises `RackbenchError`: input_missing, baseline_invalid, baseline_unwritable.
     """
     try:
-        real = path.resolve(strict=True)
+        real = _resolved(path)
         if not real.is_file():
             # A pipe would never end.
             raise _invalid(path, "it is no file")
@@ -121,6 +122,17 @@ def locked(path: Path) -> Iterator[Path]:
         ) from error
     except OSError as error:
         raise unwritable(path, error) from error
+
+
+def _resolved(path: Path) -> Path:
+    """Return a path without symbolic links. Raises `OSError`, and `RackbenchError("baseline_invalid")`."""
+    try:
+        return path.resolve(strict=True)
+    except (RuntimeError, OSError) as error:
+        # Before Python 3.13 a loop was a RuntimeError.
+        if isinstance(error, RuntimeError) or error.errno == errno.ELOOP:
+            raise _invalid(path, "it is a symbolic link that leads back to itself") from error
+        raise
 
 
 def write(path: Path, text: str) -> None:

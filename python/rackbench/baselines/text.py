@@ -86,12 +86,17 @@ class _Parser:
 
     def _decoded(self, start: int) -> tuple[Any, int]:
         try:
-            return self._decoder.raw_decode(self._text, start)
+            content, end = self._decoder.raw_decode(self._text, start)
+            if isinstance(content, str):
+                content.encode()
         except json.JSONDecodeError as error:
             message = "the text ends too early" if error.pos >= len(self._text.rstrip()) else error.msg
             raise TextError(message, self._text, error.pos) from error
+        except UnicodeEncodeError as error:
+            raise TextError("the text has half of a surrogate pair", self._text, start) from error
         except (ValueError, RecursionError) as error:
             raise TextError(str(error), self._text, start) from error
+        return content, end
 
     def _object(self, start: int, key_start: int, depth: int) -> Value:
         text = self._text

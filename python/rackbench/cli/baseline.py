@@ -171,6 +171,8 @@ def _update(args: argparse.Namespace, output: Output) -> int:
     from rackbench import clock
     from rackbench.baselines import proposal, readers, update
 
+    for name in ("commit", "run-id", "fingerprint"):
+        _check_utf8("update", name, getattr(args, name.replace("-", "_")))
     results = readers.read(args.results)
     results = replace(
         results,
@@ -366,4 +368,15 @@ def _asked(args: argparse.Namespace, output: Output, name: str, question: str) -
                 ]
             ),
         )
+    _check_utf8("arm", name, given)
     return str(given).strip()
+
+
+def _check_utf8(action: str, name: str, given: str | None) -> None:
+    """Raise `RackbenchError("wrong_usage")` for an option whose bytes are no text, so that no file can hold it."""
+    try:
+        (given or "").encode()
+    except UnicodeEncodeError as error:
+        raise RackbenchError(
+            "wrong_usage", f"rackbench baseline {action}: --{name} {given!r} is no UTF-8."
+        ) from error

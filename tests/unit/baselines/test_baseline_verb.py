@@ -127,6 +127,43 @@ def test_a_line_of_the_trail_that_broke_off_is_left_alone(
     assert "line 1" in answer["error"]["message"]
 
 
+def test_a_reason_with_other_line_ends_is_one_line_of_the_trail(
+    baseline: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    baseline.write_text(SCAFFOLD.replace('"TODO"', "5"))
+    reason = "a\u2028b\u2029c\u0085d\x0be\rf\ng"
+    assert call(capsys, "arm", baseline, "--by", "Ada", "--reason", reason)[0] == 0
+    assert [entry["reason"] for entry in call(capsys, "show", baseline)[1]["audit"]] == [reason]
+
+
+@pytest.mark.parametrize("option", ["--by", "--reason"])
+def test_a_name_or_reason_that_is_no_utf_8_is_wrong_usage(
+    baseline: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    baseline.write_text(SCAFFOLD.replace('"TODO"', "5"))
+    given = {"--by": "Ada", "--reason": "x", option: "\udcff"}
+    status, answer, _ = call(capsys, "arm", baseline, *(part for each in given.items() for part in each))
+    assert (status, answer["error"]["code"]) == (2, "wrong_usage")
+    assert "scaffold-placeholder" in baseline.read_text()
+
+
+@pytest.mark.parametrize("option", ["--commit", "--run-id", "--fingerprint"])
+def test_an_origin_that_is_no_utf_8_is_wrong_usage(
+    baseline: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    status, answer, _ = call(capsys, "update", baseline, "--results", HYPERFINE, option, "\udcff")
+    assert (status, answer["error"]["code"]) == (2, "wrong_usage")
+    assert baseline.read_text() == SCAFFOLD
+
+
+def test_a_baseline_that_links_to_itself_is_told(baseline: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    baseline.unlink()
+    baseline.symlink_to(baseline)
+    for action, more in (("update", ("--results", HYPERFINE)), ("arm", ("--by", "Ada", "--reason", "x"))):
+        status, answer, _ = call(capsys, action, baseline, *more)
+        assert (status, answer["error"]["code"]) == (2, "baseline_invalid")
+
+
 def test_the_trail_tells_baselines_beside_each_other_apart(
     baseline: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -103,6 +103,8 @@ def test_a_scaffold_is_read_with_placeholders_numbers_and_tolerances() -> None:
         ('"copy": {', '"copy": 3, "x": {', "scenarios.copy"),
         ("    },\n", "    }\n", "line 14, column 5: here should be a comma"),
         ("TODO", "TO\nDO", "line 4"),
+        ("handshake", "\\ud800", "half of a surrogate pair"),
+        ('"GB/s"', '"\\udfff"', "half of a surrogate pair"),
         ("}\n", "} ]\n", "line"),
     ],
 )
