@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCAFFOLD, ACTIVE = "scaffold-placeholder", "active"
-STATUSES = (SCAFFOLD, ACTIVE)
 # Every time is kept in microseconds, whatever its source had.
 MICROSECONDS = "us"
 PERCENTILES = ("p50", "p95", "p99")

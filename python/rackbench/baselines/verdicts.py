@@ -132,7 +132,7 @@ def _checks(
     found: list[Check] = []
     for number in before.expected:
         old, new = getattr(before, number), getattr(after, number)
-        if old is None or new is None or old <= 0:
+        if old is None or new is None:
             continue
         lower = number != "ips"
         limit = getattr(tolerance, f"{number}_{'max' if lower else 'min'}_ratio")
@@ -168,8 +168,6 @@ def _status(before: Scenario, after: Scenario, checks: tuple[Check, ...]) -> tup
     ]
     worse = [each for each in found if each[0] == REGRESSED]
     ordered = [*worse, *gone, *(each for each in found if each not in worse)]
-    if not ordered and not checks:
-        return INCOMPARABLE, "The baseline's numbers are not above zero."
     if not ordered:
         return OK, ""
     return ordered[0][0], " ".join(why for _status, why in ordered)
