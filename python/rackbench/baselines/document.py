@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from rackbench.baselines.given import content_of
 from rackbench.baselines.numbers import (
     MICROSECONDS,
     PERCENTILES,
@@ -60,7 +61,7 @@ def read(path: Path) -> BaselineDocument:
     `_schema_version`, mixed units, and names that mean nothing.
     """
     try:
-        content = path.read_bytes()
+        content = content_of(path)
     except FileNotFoundError as error:
         raise RackbenchError(
             "input_missing", f"There is no baseline file {path}.", where=str(path)

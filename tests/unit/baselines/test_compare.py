@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -231,6 +232,40 @@ def test_regressions_of_results_that_name_no_run_here_stand_unconfirmed(
         status, document = answer(capsys, *gate(baseline, path, "--confirm"))
         assert (status, document["headline"]) == (1, "failed: 1 REGRESSED")
         assert "could not be confirmed, so it stands" in " ".join(document["remarks"])
+
+
+def test_a_named_pipe_is_refused_and_not_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    baseline, results = write_baseline(tmp_path, {"x": entry([1.0])}), write_results(tmp_path, x=[1.0])
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for arguments, code in (
+        (gate(pipe, results), "baseline_invalid"),
+        (gate(baseline, pipe), "results_unreadable"),
+    ):
+        assert main([*arguments, "--json"]) == 2
+        error = json.loads(capsys.readouterr().out)["error"]
+        assert error["code"] == code
+        assert "no regular file" in error["message"]
+
+
+def test_what_a_shell_hands_over_as_a_file_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    baseline, results = write_baseline(tmp_path, {"x": entry([1.0])}), write_results(tmp_path, x=[1.0])
+    handles = []
+    for path in (baseline, results):
+        out, into = os.pipe()
+        os.write(into, path.read_bytes())
+        os.close(into)
+        handles.append(out)
+    try:
+        status = main(gate(*(Path(f"/dev/fd/{handle}") for handle in handles)))
+    finally:
+        for handle in handles:
+            os.close(handle)
+    assert status == 0, capsys.readouterr()
 
 
 def test_markdown_is_safe_and_has_the_verdict_first(

@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rackbench import strict_json
+from rackbench.baselines.given import content_of
 from rackbench.baselines.numbers import NUMBERS
 from rackbench.baselines.readers import (
     benchbox,
@@ -63,7 +64,7 @@ def read(path: Path) -> Results:
             raise unreadable(path, f"the directory holds no run, and {_expected()}")
         return _checked(rackbench_run.read(path))
     try:
-        content = _json(path.read_bytes(), path)
+        content = _json(content_of(path), path)
     except FileNotFoundError as error:
         raise RackbenchError("input_missing", f"There is no results file {path}.", where=str(path)) from error
     except OSError as error:
