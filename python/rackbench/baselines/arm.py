@@ -33,6 +33,13 @@ def arm(path: Path, by: str, reason: str, now: datetime) -> tuple[Path, dict[str
     """
     with document.locked(path) as real:
         before = document.read(real)
+        if before.baseline.active:
+            raise RackbenchError(
+                "baseline_not_ready",
+                f"{path} is active already.",
+                where=str(path),
+                next_step="Nothing is left to do; `rackbench baseline show` says who armed it.",
+            )
         obstacles = list(_obstacles(before.baseline))
         if obstacles:
             more = f" And {len(obstacles) - _SHOWN} more." if len(obstacles) > _SHOWN else ""
@@ -66,9 +73,6 @@ def arm(path: Path, by: str, reason: str, now: datetime) -> tuple[Path, dict[str
 
 
 def _obstacles(baseline: Baseline) -> Iterator[str]:
-    if baseline.active:
-        yield "It is active already."
-        return
     if not baseline.scenarios:
         yield "It has no scenario."
     for name, scenario in baseline.scenarios.items():

@@ -271,7 +271,7 @@ def _show(args: argparse.Namespace, output: Output) -> int:
     made = baseline.generated_by
     output.line(f"{args.baseline}: {baseline.status}")
     for label, value in (
-        ("measured", baseline.generated_at),
+        ("updated", baseline.generated_at),
         ("machine", made.get("fingerprint")),
         ("commit", made.get("commit")),
         ("run", made.get("run_id")),

@@ -95,6 +95,7 @@ def test_what_is_not_whole_is_not_armed(
     status, answer, _ = call(capsys, "arm", baseline, "--by", "Ada", "--reason", "why not")
     assert (status, answer["error"]["code"]) == (1, "baseline_not_ready")
     assert said in answer["error"]["message"]
+    assert ("Nothing is left to do" in answer["error"]["next_step"]) is ("already" in said)
     assert baseline.read_text() == text
     assert [path.name for path in baseline.parent.iterdir()] == ["b.json"]
 
@@ -295,6 +296,8 @@ def test_people_read_what_moved_and_what_is_missing(
     assert main(["baseline", "show", "--baseline", str(baseline)]) == 0
     shown = capsys.readouterr().out
     assert "no p95" in shown
+    assert "updated" in shown
+    assert "measured" not in shown
     assert "placeholder, not in the last results" in shown
 
 
