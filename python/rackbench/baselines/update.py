@@ -79,9 +79,9 @@ def updated_text(before: BaselineDocument, results: Results, now: datetime) -> t
     Raises `RackbenchError("units_differ")`.
     """
     edits = before.edits()
-    entries = before.scenarios.members or {}
-    changes = [_moved(edits, before, name, results, now) for name in entries]
-    added = [scenario for name, scenario in results.scenarios.items() if name not in entries]
+    known = before.baseline.scenarios
+    changes = [_moved(edits, before, name, results, now) for name in known]
+    added = [scenario for name, scenario in results.scenarios.items() if name not in known]
     if added:
         space = edits.space(before.scenarios, edits.top)
         members = {each.name: edits.object_text(_new_entry(each), space) for each in added}
@@ -201,7 +201,7 @@ def _check_units(name: str, entry: Value, new: Scenario, results: Results) -> No
     if not entry.members or not (entry.members.keys() & _SAYS_UNIT):
         return
     content = entry.content
-    unit, direction = content.get("unit", MICROSECONDS), content.get("direction", "lower")
+    unit, direction = content.get("unit") or MICROSECONDS, content.get("direction", "lower")
     if (unit, direction) != (new.unit, new.direction):
         raise RackbenchError(
             "units_differ",

@@ -26,6 +26,22 @@ def _positive(value: Any) -> Any:
     return value
 
 
+def _without_comments(value: Any) -> Any:
+    """Return an object without what is a comment in it: a name that begins with `_` and holds no object."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: one
+        for name, one in value.items()
+        if isinstance(one, dict) or not (isinstance(name, str) and name.startswith("_"))
+    }
+
+
+# Among names that people give to their scenarios stand their comments too.
+_COMMENTS_ASIDE = BeforeValidator(_without_comments)
+_MAY_BE_COMMENTS: dict[str, Any] = {"patternProperties": {"^_": {}}}
+
+
 def _fits(value: float) -> bool:
     try:
         return math.isfinite(float(value))
@@ -84,7 +100,9 @@ class ScenarioTolerance(Commented):
 class ToleranceEntry(ScenarioTolerance):
     """How far the ratio of results to baseline may go. Defaults: 1.2, 1.3, 1.5 and 0.8."""
 
-    scenarios: dict[str, ScenarioTolerance] = Field(default_factory=dict)
+    scenarios: Annotated[dict[str, ScenarioTolerance], _COMMENTS_ASIDE] = Field(
+        default_factory=dict, json_schema_extra=_MAY_BE_COMMENTS
+    )
 
 
 class ScenarioEntry(Commented):
@@ -142,7 +160,9 @@ class BaselineFile(Commented):
     status: Literal["scaffold-placeholder", "active"] = Field(alias="_status")
     generated_at: str | None = Field(default=None, alias="_generated_at")
     generated_by: GeneratedBy | str | None = Field(default=None, alias="_generated_by")
-    scenarios: dict[str, ScenarioEntry]
+    scenarios: Annotated[dict[str, ScenarioEntry], _COMMENTS_ASIDE] = Field(
+        json_schema_extra=_MAY_BE_COMMENTS
+    )
     tolerance: ToleranceEntry = Field(default_factory=ToleranceEntry)
 
 

@@ -214,6 +214,28 @@ def test_a_text_that_would_be_no_baseline_is_not_written(tmp_path: Path) -> None
     assert path.read_text() == SCAFFOLD
 
 
+def test_a_unit_of_null_is_microseconds() -> None:
+    text = SCAFFOLD.replace('"p99_us": 3.50', '"unit": null, "p99_us": 3.50')
+    after, changes = updated(text, BOTH)
+    assert changes["a first"] == "moved"
+    assert json.loads(after)["scenarios"]["a first"]["unit"] is None
+
+
+def test_comments_among_the_scenarios_and_their_tolerances_stay() -> None:
+    text = SCAFFOLD.replace('"scenarios": {', '"scenarios": { "_comment_order": "by age",')
+    text = text.replace(
+        '"as agreed"', '"as agreed", "scenarios": {"_why": ["noisy"], "a first": {"p50_max_ratio": 2}}'
+    )
+    # A scenario may well be called so.
+    after, changes = updated(text, results(*BOTH.scenarios.values(), times("_new", 5)))
+    assert changes == {"a first": "moved", "b second": "moved", "_new": "added"}
+    assert json.loads(after)["scenarios"]["_comment_order"] == "by age"
+    baseline = document.parse_document(after.encode(), Path("b")).baseline
+    assert list(baseline.scenarios) == ["b second", "a first", "_new"]
+    assert list(baseline.overrides) == ["a first"]
+    assert updated(after, results(*BOTH.scenarios.values(), times("_new", 5)), LATER)[0] == after
+
+
 def written(tmp_path: Path, text: str = SCAFFOLD) -> Path:
     """Write a baseline file."""
     path = tmp_path / "baseline.json"
