@@ -174,3 +174,8 @@ def _remarks(baseline: Baseline, rows: list[Row], other: str | None) -> Iterator
             f"*: the ratio alone decides. For an interval both sides need samples, at least {least}; and of repeated "
             f"executions there have to be {statistics.LEAST_FREEDOM + 2} at least, both sides together."
         )
+        if any(row.ratio_alone and not row.samples[0] for row in rows):
+            yield (
+                'The baseline keeps no samples of some of them: add "samples_us": [] (for another unit "samples": []) '
+                "to their entries, and update it."
+            )

@@ -127,22 +127,23 @@ def _moved(edits: Edits, before: BaselineDocument, name: str, results: Results, 
     if list(entry.members or ()) == [document.MISSING_SINCE]:
         edits.replace(entry, edits.object_text(_new_entry(new), outer))
         return Change(name, RETURNED, old, new)
-    moved = _numbers(edits, entry, new, outer)
+    moved = _numbers(edits, entry, new, outer, is_first=old is None)
     if vanished:
         edits.remove(entry, document.MISSING_SINCE)
     return Change(name, RETURNED if vanished else MOVED if moved else UNCHANGED, old, new)
 
 
-def _numbers(edits: Edits, entry: Value, new: Scenario, outer: str) -> bool:
-    """Put numbers into an entry; return whether any is another now."""
+def _numbers(edits: Edits, entry: Value, new: Scenario, outer: str, *, is_first: bool) -> bool:
+    """Put numbers into an entry; return whether any is another now. `is_first`: it was a placeholder so far."""
     members = entry.members or {}
     wanted = _entry(new)
     lacking: dict[str, str] = {}
     moved = False
     for name, text in wanted.items():
         if name not in members:
-            # Samples are kept where the entry has a place for them; nobody else's entry gets a new line for them.
-            kept = not members or not _SAMPLES.isdisjoint(members)
+            # Samples come with the first numbers. Later they are kept where the entry has a place for them; nobody
+            # else's entry gets a new line for them.
+            kept = is_first or not _SAMPLES.isdisjoint(members)
             if text not in {"null", "[]"} and (kept or name not in {*_SAMPLES, "executions"}):
                 lacking[name] = text
         elif members[name].content != json.loads(text) and _moves(members[name].content, text):

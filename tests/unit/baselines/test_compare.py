@@ -268,6 +268,19 @@ def test_what_a_shell_hands_over_as_a_file_is_read(
     assert status == 0, capsys.readouterr()
 
 
+def test_a_baseline_without_samples_says_how_to_get_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    numbers = {**entry(times(1, 100)), "samples_us": []}
+    results = write_results(tmp_path, x=times(2, 200))
+    _, document = answer(capsys, *gate(write_baseline(tmp_path, {"x": numbers}), results))
+    assert 'add "samples_us": []' in " ".join(document["remarks"])
+    few = write_results(tmp_path, x=times(2, 200)[:3])
+    _, document = answer(capsys, *gate(write_baseline(tmp_path, {"x": entry(times(1, 100))}), few))
+    assert "the ratio alone decides" in " ".join(document["remarks"])
+    assert "samples_us" not in " ".join(document["remarks"])
+
+
 def test_markdown_is_safe_and_has_the_verdict_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -185,13 +185,16 @@ def test_empty_objects_are_filled_in_the_layout_of_the_file(scenarios: str, newl
 
 def test_samples_are_kept_where_an_entry_has_a_place_for_them_and_are_not_too_many() -> None:
     text = SCAFFOLD.replace('"ips": 8e5', '"ips": 8e5, "samples_us": []')
+    text = text.replace('"scenarios": {', '"scenarios": {"c third": {"p50_us": 4}, ')
     many = times("a first", 5, *map(float, range(1, 10_001)))
-    after, _ = updated(text, results(many, times("b second", 5, 1.0)))
+    after, _ = updated(text, results(many, times("b second", 5, 1.0), times("c third", 5, 1.0)))
     entries = json.loads(after)["scenarios"]
     samples = entries["a first"]["samples_us"]
     assert len(samples) == update.MOST_SAMPLES
     assert (samples[0], samples[-1]) == (1, 10_000)
-    assert "samples_us" not in entries["b second"]
+    # What was written by hand as a placeholder has no place for them, and gets one with its first numbers.
+    assert entries["b second"]["samples_us"] == [1]
+    assert "samples_us" not in entries["c third"]
 
 
 @pytest.mark.parametrize(
@@ -330,8 +333,10 @@ def files(draw: st.DrawFn) -> tuple[str, list[str]]:
     entries = []
     for name in names:
         members = [(key, draw(WRITTEN)) for key in ("p50_us", "p95_us", "p99_us", "ips")]
+        # A placeholder gets samples with its first numbers; that it has a place for them keeps the rest comparable.
+        is_placeholder = not any(text[0].isdigit() for _key, text in members)
+        members += [("samples_us", "[]")] * (is_placeholder or draw(st.integers(0, 1)))
         members += [(f"_comment{draw(NAMES)}", json.dumps(draw(st.text(max_size=20))))]
-        members += [("samples_us", "[]")] * draw(st.integers(0, 1))
         entries.append((name, draw(objects(draw(st.permutations(members))))))
     top = [
         ("_schema_version", '"1.0.0"'),
