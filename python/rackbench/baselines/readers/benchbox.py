@@ -59,14 +59,15 @@ def read(content: dict[str, Any], path: Path) -> Results:
         ),
         NAME,
         path,
-        fingerprint=_machine(environment) if isinstance(environment, dict) else None,
+        fingerprint=_machine(environment, path) if isinstance(environment, dict) else None,
         run_id=str(run["id"]) if isinstance(run, dict) and run.get("id") else None,
     )
 
 
-def _machine(environment: dict[str, Any]) -> str | None:
+def _machine(environment: dict[str, Any], path: Path) -> str | None:
     cpus, memory = environment.get("cpu_count"), environment.get("memory_gb")
     return fingerprint(
+        path,
         architecture=environment.get("arch"),
         model=environment.get("cpu_model"),
         cpus=cpus if isinstance(cpus, int) else None,

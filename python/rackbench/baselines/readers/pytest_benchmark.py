@@ -39,7 +39,7 @@ def read(content: dict[str, Any], path: Path) -> Results:
         gathered((_scenario(one, path) for one in content["benchmarks"]), path),
         NAME,
         path,
-        fingerprint=_machine(content.get("machine_info")),
+        fingerprint=_machine(content.get("machine_info"), path),
         commit=f"{revision}-dirty" if revision and commit.get("dirty") else revision,
     )
 
@@ -60,7 +60,7 @@ def _scenario(one: Any, path: Path) -> Scenario:
     return Scenario(name, MICROSECONDS, median, None, None, 1 / mean, "lower")
 
 
-def _machine(info: Any) -> str | None:
+def _machine(info: Any, path: Path) -> str | None:
     if not isinstance(info, dict):
         return None
     cpu = info.get("cpu")
@@ -68,6 +68,7 @@ def _machine(info: Any) -> str | None:
         return None
     count = cpu.get("count")
     return fingerprint(
+        path,
         architecture=info.get("machine"),
         model=cpu.get("brand_raw") or cpu.get("brand"),
         cpus=count if isinstance(count, int) else None,

@@ -74,6 +74,7 @@ def machine(run_dir: Path, state: RunState) -> str | None:
     if not isinstance(topology, dict):
         topology = {}
     return fingerprint(
+        run_dir,
         architecture=state.platform.get("machine"),
         model=topology.get("model"),
         sockets=len(topology.get("sockets") or ()),
