@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from rackbench.baselines import statistics
 from rackbench.baselines.verdicts import (
@@ -97,6 +100,15 @@ def compare(
         return statistics.sample(scenario.samples, scenario.executions)
 
     def interval(number: str, before: Scenario, after: Scenario) -> Interval | None:
+        try:
+            with np.errstate(over="raise", invalid="raise", divide="raise"):
+                known = known_of(number, before, after)
+        except ArithmeticError:
+            # Floats do not reach from one to the other; then the ratio says enough.
+            return None
+        return known if known and all(map(math.isfinite, known)) else None
+
+    def known_of(number: str, before: Scenario, after: Scenario) -> Interval | None:
         old, new = sample(before), sample(after)
         if number in _QUANTILES:
             return statistics.quantile_ratio(old, new, _QUANTILES[number], seed=seed)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -55,7 +56,7 @@ class Check:
     @property
     def beyond(self) -> float:
         """Return how far the ratio went on the way to its limit, in logarithms: 1 is there, below 0 is better."""
-        if not self.ratio or self.limit in {0, 1}:
+        if self.limit in {0, 1}:
             return math.inf if self.meaning == WORSE else 0.0
         return math.log(self.ratio) / math.log(self.limit)
 
@@ -136,16 +137,19 @@ def _checks(
             continue
         lower = number != "ips"
         limit = getattr(tolerance, f"{number}_{'max' if lower else 'min'}_ratio")
-        ratio = new / old
+        # What a float cannot hold is as far as it can.
+        ratio = min(max(new / old, sys.float_info.min), sys.float_info.max)
         # How much worse it is, and how much worse it may be, whichever direction is better.
-        times, allowed = (ratio, limit) if lower else (1 / ratio if ratio else math.inf, 1 / limit)
+        times, allowed = (ratio, limit) if lower else (1 / ratio, 1 / limit)
         meaning = WITHIN
         if times > allowed * (1 + _ROUNDING):
             meaning = WORSE
         elif times * allowed < 1 - _ROUNDING:
             meaning = BETTER
         known = interval(number, before, after) if meaning != WITHIN or not found else None
-        if meaning != WITHIN and known is not None and known[0] <= 1 <= known[1]:
+        # An interval wholly on the other side comes of samples that are not those of the number: no proof either.
+        greater = (meaning == WORSE) == lower
+        if meaning != WITHIN and known is not None and (known[0] <= 1 if greater else known[1] >= 1):
             meaning = NOISE
         found.append(Check(number, old, new, ratio, limit, known, meaning))
     return found

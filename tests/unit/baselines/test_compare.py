@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from rackbench.baselines.compare import compare, confirmed
 from rackbench.baselines.numbers import Baseline, Placeholder, Results, Scenario, Tolerance
 from rackbench.baselines.rendering import bar, sparkline
-from rackbench.baselines.verdicts import FAILING, STATUSES
+from rackbench.baselines.verdicts import FAILING, STATUSES, judge
 from rackbench.cli.main import main
 
 from tests.integration import recorded
@@ -329,6 +330,14 @@ def one(p50: float, **changes: Any) -> Scenario:
     return Scenario("x", "us", direction="lower", **numbers)
 
 
+def size(value: float) -> Scenario:
+    return Scenario("a", "MB", value, value, value, None, "lower")
+
+
+def rated(value: float) -> Scenario:
+    return Scenario("a", "GB/s", None, None, None, value, "higher")
+
+
 def held(before: Scenario | Placeholder | None, after: Scenario | None, status: str = ACTIVE) -> Any:
     baseline = Baseline(Path("b"), "1.0.0", status, Tolerance(), {}, {"x": before} if before else {})
     return compare(baseline, Results({"x": after} if after else {}, "made up", Path("r")))
@@ -343,6 +352,50 @@ def test_a_regression_counts_more_than_a_missing_percentile_beside_it() -> None:
     row = held(one(100), one(200, p99=None)).rows[0]
     assert row.status == "REGRESSED"
     assert "The results have no p99." in row.why
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "interval", "status"),
+    [
+        (size(100.0), size(200.0), (0.5, 0.9), "NOISY"),
+        (size(100.0), size(200.0), (1.1, 3.0), "REGRESSED"),
+        (size(200.0), size(100.0), (1.1, 3.0), "NOISY"),
+        (size(200.0), size(100.0), (0.3, 0.9), "IMPROVED"),
+        (rated(100.0), rated(50.0), (1.1, 3.0), "NOISY"),
+        (rated(100.0), rated(50.0), (0.3, 0.9), "REGRESSED"),
+        (rated(100.0), rated(200.0), (0.3, 0.9), "NOISY"),
+    ],
+)
+def test_an_interval_wholly_on_the_other_side_proves_nothing(
+    before: Scenario, after: Scenario, interval: tuple[float, float], status: str
+) -> None:
+    row = judge("a", before, after, Tolerance(), lambda *_: interval)
+    assert row.status == status
+
+
+FAR = [[1e-300] * 8, [1.7e308] * 8, [1e-300, 1e300] * 4, [1e-200, 1.0] * 25]
+
+
+@pytest.mark.parametrize("executions", [False, True])
+def test_numbers_too_far_apart_for_floats_have_a_verdict_in_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], executions: bool
+) -> None:
+    for before, after in product(FAR, FAR):
+        shape = {"executions": [len(before) // 2] * 2} if executions else {}
+        entries = {
+            "x": {
+                "p50_us": before[0],
+                "p95_us": before[-1],
+                "p99_us": before[-1],
+                "ips": 1,
+                "samples_us": before,
+            }
+            | shape
+        }
+        results = write_results(tmp_path, x=after)
+        status, document = answer(capsys, *gate(write_baseline(tmp_path, entries), results))
+        assert status in {0, 1}
+        assert len(document["rows"]) == 1
 
 
 def test_for_rates_less_is_worse() -> None:
