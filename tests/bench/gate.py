@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from rackbench.baselines import history, statistics
-from rackbench.baselines.numbers import Results, Scenario
+from rackbench.baselines.compare import compare
+from rackbench.baselines.numbers import ACTIVE, Baseline, Results, Scenario, Tolerance
+from rackbench.baselines.readers import series
 from rackbench.baselines.rendering import history_document
+from rackbench.baselines.verdicts import REGRESSED
 from scipy import stats
 
 if TYPE_CHECKING:
@@ -87,10 +90,17 @@ def measure(args: argparse.Namespace) -> None:
     """Print coverage, alarms and speed."""
     print(f"Coverage of 95 % intervals of a ratio, {args.rounds} rounds each")
     _coverage(args.rounds)
+    print(
+        f"\nCoverage over repeats, {args.rounds} rounds each: all samples as one, and with their executions"
+    )
+    _repeats(args.rounds)
+    print(f"\nWhat the whole gate says where nothing changed, in % of {args.rounds} scenarios")
+    _whole(args.rounds)
     print(f"\nAlarms in %, {args.rounds} rounds each; beside a change the methods, threshold {THRESHOLD}")
     _alarms(args.rounds)
     print("\nSteps found in series, in %")
     _steps(max(args.rounds // 5, 1))
+    _trend()
     print("\nSpeed")
     _speed()
 
@@ -116,6 +126,63 @@ def _coverage(rounds: int) -> None:
             print(
                 f"{noise.__name__:<10} {f'p{quantile * 100:g}' if quantile else 'mean':<6} {' '.join(cells)}"
             )
+
+
+def _repeats(rounds: int) -> None:
+    shapes = ((2, 20), (3, 20), (5, 10), (5, 40), (10, 20))
+    print(f"{'between':>7} {'within':>7} {'number':<6}" + "".join(f" {f'{m} x {k}':>11}" for m, k in shapes))
+    for between, within in ((0.05, 0.01), (0.02, 0.05), (0.0, 0.05)):
+        for number, quantile in (("p50", 0.5), ("p95", 0.95), ("mean", None)):
+            cells = []
+            for executions, size in shapes:
+                random = np.random.default_rng(5)
+                sides = [
+                    np.exp(
+                        np.repeat(random.normal(0, between, executions), size)
+                        + random.normal(0, within, executions * size)
+                    )
+                    for _ in range(2 * rounds)
+                ]
+                shares = [
+                    _inside([statistics.sample(side, told) for side in sides], quantile)
+                    for told in ((), [size] * executions)
+                ]
+                cells.append(f" {shares[0]:5.1f} {shares[1]:5.1f}")
+            print(f"{between:>7} {within:>7} {number:<6}{''.join(cells)}")
+
+
+def _inside(samples: list[statistics.Sample], quantile: float | None) -> float:
+    """Return in how many percent of the pairs the interval holds 1."""
+    inside = 0
+    for pair in zip(samples[::2], samples[1::2], strict=True):
+        known = statistics.quantile_ratio(*pair, quantile) if quantile else statistics.mean_ratio(*pair)
+        inside += known is not None and known[0] <= 1 <= known[1]
+    return 200 * inside / len(samples)
+
+
+def _whole(rounds: int) -> None:
+    """Print how often a scenario regressed by any of its four numbers, and when p99 may be twice as large."""
+    sizes = (6, 10, 20, 40, 100)
+    print(f"{'noise':<10} {'p99 limit':>9}" + "".join(f" {size:>6}" for size in sizes))
+    for noise in NOISES:
+        for tolerance in (Tolerance(), Tolerance(p99_max_ratio=2.0)):
+            cells = []
+            for size in sizes:
+                random = np.random.default_rng(6)
+                sides = [
+                    {
+                        str(index): series.scenario(
+                            str(index), "us", "lower", (1000 * noise(random, size)).tolist()
+                        )
+                        for index in range(rounds)
+                    }
+                    for _ in range(2)
+                ]
+                path = Path("made up")
+                baseline = Baseline(path, "1.0.0", ACTIVE, tolerance, {}, sides[0])
+                found = compare(baseline, Results(sides[1], "made up", path))
+                cells.append(f" {100 * found.counts.get(REGRESSED, 0) / rounds:6.1f}")
+            print(f"{noise.__name__:<10} {tolerance.p99_max_ratio:>9}{''.join(cells)}")
 
 
 def gates(before: Values, after: Values) -> dict[str, bool]:
@@ -155,6 +222,7 @@ def series_noises() -> Iterator[tuple[str, Noise]]:
         "bimodal",
         lambda random, size: random.normal(0, 0.01, size) + np.where(random.random(size) < 0.3, 0.05, 0),
     )
+    yield "two values", lambda random, size: np.where(random.random(size) < 0.3, 0.05, 0.0)
     yield (
         "outliers",
         lambda random, size: (
@@ -187,6 +255,17 @@ def _steps(rounds: int) -> None:
             print(
                 f"{name:<10} {size:>7} {shares[0]:7.1f} {shares[1]:7.1f} {shares[2]:12.1f} {shares[3]:7.1f}"
             )
+
+
+def _trend() -> None:
+    """Print how many steps a steady trend is taken for."""
+    for noise in (0.005, 0.01, 0.02):
+        random = np.random.default_rng(7)
+        trend = np.linspace(0, math.log(1.22), 100)
+        counts = [
+            len(history.steps(np.exp(trend + random.normal(0, noise, 100)).tolist())) for _ in range(20)
+        ]
+        print(f"a trend of 22 % over 100 results, noise {noise}: {np.median(counts):.0f} steps")
 
 
 def _threshold_alarms(values: Values) -> list[int]:

@@ -3,7 +3,7 @@
 
 For quantiles it is the percentile interval of the bootstrap (B. Efron and R. J. Tibshirani, An Introduction to the
 Bootstrap, Chapman & Hall 1993, chapter 13). BCa (chapter 14 there) needs the jackknife, which is not consistent for
-quantiles (chapter 11), and with the bias correction alone it covered less in our simulation: docs/explanation/gate.md.
+quantiles (chapter 11).
 
 Resamples are never drawn. What a quantile of n independent draws from a sample is depends on two neighbouring order
 statistics only, and those of n uniform numbers are known: the k-th is Beta(k, n - k + 1), and the next one is the
@@ -17,8 +17,8 @@ measurement.
 
 Samples of one execution are alike in what differs between executions: where memory lay, which CPUs it got. When it is
 told which samples are of one, the interval also holds Student's, over the executions: the scatter of the logarithms of
-their quantiles (or means), taken as equal on both sides, around the ratio of all samples. Resampling executions, or
-counting samples by their intraclass correlation, covered less with five of them: docs/explanation/gate.md.
+their quantiles (or means), taken as equal on both sides, around the ratio of all samples. How often
+it holds the true ratio is told in docs/explanation/gate.md.
 """
 
 from __future__ import annotations
