@@ -54,6 +54,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "completion": ("print a shell completion script", "rackbench.cli.completion"),
 }
 
+# As a shell tells of a program that SIGPIPE ended.
+READER_GONE = 141
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that reports wrong usage the way every other failure is reported."""
@@ -95,9 +98,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         output.note("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader (head, less) has gone: nothing is wrong, and nothing more can be written.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        # The reader (head, less) has gone in the middle, and nobody knows what the answer would have been.
+        _write_no_more()
+        return READER_GONE
     except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, it gets a code and an exit status
         import traceback
 
@@ -120,8 +123,16 @@ def _dispatch(arguments: list[str], output: Output) -> int:
         parser.print_help()
         return 0
     status: int = importlib.import_module(VERBS[args.verb][1]).run(args, output)
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The answer is known, whoever read all of it.
+        _write_no_more()
     return status
+
+
+def _write_no_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _unknown_verb(verb: str) -> RackbenchError:

@@ -266,3 +266,24 @@ def _read(handle: int) -> bytes:
         return os.read(handle, 4096)
     except OSError:  # the other end of a pseudo-terminal was closed
         return b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"), [(("completion", "bash"), 141), (("adapters", "list"), 0)], ids=["long", "short"]
+)
+def test_a_reader_that_is_gone_makes_no_answer_good_that_is_not_known(
+    arguments: tuple[str, ...], status: int
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "rackbench", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "python")},
+            stdout=writing,
+            stderr=subprocess.PIPE,
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (status, b"")
