@@ -98,8 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         output.note("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader (head, less) has gone in the middle, and nobody knows what the answer would have been.
-        _write_no_more()
+        # The reader (head, less) has gone, and nobody knows what the answer would have been.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
     except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, it gets a code and an exit status
         import traceback
@@ -123,16 +123,8 @@ def _dispatch(arguments: list[str], output: Output) -> int:
         parser.print_help()
         return 0
     status: int = importlib.import_module(VERBS[args.verb][1]).run(args, output)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The answer is known, whoever read all of it.
-        _write_no_more()
+    sys.stdout.flush()
     return status
-
-
-def _write_no_more() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _unknown_verb(verb: str) -> RackbenchError:

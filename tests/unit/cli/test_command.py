@@ -269,11 +269,9 @@ def _read(handle: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status"), [(("completion", "bash"), 141), (("adapters", "list"), 0)], ids=["long", "short"]
+    "arguments", [("completion", "bash"), ("adapters", "list"), ("adapters", "list", "--json")]
 )
-def test_a_reader_that_is_gone_makes_no_answer_good_that_is_not_known(
-    arguments: tuple[str, ...], status: int
-) -> None:
+def test_a_reader_that_is_gone_makes_no_answer_good_that_is_not_known(arguments: tuple[str, ...]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -286,4 +284,4 @@ def test_a_reader_that_is_gone_makes_no_answer_good_that_is_not_known(
         )
     finally:
         os.close(writing)
-    assert (done.returncode, done.stderr) == (status, b"")
+    assert (done.returncode, done.stderr) == (141, b"")
