@@ -39,6 +39,10 @@ def run(args: argparse.Namespace, output: Output) -> int:
     from rackbench.corpus.validate import check_corpus
 
     root: Path = args.corpus
+    if root.is_symlink():
+        raise RackbenchError(
+            "input_missing", f"{root} is a symbolic link; name the directory itself.", where=str(root)
+        )
     if not root.is_dir():
         raise RackbenchError("input_missing", f"{root} is no directory.", where=str(root))
     path = root / INVENTORY_NAME
@@ -62,7 +66,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
                 "files": len(files),
                 "added": difference.added,
                 "removed": difference.removed,
-                "changed": difference.changed,
+                "changed": difference.changed + [INVENTORY_NAME] * bool(difference.rest),
             }
         )
     _tell(difference, output)
@@ -77,10 +81,14 @@ def run(args: argparse.Namespace, output: Output) -> int:
 
 
 def _tell(difference: Difference, output: Output) -> None:
+    from rackbench.corpus.checks import one_line
+
     for how, paths in (
         ("added", difference.added),
         ("removed", difference.removed),
         ("changed", difference.changed),
     ):
         for path in paths:
-            output.line(f"{how:<7}  {path}")
+            output.line(one_line(f"{how:<7}  {path}"))
+    if difference.rest:
+        output.line(f"false    {', '.join(difference.rest)}")

@@ -31,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--require-manifest", action="store_true", help="a bundle without a manifest is refused"
     )
+    parser.add_argument(
+        "--require-inventory", action="store_true", help="a directory without an inventory is refused"
+    )
     parser.add_argument("--full", action="store_true", help="read every file again, whatever its times say")
     parser.add_argument(
         "--depth",
@@ -53,6 +56,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
         report = validate(
             args.paths,
             require_manifest=args.require_manifest,
+            require_inventory=args.require_inventory,
             full=args.full,
             depth=DEPTH if args.depth is None else args.depth,
             progress=progress,
@@ -79,8 +83,13 @@ def run(args: argparse.Namespace, output: Output) -> int:
 
 def tell_findings(report: Report, output: Output) -> None:
     """Print every finding on a line."""
+    from rackbench.corpus.checks import one_line
+
     for path, finding in report.findings():
-        output.line(f"{finding.level:<7}  {path}: {finding.message} [{finding.code}]", _STYLES[finding.level])
+        output.line(
+            one_line(f"{finding.level:<7}  {path}: {finding.message} [{finding.code}]"),
+            _STYLES[finding.level],
+        )
 
 
 def _document(report: Report) -> dict[str, Any]:

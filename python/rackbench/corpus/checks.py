@@ -33,8 +33,8 @@ class Finding(NamedTuple):
 
     @property
     def message(self) -> str:
-        """Return the finding in words."""
-        return CHECKS[self.code].says.format_map(self.fields)
+        """Return the finding in words, on one line."""
+        return one_line(CHECKS[self.code].says.format_map(self.fields))
 
 
 _AGAIN = "Run the benchmark again and submit that result as it was written."
@@ -64,6 +64,14 @@ CHECKS: dict[str, Check] = {
         ERROR,
         "The name of the file does not fit its content: {what} is {value}.",
         "Keep the name that the benchmark gave the file.",
+    ),
+    "directory_name_invalid": Check(
+        ERROR,
+        "The name of a directory above it breaks the corpus's naming: small letters, digits, `_`, `-` and `.` only.",
+        "Rename the directory.",
+    ),
+    "directory_too_deep": Check(
+        ERROR, "This lies below more than {limit} directories, and is not looked into.", _REMOVE
     ),
     "path_unsafe": Check(
         ERROR, "{what} names {value}, which is no plain file name.", "Name a file in the same directory."
@@ -191,10 +199,25 @@ CHECKS: dict[str, Check] = {
         "Inventory drift: {path} was {how}.",
         "Run `rackbench corpus inventory --write` and commit the file.",
     ),
+    "inventory_false": Check(
+        ERROR,
+        "What the inventory says in {keys} is not what its files give.",
+        "Run `rackbench corpus inventory --write` and commit the file.",
+    ),
     "inventory_invalid": Check(
         ERROR,
         "The inventory cannot be used: {what}.",
         "Run `rackbench corpus inventory --write` and commit the file.",
+    ),
+    "inventory_missing": Check(
+        ERROR,
+        "There is no corpus-inventory.json, neither here nor above.",
+        "Run `rackbench corpus inventory --write` in the directory of the corpus and commit the file.",
+    ),
+    "inventory_nested": Check(
+        ERROR,
+        "This inventory lies inside of a corpus that has one, {outer}, and would hide it.",
+        "Remove it: a corpus has one inventory, in its own directory.",
     ),
     "no_bundles": Check(ERROR, "There is no bundle here.", "Name the directory or the files of the bundles."),
     "check_failed": Check(
@@ -209,6 +232,15 @@ def found(code: str, **fields: object) -> Finding:
     """Return a finding of the check `code`; what is no text is shown as short JSON."""
     return Finding(
         code, {name: value if isinstance(value, str) else shown(value) for name, value in fields.items()}
+    )
+
+
+def one_line(text: str) -> str:
+    """Return a text with what cannot be printed escaped, line ends too: nothing in it begins a line of a log."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
     )
 
 

@@ -69,11 +69,12 @@ class Seen(NamedTuple):
 
 def role_of(name: str) -> str | None:
     """Return what a file is by its name; None: no business of the corpus."""
+    # Of another case it is none: what no check reads must not be skipped either.
+    if name == INVENTORY_NAME:
+        return INVENTORY
     name = name.lower()
     if not name.endswith(".json"):
         return None
-    if name == INVENTORY_NAME:
-        return INVENTORY
     if name == SINGLE_MANIFEST or name.endswith(MANIFEST_SUFFIX):
         return MANIFEST
     return COMPANION if name.endswith(COMPANION_SUFFIXES) else BUNDLE
@@ -168,7 +169,12 @@ def _unreadable(error: Exception) -> Finding:
 def _name(name: str) -> list[Finding]:
     if any("\ud800" <= letter <= "\udfff" for letter in name):
         return [found("file_name_not_utf8")]
-    return [] if _NAME.fullmatch(name) else [found("file_name_invalid")]
+    return [] if is_good_name(name) else [found("file_name_invalid")]
+
+
+def is_good_name(name: str) -> bool:
+    """Say whether a file or a directory of a corpus may have this name."""
+    return bool(_NAME.fullmatch(name))
 
 
 def _private(content: bytes, harmless: set[bytes]) -> Iterator[Finding]:

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rackbench.corpus import inventory, trust
-from rackbench.corpus.checks import ERROR, WARNING, Finding, found, shown
+from rackbench.corpus.checks import ERROR, WARNING, Finding, found, one_line, shown
 from rackbench.corpus.cohorts import DEPTH, Cohort, cohorts, gate
 from rackbench.corpus.read import (
     BUNDLE,
-    INVENTORY_NAME,
     MANIFEST,
     MANIFEST_SUFFIX,
     SINGLE_MANIFEST,
     Seen,
     inspect_all,
+    is_good_name,
 )
 from rackbench.corpus.scan import PACKAGED, Scan, scan_directory, scan_file
 
@@ -91,39 +91,72 @@ def validate(
     paths: Iterable[Path],
     *,
     require_manifest: bool = False,
+    require_inventory: bool = False,
     full: bool = False,
     depth: int = DEPTH,
     progress: Callable[[int, int], None] = _silent,
 ) -> Report:
     """Check files and directories of bundles. Whatever is in them becomes a finding; nothing is raised for it.
 
-    Of a directory all files are checked, the depth of its cohorts and, if it has one (or the directory above it), its
-    inventory. `progress` is told how many files of how many were read.
+    Of a directory all files are checked, the depth of its cohorts and, if it has one (or a directory above it), its
+    inventory, with `require_inventory` always. An inventory holds or not as a whole, so then all files of its corpus
+    are read. `progress` is told how many files of how many were read.
     """
     report = Report()
+    listings: dict[Path, list[str]] = {}
+    told: set[str] = set()
     for path in paths:
-        is_corpus = path.is_dir()
-        scan = scan_directory(path, full=full, progress=progress) if is_corpus else scan_file(path)
-        report.read += scan.read
-        checked = _paired(scan, path if is_corpus else None, require_manifest=require_manifest)
-        shown_as = path if is_corpus else None
-        has_bundles = any(one.seen.role == BUNDLE for one in checked.values())
-        if is_corpus and not has_bundles and not inventory.says_none(path):
-            report.corpus.append((str(path), found("no_bundles")))
-        if is_corpus:
-            report.corpus += inventory.drift(path, checked)
-        for one in checked.values():
-            one.path = display(str(shown_as / one.path) if shown_as else one.path)
-        known = {one.path for one in report.files}
-        report.files += [one for one in checked.values() if one.path not in known]
-        if is_corpus:
-            groups = depth_of(checked.values())
+        if _leads_elsewhere(path):
+            report.corpus.append((display(str(path)), found("file_is_link")))
+            continue
+        if path.is_dir():
+            checked = _directory(path, report, full=full, progress=progress)
+            if require_inventory and inventory.corpus_of(path) is None:
+                report.corpus.append((display(str(path)), found("inventory_missing")))
+        else:
+            scan = scan_file(path, listings)
+            report.read += scan.read
+            checked = list(_paired(scan, None).values())
+            for one in checked:
+                one.path = display(one.path)
+        if require_manifest:
+            _without_manifest(checked)
+        if path.is_dir():
+            groups = depth_of(checked)
             report.cohorts += groups
             report.corpus += [
-                (str(path), finding) for finding in gate((one for one in groups if one.scale), depth)
+                (display(str(path)), finding) for finding in gate((one for one in groups if one.scale), depth)
             ]
+        report.files += [one for one in checked if one.path not in told]
+        told |= {one.path for one in checked}
     _tell_same_ids(report.bundles)
     return report
+
+
+def _leads_elsewhere(path: Path) -> bool:
+    """Say whether a directory, or a part of a path below the current one, is a link: then other files are checked."""
+    if not path.is_dir():
+        return False
+    return path.is_symlink() or (not path.is_absolute() and any(part.is_symlink() for part in path.parents))
+
+
+def _directory(
+    path: Path, report: Report, *, full: bool, progress: Callable[[int, int], None]
+) -> list[Checked]:
+    """Return the files of a directory, and tell in the report what is wrong with it and with its inventory."""
+    top = inventory.corpus_of(path) or path
+    prefix = posixpath.join(path.resolve().relative_to(top.resolve()).as_posix(), "")
+    prefix = "" if prefix == "./" else prefix
+    scan = scan_directory(top, full=full, progress=progress)
+    report.read += scan.read
+    files = _paired(scan, top)
+    inside = [one for name, one in files.items() if name.startswith(prefix)]
+    if not any(one.seen.role == BUNDLE for one in inside) and not inventory.says_none(top):
+        report.corpus.append((display(str(path)), found("no_bundles")))
+    report.corpus += inventory.drift(top, scan.inventories, files)
+    for one in inside:
+        one.path = display(str(path / one.path.removeprefix(prefix)))
+    return inside
 
 
 def depth_of(files: Iterable[Checked]) -> list[Cohort]:
@@ -132,18 +165,18 @@ def depth_of(files: Iterable[Checked]) -> list[Cohort]:
 
 
 def display(path: str) -> str:
-    """Return a path as any stream can write it; bytes of a name that are no UTF-8 as `\\xNN`."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """Return a path as any stream can write it; bytes of a name that are no UTF-8 as `\\xNN`, line ends as `\\n`."""
+    return one_line(os.fsencode(path).decode("utf-8", "backslashreplace"))
 
 
 def check_corpus(
     root: Path, *, full: bool, progress: Callable[[int, int], None] = _silent
 ) -> dict[str, Checked]:
     """Return every file of a corpus by its path below `root`, with its own findings and those with its manifest."""
-    return _paired(scan_directory(root, full=full, progress=progress), root, require_manifest=False)
+    return _paired(scan_directory(root, full=full, progress=progress), root)
 
 
-def _paired(scan: Scan, root: Path | None, *, require_manifest: bool) -> dict[str, Checked]:
+def _paired(scan: Scan, root: Path | None) -> dict[str, Checked]:
     """Bring bundles and manifests together, and return all files with what was found."""
     files = {path: Checked(path, seen, list(seen.findings)) for path, seen in scan.files.items()}
     in_directory: dict[str, int] = {}
@@ -166,29 +199,46 @@ def _paired(scan: Scan, root: Path | None, *, require_manifest: bool) -> dict[st
             one.manifest = manifest.path
             source = manifest.seen.facts.get("source")
             one.findings += _agree(one, name, directory, manifest, files, root)
-            if source == "vendor" and trust.VENDOR_PLACE not in place:
+            if source == "vendor" and trust.area(place) != trust.VENDOR_PLACE:
                 one.findings.append(found("vendor_place"))
-        elif require_manifest:
-            expected = name.removesuffix(".json") + MANIFEST_SUFFIX
-            one.findings.append(found("manifest_missing", name=display(expected)))
         one.label = trust.label(source, place, has_manifest=manifest is not None)
     for path, one in files.items():
         named = one.seen.facts.get("bundle_file")
         if one.seen.role == MANIFEST and path not in used and named and root:
             one.findings.append(found("manifest_alone", name=named))
+    if root:
+        _check_directories(files)
     return files
+
+
+def _check_directories(files: Mapping[str, Checked]) -> None:
+    """Tell the files whose directories below the corpus have names that none may have."""
+    is_good: dict[str, bool] = {"": True}
+    for path, one in files.items():
+        directory = posixpath.dirname(path)
+        if directory not in is_good:
+            is_good[directory] = all(is_good_name(part) for part in directory.split("/"))
+        if not is_good[directory]:
+            one.findings.append(found("directory_name_invalid"))
+
+
+def _without_manifest(files: Iterable[Checked]) -> None:
+    """Tell the bundles that have no manifest that they need one."""
+    for one in files:
+        if one.seen.role == BUNDLE and one.manifest is None:
+            expected = posixpath.basename(one.path).removesuffix(".json") + MANIFEST_SUFFIX
+            one.findings.append(found("manifest_missing", name=display(expected)))
 
 
 def _place(directory: Path, root: Path | None) -> tuple[str, ...]:
     """Return the directories that a bundle is in, below the corpus that it belongs to.
 
-    The corpus is where the inventory or the repository is; what lies above it, on whose machine ever, says nothing.
+    The corpus is where its inventory is; what lies above it, on whose machine ever, says nothing.
     """
     whole = directory.resolve()
-    for top in (whole, *whole.parents):
-        if (top / INVENTORY_NAME).exists() or (top / ".git").exists():
-            return whole.relative_to(top).parts
-    return whole.relative_to(root.resolve()).parts if root else (whole.name,)
+    if top := inventory.corpus_of(whole) or root:
+        return whole.relative_to(top.resolve()).parts
+    return (whole.name,)
 
 
 def _manifest_of(directory: str, name: str, files: Mapping[str, Checked], *, alone: bool) -> Checked | None:

@@ -175,6 +175,54 @@ def test_a_name_that_is_no_utf8_is_named_and_printed(
     assert "ssb_\\xff.json" in json.loads(capsys.readouterr().out)["files"][0]["path"]
 
 
+@pytest.mark.parametrize("directory", ["Big", "a b", "a\n::set-env name=A::b", os.fsdecode(b"\xff")])
+def test_the_names_of_directories_are_checked_and_make_no_line_of_their_own(
+    directory: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = another(1, tmp_path / "good" / directory / "deeper")
+    with_manifest(path)
+    found = report(tmp_path)
+    assert [{finding.code for finding in one.findings} for one in found.files] == [
+        {"directory_name_invalid"}
+    ] * 2
+    for order in ("validate", "inventory --check"):
+        assert main(["corpus", "inventory", "--write", str(tmp_path)]) == 0
+        (tmp_path / "corpus-inventory.json").write_text(
+            (tmp_path / "corpus-inventory.json").read_text().replace('"sha256": "', '"sha256": "0')
+        )
+        capsys.readouterr()
+        assert main(["corpus", *order.split(), str(tmp_path)]) == 1
+        printed = capsys.readouterr().out
+        assert "\n::" not in printed
+        assert directory.isprintable() == (directory in printed)
+
+
+def test_what_stands_in_a_bundle_makes_no_line_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = {"\n::set-env name=A::b": -1, "\r\u2028\x1b[31m": -1}
+    path = write(tmp_path, bundle(summary={"validation": "passed", "timing": bad}))
+    assert main(["corpus", "validate", str(path)]) == 1
+    printed = capsys.readouterr().out
+    assert "timing_negative" in printed
+    assert not [mark for mark in ("\n::", "\r", "\u2028", "\x1b") if mark in printed]
+
+
+def test_directories_that_are_nested_deeply_are_named_and_the_others_are_checked(tmp_path: Path) -> None:
+    another(1, tmp_path / "/".join("a" * 20))
+    assert codes(tmp_path) == set()
+    # Deeper than Python calls itself, which the removal of a temporary directory may do for each level.
+    levels = [tmp_path / ("d/" * count) for count in range(1, 1200)]
+    for level in levels:
+        level.mkdir()
+    try:
+        found = report(tmp_path)
+    finally:
+        for level in reversed(levels):
+            level.rmdir()
+    assert [finding.code for _path, finding in found.findings()] == ["directory_too_deep"]
+
+
 def test_a_file_that_is_not_there_is_named_and_the_others_are_checked(tmp_path: Path) -> None:
     good = another(1, tmp_path)
     found = report(tmp_path / "no-such.json", good)

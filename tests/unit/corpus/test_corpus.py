@@ -20,7 +20,7 @@ from rackbench.models.submission import SubmissionBundle
 from tests.unit.corpus.samples import DATA, OWN, another, bundle, codes, report, with_manifest, write
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -175,6 +175,157 @@ def test_an_inventory_that_cannot_be_used_is_named(content: str, tmp_path: Path)
     assert main(["corpus", "inventory", "--check", str(root)]) == 1
     assert main(["corpus", "inventory", "--write", str(root)]) == 0
     assert codes(root) == set()
+
+
+def _more_files(said: dict[str, Any]) -> None:
+    said["files"]["elsewhere/made_up.json"] = "0" * 64
+
+
+def _a_row_for_nothing(said: dict[str, Any]) -> None:
+    said["bundles"].append({**said["bundles"][0], "path": "elsewhere/made_up.json"})
+
+
+def _a_row_twice(said: dict[str, Any]) -> None:
+    said["bundles"].insert(0, {**said["bundles"][0], "trust": "maintainer-run"})
+
+
+def _another_time(said: dict[str, Any]) -> None:
+    said["generated_at"] = "<b>now</b>"
+
+
+def _other_counts(said: dict[str, Any]) -> None:
+    said["counts"]["bundles"] = 10_000
+
+
+def _other_cohorts(said: dict[str, Any]) -> None:
+    said["cohorts"][0]["platforms"].append("oracle")
+
+
+def _something_more(said: dict[str, Any]) -> None:
+    said["note"] = "x"
+
+
+FORGED: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
+    "a file outside of bundles/": (_more_files, "inventory_drift"),
+    "a row outside of bundles/": (_a_row_for_nothing, "inventory_drift"),
+    "a row that stands twice": (_a_row_twice, "inventory_invalid"),
+    "a time that is none": (_another_time, "inventory_invalid"),
+    "other counts": (_other_counts, "inventory_false"),
+    "other cohorts": (_other_cohorts, "inventory_false"),
+    "something more": (_something_more, "inventory_false"),
+}
+
+
+@pytest.mark.parametrize(("forge", "code"), FORGED.values(), ids=FORGED)
+def test_a_forged_inventory_is_told_also_through_its_bundles(
+    forge: Callable[[dict[str, Any]], None], code: str, tmp_path: Path
+) -> None:
+    root = corpus(tmp_path)
+    inventory = root / "corpus-inventory.json"
+    said = json.loads(inventory.read_text())
+    forge(said)
+    inventory.write_text(json.dumps(said))
+    for path in (root, root / "bundles"):
+        assert codes(path) == {code}
+    assert main(["corpus", "inventory", "--check", str(root)]) == 1
+    assert main(["corpus", "inventory", "--write", str(root)]) == 0
+    assert codes(root / "bundles") == set()
+
+
+def test_an_inventory_inside_of_another_ones_directory_hides_nothing(tmp_path: Path) -> None:
+    root = corpus(tmp_path)
+    another(9, root / "bundles")
+    assert main(["corpus", "inventory", "--write", str(root / "bundles")]) == 0
+    for path in (root, root / "bundles"):
+        assert codes(path) == {"inventory_nested", "inventory_drift"}
+
+
+def test_the_inventory_of_a_corpus_below_the_directory_is_compared(tmp_path: Path) -> None:
+    root = corpus(tmp_path / "results-data")
+    assert codes(tmp_path) == set()
+    another(9, root / "bundles")
+    assert codes(tmp_path) == {"inventory_drift"}
+
+
+def test_a_missing_inventory_is_an_error_where_one_is_required(tmp_path: Path) -> None:
+    root = corpus(tmp_path)
+    (root / "bundles" / "extra").mkdir()
+    for path in (root, root / "bundles"):
+        assert codes(path, require_inventory=True) == set()
+    (root / "corpus-inventory.json").unlink()
+    for path in (root, root / "bundles"):
+        assert codes(path) == set()
+        assert codes(path, require_inventory=True) == {"inventory_missing"}
+    assert main(["corpus", "validate", "--require-inventory", str(root)]) == 1
+
+
+def test_a_directory_that_is_a_link_is_not_checked_in_the_place_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus(tmp_path / "other")
+    (tmp_path / "results-data").mkdir()
+    (tmp_path / "results-data" / "bundles").symlink_to("../other/bundles")
+    (tmp_path / "linked").symlink_to("other")
+    assert codes(tmp_path / "results-data" / "bundles") == {"file_is_link"}
+    assert main(["corpus", "inventory", "--check", str(tmp_path / "linked")]) != 0
+    monkeypatch.chdir(tmp_path)
+    assert codes(Path("linked/bundles")) == {"file_is_link"}
+    assert codes(Path("other/bundles")) == set()
+
+
+def test_an_inventory_of_another_case_is_no_inventory(tmp_path: Path) -> None:
+    root = corpus(tmp_path)
+    write(root / "bundles", b"{", "Corpus-Inventory.json")
+    assert {"file_name_invalid", "not_utf8", "unknown_format", "not_json"} & codes(root)
+
+
+@pytest.mark.parametrize(
+    "place", ["x/vendor", "bundles/x/vendor", "bundles/bundles/vendor", "vendor2/vendor"]
+)
+def test_a_vendor_directory_anywhere_deeper_makes_nobody_a_vendor(place: str, tmp_path: Path) -> None:
+    root = corpus(tmp_path)
+    path = another(9, root / place)
+    with_manifest(path, result_source="vendor")
+    for found in (report(root), report(path)):
+        (one,) = [one for one in found.bundles if one.path == str(path)]
+        assert one.label == trust.COMMUNITY
+        assert "vendor_place" in {finding.code for finding in one.findings}
+    maintainers = another(10, root / place.replace("vendor", "maintainer"))
+    with_manifest(maintainers, result_source="internal")
+    assert [one.label for one in report(maintainers).bundles] == [trust.COMMUNITY]
+
+
+def test_the_top_of_the_corpus_is_where_its_outermost_inventory_is(tmp_path: Path) -> None:
+    root = corpus(tmp_path)
+    path = another(9, root / "bundles" / "x" / "vendor")
+    with_manifest(path, result_source="vendor")
+    assert main(["corpus", "inventory", "--write", str(root / "bundles" / "x")]) == 0
+    assert [one.label for one in report(path).bundles] == [trust.COMMUNITY]
+
+
+def test_files_that_are_named_list_their_directory_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = corpus(tmp_path)
+    listed = []
+    really = Path.iterdir
+
+    def listing(path: Path) -> Iterator[Path]:
+        listed.append(path)
+        return really(path)
+
+    monkeypatch.setattr(Path, "iterdir", listing)
+    found = validate(sorted((root / "bundles").glob("ssb*.json")), require_manifest=True)
+    assert found.ok
+    assert len(found.files) == 6
+    assert listed.count(root / "bundles") <= 1
+
+
+def test_progress_is_told_with_few_files_too(tmp_path: Path) -> None:
+    root = corpus(tmp_path)
+    told: list[tuple[int, int]] = []
+    validate([root], full=True, progress=lambda done, everything: told.append((done, everything)))
+    assert told == [(6, 6)]
 
 
 def test_after_one_change_one_file_is_read(tmp_path: Path) -> None:
