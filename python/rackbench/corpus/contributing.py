@@ -27,23 +27,24 @@ hashes are in the manifests.
 {rows}
 
 ## Next
-Fork and clone the corpus, and correct the first two lines. Call the rest in this directory.
+Fork and clone the corpus, and correct the first line, which says where your clone is. The second is right unless the
+corpus takes results on another branch. Call all in this directory; the first command that fails ends it.
 
 ```sh
 CORPUS=../corpus/results-data
 BASE=published-results
-git -C "$CORPUS" fetch origin
-git -C "$CORPUS" switch --create {branch} "origin/$BASE"
-mkdir -p "$CORPUS/bundles"
-cp -R bundles/. "$CORPUS/bundles/"
-cd "$CORPUS"
-git diff --exit-code -- bundles
-rackbench corpus inventory --write
-rackbench corpus validate --require-manifest {bundles}
-rackbench corpus validate .
-git add {files} corpus-inventory.json
-git commit --message '{subject}'
-git push --set-upstream origin {branch}
+git -C "$CORPUS" fetch origin &&
+git -C "$CORPUS" switch --create {branch} "origin/$BASE" &&
+mkdir -p "$CORPUS/bundles" &&
+cp -R bundles/. "$CORPUS/bundles/" &&
+cd "$CORPUS" &&
+git diff --exit-code -- bundles &&
+rackbench corpus inventory --write &&
+rackbench corpus validate --require-manifest {bundles} &&
+rackbench corpus validate . &&
+git add {files} corpus-inventory.json &&
+git commit --message '{subject}' &&
+git push --set-upstream origin {branch} &&
 gh pr create --base "$BASE" --title '{subject}' --body 'Packaged by rackbench submit.'
 ```
 
