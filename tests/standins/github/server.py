@@ -46,7 +46,8 @@ class GithubStandin:
 
     Without a git repository every branch exists. `state` is the file with the pull requests; `ca` is made beside it,
     for SSL_CERT_FILE. `requests` holds method and path of each request that was answered. Comments and labels are in
-    `issues`, the runs of workflows in `workflow_runs`; both are forgotten when it stops.
+    `issues`, the runs of workflows in `workflow_runs`, the files of a pull request in `files` by its number; they are
+    forgotten when it stops.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class GithubStandin:
         self.requests: list[str] = []
         self.issues = Issues()
         self.workflow_runs: list[dict[str, Any]] = []
+        self.files: dict[int, list[dict[str, Any]]] = {}
         self._failures: list[str] = []
         self._lock = threading.Lock()
         certificate = state.with_name(f"{state.name}.server.pem")
@@ -303,6 +305,8 @@ class _Handler(BaseHTTPRequestHandler):
                         raise RefusedError(502, "Server Error")
                     return 200, standin.list_pulls(repository, parse_qs(address.query))
                 return self._create(repository, body)
+            case ("GET", ["repos", _, _, "pulls", number, "files"]):
+                return 200, standin.files.get(int(number), [])
             case (method, ["repos", _, _, "issues", *rest]):
                 status, content = standin.issues.answer(method, rest, body)
                 if status >= 400:

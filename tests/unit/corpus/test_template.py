@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,9 +16,10 @@ import yaml
 from hatchling.builders.wheel import WheelBuilder
 from rackbench import __version__
 from rackbench.cli.main import main
-from rackbench.corpus.init import TEMPLATE
+from rackbench.corpus.init import CORPUS, TEMPLATE
+from rackbench.corpus.trust import MAINTAINER_PLACE, VENDOR_PLACE
 
-from tests.unit.corpus.samples import another, with_manifest
+from tests.unit.corpus.samples import DATA, SSB, another, with_manifest
 from tests.unit.test_workflow_files import schema, zizmor
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -50,9 +52,10 @@ def new(tmp_path: Path) -> Path:
 
 
 def test_a_new_corpus_is_valid_and_its_inventory_fits(new: Path) -> None:
-    bundles = new / "results-data/bundles"
-    assert main(["corpus", "validate", "--require-manifest", "--full", str(bundles)]) == 0
-    assert main(["corpus", "validate", str(new / "results-data")]) == 0
+    corpus = new / "results-data"
+    options = ["--require-manifest", "--require-inventory", "--full"]
+    assert main(["corpus", "validate", *options, str(corpus)]) == 0
+    assert main(["corpus", "validate", str(corpus / "bundles")]) == 0
     assert main(["corpus", "inventory", "--check", str(new / "results-data")]) == 0
 
 
@@ -206,9 +209,72 @@ def test_red_cannot_be_merged_over() -> None:
     assert checks["strict_required_status_checks_policy"] is True
     assert rules["pull_request"]["required_approving_review_count"] == 1
     assert rules["pull_request"]["dismiss_stale_reviews_on_push"] is True
+    assert rules["pull_request"]["require_code_owner_review"] is True
     # `rackbench corpus rollback` takes merges back.
     assert rules["pull_request"]["allowed_merge_methods"] == ["merge"]
     assert {"deletion", "non_fast_forward"} < set(rules)
+
+
+def test_what_checks_and_what_is_ranked_has_owners() -> None:
+    lines = (TEMPLATE / ".github/CODEOWNERS").read_text().splitlines()[1:]
+    owned = {path for path, owner in (line.split() for line in lines) if owner == "@MAINTAINERS"}
+    places = {
+        f"/{CORPUS}/{below}{place}/"
+        for below in ("", "bundles/")
+        for place in (VENDOR_PLACE, MAINTAINER_PLACE)
+    }
+    assert owned == {"/.github/", "/explorer/", *places}
+    assert "s,@MAINTAINERS," in (TEMPLATE / "README.md").read_text()
+
+
+def test_what_runs_on_a_pull_request_imports_nothing_of_it() -> None:
+    steps = [
+        step["run"] for step in read("validate-submission")["jobs"]["validate"]["steps"] if "run" in step
+    ]
+    calls = [call for run in steps for call in re.findall(r"\bpython\b.*", run)]
+    assert calls
+    assert [call for call in calls if not call.startswith("python -I ")] == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_a_pasted_block_of_commands_ends_with_the_first_that_fails(name: str) -> None:
+    for block in re.findall(r"```sh\n(.*?)```", (TEMPLATE / name).read_text(), re.DOTALL):
+        commands = block.splitlines()
+        if commands[0].strip().startswith("rackbench submit"):
+            continue  # two examples, of which one is called
+        assert [line for line in commands[:-1] if not line.endswith("&&")] == []
+
+
+def test_the_page_of_a_submission_does_nothing_where_no_corpus_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["submit", str(DATA / SSB)]) == 0
+    before = sorted(tmp_path.rglob("*"))
+    _before, _fence, rest = Path("submission/CONTRIBUTING.md").read_text().partition("```sh\n")
+    # As it is pasted: without `-e`. A program that is not stopped would find these stand-ins.
+    (tmp_path / "tools").mkdir()
+    for name in ("gh", "rackbench"):
+        (tmp_path / "tools" / name).write_text(f"#!/bin/sh\necho called {name}\n")
+        (tmp_path / "tools" / name).chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", rest.partition("```\n")[0]],
+        cwd="submission",
+        env={"PATH": f"{tmp_path}/tools:{os.environ['PATH']}", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert "called" not in done.stdout
+    assert [path for path in sorted(tmp_path.rglob("*")) if "tools" not in path.parts] == before
+
+
+def test_every_label_of_the_workflows_is_made_by_the_page() -> None:
+    page = (TEMPLATE / "README.md").read_text()
+    made = set(re.findall(r"gh label create (\S+)", page))
+    text = "".join(path.read_text() for path in FILES)
+    assert made == {"new-surface", "unknown-name", "waiting-for-contributor", "changes-the-checks", "stale"}
+    assert [name for name in made if name not in text] == []
 
 
 def test_the_required_check_is_never_skipped() -> None:
