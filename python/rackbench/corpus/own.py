@@ -32,6 +32,7 @@ _KEYS = frozenset(
         "provenance",
     }
 )
+_TIMES = ("s", "ms", "us", "ns")
 _DIRECTIONS = frozenset({"lower", "higher", "none"})
 
 
@@ -67,6 +68,8 @@ def check(look: Look) -> dict[str, Any]:
     _duration(look, document, "the bundle")
     if document.get("simulated") is not False and "simulated" in document:
         look.add("simulated")
+    measured_at = look.text(document, "measured_at", "the bundle")
+    look.time(measured_at, "measured_at")
     _headline(look)
     _executions(look)
     return {
@@ -76,7 +79,7 @@ def check(look: Look) -> dict[str, Any]:
         "scale": None,
         "platform": cpu,
         "version": look.text(benchmark, "version", "benchmark") or None,
-        "measured_at": look.text(document, "measured_at", "the bundle"),
+        "measured_at": measured_at,
     }
 
 
@@ -102,6 +105,8 @@ def _list(look: Look, outer: dict[str, Any], key: str, where: str) -> list[dict[
         if key in outer:
             look.add("wrong_type", where=where, value=values, wanted="a list")
         return []
+    if not look.is_small(values, where):
+        return []
     for index, value in enumerate(values):
         if type(value) is not dict:
             look.add("wrong_type", where=f"{where}[{index}]", value=value, wanted="an object")
@@ -120,21 +125,25 @@ def _executions(look: Look) -> None:
     executions = _list(look, look.document, "executions", "executions")
     if not executions and "executions" in look.document:
         look.add("nothing_ran", what="there is no execution")
-    measured = 0
+    every: list[dict[str, Any]] = []
     for index, execution in enumerate(executions):
         where = f"executions[{index}]"
         look.lacks(execution, where, ("family", "status", "verdict", "duration_s", "metrics"))
         if "status" in execution and execution["status"] != "passed":
             look.add("not_passed", where=f"{where}.status", value=shown(execution["status"]))
-        if execution.get("verdict") == "void":
-            look.add("verdict_not_valid", value=f"void in {where}")
+        verdict = execution.get("verdict")
+        if "verdict" in execution and verdict not in ("valid", "suspect"):
+            look.add("verdict_not_valid", value=f"{shown(verdict)} in {where}")
         _duration(look, execution, where)
         metrics = _list(look, execution, "metrics", f"{where}.metrics")
-        measured += len(metrics)
         for number, metric in enumerate(metrics):
             _metric(look, metric, f"{where}.metrics[{number}]")
-    if executions and not measured:
+        every += metrics
+    if executions and not every:
         look.add("nothing_ran", what="no execution has a metric")
+    times = [metric.get("max") for metric in every if metric.get("unit") in _TIMES]
+    if times and all(is_number(most) and most == 0 for most in times):
+        look.add("timings_zero")
 
 
 def _metric(look: Look, metric: dict[str, Any], where: str) -> None:
@@ -163,9 +172,5 @@ def _metric(look: Look, metric: dict[str, Any], where: str) -> None:
     if not values["min"] <= values["median"] <= values["max"]:
         what = ", ".join(f"{key} {shown(values[key])}" for key in ("min", "median", "max"))
         look.add("counts_contradict", where=where, what=what)
-    if (
-        metric.get("unit") in ("s", "ms", "us", "ns")
-        and values["min"] < 0
-        and metric.get("direction") == "lower"
-    ):
+    if metric.get("unit") in _TIMES and values["min"] < 0 and metric.get("direction") == "lower":
         look.add("timing_negative", where=f"{where}.min", value=values["min"])

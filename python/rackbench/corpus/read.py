@@ -12,13 +12,14 @@ import os
 import posixpath
 import re
 import stat
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rackbench import private
 from rackbench.corpus import benchbox, own
 from rackbench.corpus.checks import Finding, found, shown
 from rackbench.corpus.manifests import manifest_facts
-from rackbench.corpus.shape import Look
+from rackbench.corpus.shape import FINDINGS, Look
 from rackbench.corpus.strict_json import BYTES, read_object
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ SINGLE_MANIFEST = "submission-manifest.json"
 MANIFEST_SUFFIX = ".manifest.json"
 COMPANION_SUFFIXES = (".plans.json", ".tuning.json", ".applied.json", ".override.json")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,199}")
-_RUN_ID = re.compile(r"[0-9a-f]{8}")
+_RUN_ID = re.compile(r"[0-9a-f]{8}|[0-9a-f]{16}")
 _CHUNK = 1 << 20
 # A line of a key and a number alone.
 _NUMBERS = re.compile(rb'^ *"\w{1,40}": -?[\d.]+,?$', re.MULTILINE)
@@ -188,7 +189,7 @@ def _private(content: bytes, harmless: set[bytes]) -> Iterator[Finding]:
             if match := pattern.search(content):
                 yield found("private_path", line=content.count(b"\n", 0, match.start()) + 1)
     if has_secret:
-        for place in private.findings("", content, {}):
+        for place in islice(private.findings("", content, {}), FINDINGS):
             yield found("private_content", line=place.line, what=place.what)
     if not has_home and not has_secret and len(harmless) < _HARMLESS:
         harmless |= {line for line in unknown if len(line) < _SHORT}

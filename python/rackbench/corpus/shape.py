@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import difflib
+import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rackbench.corpus.checks import Finding, found, listed, shown
@@ -14,6 +16,11 @@ if TYPE_CHECKING:
 
 # As many unknown keys are compared with the known ones; each comparison costs some microseconds.
 _UNKNOWN_KEYS = 20
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+# Of one file as many findings are told.
+FINDINGS = 50
+# A benchmark has some hundred queries and tables; a list or object of a bundle has at most so many elements.
+ELEMENTS = 20_000
 
 
 class Look:
@@ -25,7 +32,11 @@ class Look:
         self.findings: list[Finding] = []
 
     def add(self, code: str, **fields: object) -> None:
-        """Record a finding."""
+        """Record a finding; after `FINDINGS` of them only that there are more."""
+        if len(self.findings) >= FINDINGS:
+            if len(self.findings) == FINDINGS:
+                self.findings.append(found("more_findings", limit=FINDINGS))
+            return
         if code == "wrong_type":
             # Also a text is shown as JSON: it may be one that no stream can write, or of several lines.
             fields["value"] = shown(fields["value"])
@@ -54,6 +65,15 @@ class Look:
             self.add("wrong_type", where=f"{where}.{key}", value=value, wanted="a text")
         return ""
 
+    def time(self, text: str, where: str) -> None:
+        """Tell of a text that is no date and time; the tools write them without a zone, too."""
+        try:
+            is_time = bool(_TIME.match(text)) and bool(datetime.fromisoformat(text))
+        except ValueError:
+            is_time = False
+        if text and not is_time:
+            self.add("wrong_type", where=where, value=text, wanted="a date and a time")
+
     def number(self, outer: dict[str, Any], key: str, where: str) -> float | None:
         """Return a finite number that may stand there; None when it does not, null included."""
         value = outer.get(key)
@@ -61,6 +81,14 @@ class Look:
             return value
         self.add("wrong_type", where=f"{where}.{key}", value=value, wanted="a finite number")
         return None
+
+    def is_small(self, value: list[Any] | dict[str, Any], where: str) -> bool:
+        """Say whether a list or object is one that we go through; of a larger one it is told."""
+        if len(value) <= ELEMENTS:
+            return True
+        said = f"{'a list' if type(value) is list else 'an object'} of {len(value)} elements"
+        self.add("too_many_elements", where=where, value=said, limit=ELEMENTS)
+        return False
 
     def typos(self, outer: dict[str, Any], where: str, known: frozenset[str]) -> None:
         """Warn of unknown keys that are nearly a known one."""

