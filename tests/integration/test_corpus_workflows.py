@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pytest
 import yaml
 
 from tests.integration import workflows
-from tests.integration.harness import LabProject
+from tests.integration.harness import ROOT, LabProject
 from tests.integration.workflows import REPOSITORY, TOKEN
 from tests.standins.github import GithubStandin
 from tests.unit.corpus.samples import another, with_manifest
@@ -493,3 +494,41 @@ def test_the_site_is_built_by_hand_only_when_no_push_is_being_built(
 def test_the_inventory_of_the_corpus_is_that_of_the_bundles(corpus: LabProject) -> None:
     inventory = json.loads((corpus.root / "results-data/corpus-inventory.json").read_text())
     assert inventory["counts"] == {"files": 6, "bundles": 3, "cohorts": 1}
+
+
+def test_the_runbook_backfills_an_inventory_and_stops_at_a_conflict(
+    proposed: LabProject, tmp_path: Path
+) -> None:
+    page = (ROOT / "docs/how-to/run-a-corpus.md").read_text()
+    section = page.partition("## Backfill the inventory")[2].partition("\n## ")[0]
+    first, second = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    with_manifest(another(9, proposed.root / BUNDLES, "ClickHouse"))
+    commit(proposed)
+    git(proposed, "clone", "--quiet", "--bare", ".", str(tmp_path / "origin.git"))
+    git(
+        proposed,
+        "clone",
+        "--quiet",
+        "--branch",
+        BRANCH,
+        str(tmp_path / "origin.git"),
+        str(tmp_path / "clone"),
+    )
+    clone = replace(proposed, root=tmp_path / "clone")
+    for key, value in (("name", "Ada"), ("email", "ada@example.org")):
+        git(clone, "config", f"user.{key}", value)
+    # Another pull request was merged meanwhile, and here nobody has fetched it.
+    git(proposed, "switch", "--quiet", "--detach", BRANCH)
+    with_manifest(another(8, proposed.root / BUNDLES, "PostgreSQL"))
+    commit(proposed)
+    git(proposed, "push", "--quiet", str(tmp_path / "origin.git"), f"HEAD:{BRANCH}")
+    # In place of `gh pr checkout`. As they are pasted: without `-e`.
+    done = clone.command("bash", "-c", first.replace("gh pr checkout 12", "git switch proposed"))
+    assert done.rc != 0
+    assert "CONFLICT" in done.said
+    assert "<<<<<<<" in (clone.root / "results-data/corpus-inventory.json").read_text()
+    done = clone.command("bash", "-c", second)
+    assert done.rc == 0, done.said
+    options = ("--require-manifest", "--require-inventory", "--full")
+    assert clone.rackbench("corpus", "validate", *options, "results-data").rc == 0
+    git(clone, "diff", "--exit-code", "origin/proposed")
