@@ -277,6 +277,7 @@ def test_another_latency_of_a_pair_changes_its_two_cells_of_the_heat_map_and_of_
         ("Pairs by how near their CPUs are / all pairs", "median (ns)"),
         ("Median of each pair (ns) / CPU 0", "2"),
         ("Median of each pair (ns) / CPU 2", "0"),
+        ("Files of the run directory / benchmarks/latency/latency.full.1/result.json", "SHA-256"),
     ]
 
 
