@@ -22,6 +22,10 @@ setup: ## make .venv from the lock files
 setup-dev:
 	@tools/setup dev
 
+.PHONY: setup-release
+setup-release:
+	@tools/setup dev release
+
 .PHONY: bundles
 bundles: setup ## build the bundles of the benchmarks in this checkout
 	@rackbench bundle build
@@ -72,10 +76,25 @@ lint: setup-dev ## check the code: ruff, mypy, yamllint, ansible-lint, shellchec
 	check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	python -m rackbench.models.schemas --check
 
+.PHONY: docs
+docs: setup-release ## build the documentation as a site in build/docs
+	tools/build_docs.py
+
+.PHONY: check-collection
+check-collection: setup-release ## what strangers' tools say of the collection: install, galaxy-importer, sanity, docs
+	tools/check_collection.py
+
+.PHONY: check-supply
+check-supply: setup-release ## locks, advisories, licences, SBOM, and two builds with one digest
+	tools/check_supply.py
+
+.PHONY: release-check
+release-check: lint docs check-supply check-collection test-matrix ## all that a release needs besides test-full
+
 .PHONY: schemas
 schemas: setup-dev ## write docs/reference/schemas from the models
 	python -m rackbench.models.schemas
 
 .PHONY: clean
 clean: ## remove what was built; run directories stay
-	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
