@@ -7,6 +7,7 @@ journal only what was appended is read.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -20,7 +21,7 @@ from rackbench.errors import INTERRUPTED
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from rackbench.cli.output import Output
@@ -46,8 +47,8 @@ def run(args: argparse.Namespace, output: Output) -> int:
     find = _finder(args)
     shown: dict[Path, Status] = {}
     try:
-        with _display(output) as display:
-            _follow(find, display, shown)
+        with _display(output) as display, _noted_interrupts() as interrupts:
+            _follow(find, display, shown, interrupts)
     except KeyboardInterrupt:
         _take_leave(args, list(shown.values()), output)
         return INTERRUPTED
@@ -70,8 +71,26 @@ def _finder(args: argparse.Namespace) -> Callable[[], Sequence[Path]]:
     return lambda: [run_dir]
 
 
-def _follow(find: Callable[[], Sequence[Path]], display: _Display, shown: dict[Path, Status]) -> None:
-    """Show the runs until each has ended; `shown` holds what is seen of them now."""
+@contextlib.contextmanager
+def _noted_interrupts() -> Iterator[list[int]]:
+    """Give a list that each interrupt is noted in: Python drops one that comes while something is being finalised."""
+    noted: list[int] = []
+
+    def interrupted(number: int, _frame: object) -> None:
+        noted.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _follow(
+    find: Callable[[], Sequence[Path]], display: _Display, shown: dict[Path, Status], interrupts: Sequence[int]
+) -> None:
+    """Show the runs until each has ended; `shown` holds what is seen of them now. Raises `KeyboardInterrupt`."""
     from rackbench import clock
     from rackbench.ledger import documents
 
@@ -88,6 +107,8 @@ def _follow(find: Callable[[], Sequence[Path]], display: _Display, shown: dict[P
         if statuses and all(status["exit_status"] is not None for status in statuses.values()):
             return
         time.sleep(POLL_S)
+        if interrupts:
+            raise KeyboardInterrupt
 
 
 def _take_leave(args: argparse.Namespace, shown: Sequence[Status], output: Output) -> None:
