@@ -88,7 +88,10 @@ def _noted_interrupts() -> Iterator[list[int]]:
 
 
 def _follow(
-    find: Callable[[], Sequence[Path]], display: _Display, shown: dict[Path, Status], interrupts: Sequence[int]
+    find: Callable[[], Sequence[Path]],
+    display: _Display,
+    shown: dict[Path, Status],
+    interrupts: Sequence[int],
 ) -> None:
     """Show the runs until each has ended; `shown` holds what is seen of them now. Raises `KeyboardInterrupt`."""
     from rackbench import clock
