@@ -65,10 +65,11 @@ packages:
 	@tools/test-packages
 
 .PHONY: lint
-lint: setup-dev ## check the code: ruff, mypy, yamllint, ansible-lint, shellcheck, workflows, schemas
+lint: setup-dev ## check the code: ruff, mypy, commands, yamllint, ansible-lint, shellcheck, workflows, schemas
 	ruff check
 	ruff format --check
 	mypy
+	tools/check_shell.py
 	yamllint --strict .
 	ansible-lint
 	shellcheck tools/setup tools/lock tools/test-packages tools/test-lab .ci/run

@@ -137,7 +137,7 @@ def _failed(name: str, failure: ChainError, spent: float, *, required: bool) -> 
 
 
 def _shell(chain: Chain, host: str) -> str:
-    status, out, err = _run(chain, host, f"printf '%s\\n' {MARK}")
+    status, out, err = _run(chain, host, "printf", "%s\\n", MARK)
     if status == 0 and out == f"{MARK}\n":
         return "runs commands"
     noise = (out.replace(MARK, "").strip() or err.strip() or f"exit status {status}").splitlines()[0][:200]
@@ -146,7 +146,7 @@ def _shell(chain: Chain, host: str) -> str:
 
 def _python(chain: Chain, host: str, python: str) -> str:
     script = "import sys; print('%d.%d.%d' % sys.version_info[:3])"
-    status, out, err = _run(chain, host, f"{shlex.quote(python)} -c {shlex.quote(script)}")
+    status, out, err = _run(chain, host, python, "-c", script)
     found = re.fullmatch(r"(\d+)\.(\d+)\.\d+\s*", out)
     if status != 0 or not found:
         said = (err.strip().splitlines() or [f"exit status {status}"])[-1][:200]
@@ -161,30 +161,30 @@ def _python(chain: Chain, host: str, python: str) -> str:
 
 def _become(chain: Chain, host: str, password: str | None) -> str:
     if password is None:
-        status, _out, err = _run(chain, host, "sudo -n true")
+        status, _out, err = _run(chain, host, "sudo", "-n", "true")
         if status == 0:
             return "sudo asks for no password"
     else:
         # -k: the password is asked for even if sudo remembers an earlier one.
-        status, _out, err = _run(chain, host, "sudo -k -S -p '' true", stdin=f"{password}\n")
+        status, _out, err = _run(chain, host, "sudo", "-k", "-S", "-p", "", "true", stdin=f"{password}\n")
         if status == 0:
             return "sudo accepts the password"
     said = (err.strip().splitlines() or [f"exit status {status}"])[0][:200]
     raise ChainError("become_failed", host, "become", said)
 
 
-def _run(chain: Chain, host: str, command: str, stdin: str = "") -> tuple[int, str, str]:
-    """Run a command line on a host; return its exit status, standard output and standard error."""
+def _run(chain: Chain, host: str, *words: str, stdin: str = "") -> tuple[int, str, str]:
+    """Run a command on a host; return its exit status, standard output and standard error."""
     try:
         channel = chain.login(host).open_session(timeout=COMMAND_LIMIT_S)
         with channel:
             channel.settimeout(COMMAND_LIMIT_S)
-            channel.exec_command(command)
+            channel.exec_command(shlex.join(words))
             channel.sendall(stdin.encode())
             channel.shutdown_write()
             out = channel.makefile("rb").read()
             err = channel.makefile_stderr("rb").read()
             return channel.recv_exit_status(), out.decode(errors="replace"), err.decode(errors="replace")
     except (paramiko.SSHException, OSError, EOFError) as error:
-        message = f"{command.split(maxsplit=1)[0]} did not answer: {error or 'time-out'}"
+        message = f"{words[0]} did not answer: {error or 'time-out'}"
         raise ChainError("target_shell_unusable", host, "shell", message) from error
