@@ -85,12 +85,16 @@ docs: setup-release ## build the documentation as a site in build/docs
 check-collection: setup-release ## what strangers' tools say of the collection: install, galaxy-importer, sanity, docs
 	tools/check_collection.py
 
+.PHONY: check-environment
+check-environment: setup-release ## what ansible-builder makes of our execution environment
+	tools/check_environment.py
+
 .PHONY: check-supply
 check-supply: setup-release ## locks, advisories, licences, SBOM, and two builds with one digest
 	tools/check_supply.py
 
 .PHONY: release-check
-release-check: lint docs check-supply check-collection test-matrix ## all that a release needs besides test-full
+release-check: lint docs check-supply check-collection check-environment test-matrix ## all that a release needs besides test-full
 
 .PHONY: schemas
 schemas: setup-dev ## write docs/reference/schemas from the models
