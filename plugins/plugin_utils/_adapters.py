@@ -19,12 +19,9 @@ COLLECTION = Path(__file__).resolve().parents[2]
 
 def catalog(project: Path) -> dict[str, Adapter]:
     """Return the adapters of the collection and of the project's own `roles/`, by name."""
-    from rackbench.adapters.catalog import load_catalog
+    from rackbench.adapters.catalog import catalog_of
 
-    folders = [COLLECTION / "roles"]
-    if (own := (project / "roles").resolve()) not in folders and own.is_dir():
-        folders.append(own)
-    return load_catalog(folders)
+    return catalog_of(project, COLLECTION)
 
 
 def role_of(adapter: Adapter) -> str:
@@ -163,17 +160,24 @@ class Bundles:
         from rackbench.bundles.decision import Sources
 
         configured = self._options["bundles"].get(adapter.name)
-        repo = self._options["benchmark_repos"].get(adapter.name) or (
-            adapter.bundle and adapter.bundle.source
-        )
         return Sources(
             configured=self._in_project(configured) if configured else None,
             cache=self._cache,
             captured=self._captured,
             dist=(self._project / self._options["dist_dir"],),
-            repo=self._in_project(repo) if repo else None,
+            repo=self._repo(adapter),
             digests=self._digests,
         )
+
+    def _repo(self, adapter: Adapter) -> Path | None:
+        if configured := self._options["benchmark_repos"].get(adapter.name):
+            return self._in_project(configured)
+        if adapter.bundle is None or adapter.bundle.source is None:
+            return None
+        own = self._project / adapter.bundle.source
+        # That of the collection lies beside the roles.
+        shipped = adapter.directory.parents[1] / adapter.bundle.source
+        return shipped if shipped.is_dir() and not own.is_dir() else own
 
     def _in_project(self, path: str) -> Path:
         return self._project / Path(path).expanduser()

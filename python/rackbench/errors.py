@@ -74,6 +74,11 @@ FAILURES: dict[str, Failure] = {
         "No ansible.cfg and run.yml here or above.",
         "Change into your lab's directory, or set RACKBENCH_PROJECT.",
     ),
+    "collection_missing": Failure(
+        USAGE,
+        "Ansible does not find the collection rackbench.lab.",
+        "Install it, or name its place in `collections_path` of ansible.cfg.",
+    ),
     "not_a_run_directory": Failure(
         USAGE,
         "The directory holds no run.",

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from rackbench.yaml_source import Source
 
 FOLDER = "templates"
-# Where the project's own ansible.cfg has the collection.
-_COLLECTION = "collections/ansible_collections/rackbench/lab"
 # Two ways to say how repeats end: who sets one of them wants no other.
 _ENDS = ("repeats", "repeats_until")
 # Which fields of a template a refused plan may be about.
@@ -89,9 +87,9 @@ class Template:
             ) from error
 
 
-def folders(project: Path, collection: Path | None = None) -> list[Path]:
+def folders(project: Path, collection: Path) -> list[Path]:
     """Return where templates are: the project's own come before those of the collection."""
-    found = [project / FOLDER, (collection or project / _COLLECTION) / FOLDER]
+    found = [project / FOLDER, collection / FOLDER]
     return list({path.resolve(): path for path in reversed(found)}.values())[::-1]
 
 

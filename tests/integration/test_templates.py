@@ -171,6 +171,6 @@ def test_the_list_has_every_template_and_says_which_file_is_broken(project: LabP
 
 @pytest.mark.parametrize("name", ["smoke", "standard", "thorough"])
 def test_the_templates_of_the_collection_can_be_planned(project: LabProject, name: str) -> None:
-    set_by_it = dict(templates.load(name, templates.folders(project.root)).options)
+    set_by_it = dict(templates.load(name, templates.folders(project.root, project.root)).options)
     set_by_it.pop("tags", None)
     assert "latency" in plan(load_catalog([project.root / "roles"]), **set_by_it).executions

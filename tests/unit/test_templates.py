@@ -113,7 +113,8 @@ def test_a_checkout_that_is_its_own_collection_has_each_template_once(tmp_path: 
     (tmp_path / "templates").mkdir()
     (tmp_path / "collections/ansible_collections/rackbench").mkdir(parents=True)
     (tmp_path / "collections/ansible_collections/rackbench/lab").symlink_to(tmp_path)
-    assert templates.folders(tmp_path) == [tmp_path / "templates"]
+    collection = tmp_path / "collections/ansible_collections/rackbench/lab"
+    assert templates.folders(tmp_path, collection) == [tmp_path / "templates"]
 
 
 VALUES = {
@@ -209,7 +210,7 @@ def test_a_tag_that_is_no_name_is_refused(bad: str) -> None:
 
 
 def test_the_templates_of_the_collection_are_good() -> None:
-    known = templates.available(templates.folders(ROOT))
+    known = templates.available(templates.folders(ROOT, ROOT))
     assert {"smoke", "standard", "thorough"} <= known.keys()
     read = {name: templates.read(path) for name, path in known.items()}
     assert read["smoke"].options["tags"] == ["smoke"]

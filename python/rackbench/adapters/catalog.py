@@ -25,7 +25,10 @@ FILE_NAME = "adapter.yml"
 
 @dataclass(frozen=True, slots=True)
 class BundleRef:
-    """Which bundle an adapter needs; `source` is relative to the project, `runs_on` is `target` or `controller`."""
+    """Which bundle an adapter needs; `runs_on` is `target` or `controller`.
+
+    `source` is relative to the project, or where it has no such directory to the one with the adapter's `roles`.
+    """
 
     name: str
     source: str | None
@@ -162,6 +165,17 @@ class Adapter:
     def family(self, name: str) -> Family | None:
         """Return the family of this name, or None."""
         return next((family for family in self.families if family.name == name), None)
+
+
+def catalog_of(project: Path, collection: Path) -> dict[str, Adapter]:
+    """Return the adapters of the collection and of the project's own `roles/` by name, sorted.
+
+    Raises what `load_catalog` raises.
+    """
+    folders = [collection / "roles"]
+    if (own := (project / "roles").resolve()) not in folders and own.is_dir():
+        folders.append(own)
+    return load_catalog(folders)
 
 
 def load_catalog(roles_dirs: Sequence[Path]) -> dict[str, Adapter]:

@@ -29,7 +29,6 @@ from rackbench.bundles.snapshot import commit_of
 from rackbench.bundles.source import (
     TOML_NAME,
     Source,
-    find_sources,
     included_files,
     lacking_tools,
     read_source,
@@ -83,8 +82,8 @@ class Follower:
         """Hear how the build's command ended."""
 
 
-def build_all(project_root: Path, dist: Path) -> tuple[list[Built], list[NotBuilt]]:
-    """Bring the bundle of every in-tree benchmark up to date, and return them in the order of their directories.
+def build_all(sources: Iterable[Source], dist: Path) -> tuple[list[Built], list[NotBuilt]]:
+    """Bring the bundles of sources up to date in `dist`, and return them in their order.
 
     A bundle is built again only when its source's digest is not the one in its sidecar, or when its bytes are not
     those that the sidecar names. A benchmark whose tools are not here keeps no other one from being built: it is among
@@ -92,7 +91,7 @@ def build_all(project_root: Path, dist: Path) -> tuple[list[Built], list[NotBuil
     """
     built: list[Built] = []
     lacking: list[NotBuilt] = []
-    for source in find_sources(project_root):
+    for source in sources:
         try:
             built.append(current(source, dist) or build_source(source, dist))
         except RackbenchError as error:

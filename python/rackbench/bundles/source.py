@@ -126,6 +126,14 @@ def lacking_tools(source: Source) -> tuple[list[BuildNeed], str | None]:
     return needs, None if found else first
 
 
-def find_sources(project_root: Path) -> list[Source]:
-    """Return the in-tree benchmarks (`benchmarks/*/bundle.toml`), sorted by directory."""
-    return [read_source(path.parent) for path in sorted((project_root / "benchmarks").glob(f"*/{TOML_NAME}"))]
+def find_sources(*roots: Path) -> list[Source]:
+    """Return the in-tree benchmarks (`benchmarks/*/bundle.toml`) of the roots, sorted by directory in each of them.
+
+    Of two with one name the first root's is meant. Raises what `read_source` raises.
+    """
+    found: dict[str, Source] = {}
+    for root in roots:
+        for path in sorted((root / "benchmarks").glob(f"*/{TOML_NAME}")):
+            source = read_source(path.parent)
+            found.setdefault(source.name, source)
+    return list(found.values())

@@ -27,11 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, output: Output) -> int:
     """Answer from the catalogue; 0."""
-    from rackbench.adapters.catalog import load_catalog, require
+    from rackbench.adapters.catalog import catalog_of, require
     from rackbench.adapters.settings import configured_catalog
+    from rackbench.collection import find_collection
     from rackbench.project import find_project
 
-    catalog = configured_catalog(load_catalog([find_project() / "roles"]), {})
+    project = find_project()
+    catalog = configured_catalog(catalog_of(project, find_collection(project)), {})
     if args.action == "show":
         _show(require(catalog, [args.name])[0], output)
         return 0

@@ -98,9 +98,12 @@ def _build(args: argparse.Namespace, output: Output) -> int:
     if args.source:
         built = [build(there(Path(args.source)), dist)]
     else:
+        from rackbench.bundles.source import find_sources
+        from rackbench.collection import find_collection
         from rackbench.project import find_project
 
-        built, lacking = build_all(find_project(), dist)
+        project = find_project()
+        built, lacking = build_all(find_sources(project, find_collection(project)), dist)
     write_index(dist)
     if output.as_json:
         bundles = [

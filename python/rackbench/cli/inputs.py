@@ -90,12 +90,13 @@ def check_hosts(directory: Path, wanted: Sequence[str], inventories: Sequence[st
 def inventory_variable(directory: Path, name: str, inventories: Sequence[str] = ()) -> dict[str, Any]:
     """Return a variable of each host that Ansible knows in `directory`, as it is written; None where it is not set.
 
-    Nothing is templated. Raises `RackbenchError("ansible_failed")` when the inventory cannot be read.
+    Nothing is templated. Raises `RackbenchError`: ansible_failed when the inventory cannot be read, collection_missing.
     """
+    from rackbench.collection import find_collection
+
     # Beside our playbooks there may be variables too, and a play has them.
-    playbooks = directory / "playbooks"
-    more = ["--playbook-dir", str(playbooks)] if playbooks.is_dir() else []
-    groups = _inventory(directory, inventories, more)
+    playbooks = find_collection(directory) / "playbooks"
+    groups = _inventory(directory, inventories, ["--playbook-dir", str(playbooks)])
     known = groups.get("_meta", {}).get("hostvars", {})
     hosts = {host for group in groups.values() for host in group.get("hosts", ())}
     return {host: known.get(host, {}).get(name) for host in sorted(hosts)}

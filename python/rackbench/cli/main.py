@@ -42,7 +42,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "verify": ("check a signed run, and name what was changed since", "rackbench.cli.verify"),
     "baseline": ("keep reviewed numbers, and hold later results against them", "rackbench.cli.baseline"),
     "export": ("print the results of runs as a table, for an article", "rackbench.cli.export"),
-    "adapters": ("list the benchmarks this checkout knows, or explain one", "rackbench.cli.adapters"),
+    "adapters": ("list the benchmarks that a run can take, or explain one", "rackbench.cli.adapters"),
     "bundle": ("build, list, select, show, verify, sign and prune benchmark bundles", "rackbench.cli.bundle"),
     "corpus": ("check a corpus of results, and keep its inventory", "rackbench.cli.corpus"),
     "submit": ("package results for a corpus", "rackbench.cli.submit"),

@@ -148,13 +148,14 @@ def request_of(args: argparse.Namespace) -> runner.Request:
 
 
 def _ask(args: argparse.Namespace, project: Path, output: Output) -> None:
-    from rackbench.adapters.catalog import load_catalog
+    from rackbench.adapters.catalog import catalog_of
+    from rackbench.collection import find_collection
 
     hosts = inventory_hosts(project, given_inventories(args.inventory))
     output.line("Hosts: " + ", ".join(hosts))
     args.host = _answer("Run on", hosts[0] if len(hosts) == 1 else "")
     if not args.benchmarks and not args.template:
-        output.line("Benchmarks: " + ", ".join(load_catalog([project / "roles"])))
+        output.line("Benchmarks: " + ", ".join(catalog_of(project, find_collection(project))))
         args.benchmarks = _answer("Benchmarks", "all", nothing="all")
 
 

@@ -27,10 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, output: Output) -> int:  # noqa: ARG001 - every verb has them
     """List the templates; the exit status of `template_invalid` if the file of one cannot be used."""
     from rackbench import templates
+    from rackbench.collection import find_collection
     from rackbench.project import find_project
 
     project = find_project()
-    known = templates.available(templates.folders(project))
+    known = templates.available(templates.folders(project, find_collection(project)))
     rows = [_row(project, name, path) for name, path in known.items()]
     if output.as_json:
         output.document({"schema": "rackbench.templates/1.0", "templates": rows})

@@ -26,7 +26,8 @@ class BundleReference(StrictModel):
 
     name: Name
     source: MemberPath | None = Field(
-        default=None, description="directory below the project that `rackbench bundle build` builds it from"
+        default=None,
+        description="directory that `rackbench bundle build` builds it from, below the project or beside the roles",
     )
     platform: Literal["any", "native"] = "any"
     runs_on: Literal["target", "controller"] = Field(

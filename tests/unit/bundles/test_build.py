@@ -18,7 +18,7 @@ import pytest
 from rackbench.bundles.build import Follower, build, build_all, build_source
 from rackbench.bundles.catalog import read_sidecar
 from rackbench.bundles.platforms import local_platform
-from rackbench.bundles.source import read_source
+from rackbench.bundles.source import find_sources, read_source
 from rackbench.bundles.verify import verify
 from rackbench.errors import RackbenchError
 
@@ -183,15 +183,15 @@ def test_an_unwritable_dist_has_a_code_of_its_own(make_source: MakeSource, tmp_p
 def test_build_all_builds_again_only_what_changed(make_source: MakeSource, tmp_path: Path) -> None:
     first, second = make_source("benchmarks/one", name="one"), make_source("benchmarks/two", name="two")
     dist = tmp_path / "dist"
-    assert [(each.name, each.rebuilt) for each in build_all(tmp_path, dist)[0]] == [
+    assert [(each.name, each.rebuilt) for each in build_all(find_sources(tmp_path), dist)[0]] == [
         ("one", True),
         ("two", True),
     ]
-    assert [each.rebuilt for each in build_all(tmp_path, dist)[0]] == [False, False]
+    assert [each.rebuilt for each in build_all(find_sources(tmp_path), dist)[0]] == [False, False]
     (first / "data" / "table").write_text("4\n")
-    assert [each.rebuilt for each in build_all(tmp_path, dist)[0]] == [True, False]
+    assert [each.rebuilt for each in build_all(find_sources(tmp_path), dist)[0]] == [True, False]
     (second / "bin" / "run").chmod(0o744)
-    assert [each.rebuilt for each in build_all(tmp_path, dist)[0]] == [False, False]
+    assert [each.rebuilt for each in build_all(find_sources(tmp_path), dist)[0]] == [False, False]
 
 
 def test_build_all_goes_on_after_a_benchmark_whose_tools_are_missing(
@@ -200,7 +200,7 @@ def test_build_all_goes_on_after_a_benchmark_whose_tools_are_missing(
     build = "[build]\ncommand = ['sh']\nneeds = [{ command = 'no-such-tool', package = 'thing' }]\n"
     make_source("benchmarks/one", name="one", build=build)
     make_source("benchmarks/two", name="two")
-    built, lacking = build_all(tmp_path, tmp_path / "dist")
+    built, lacking = build_all(find_sources(tmp_path), tmp_path / "dist")
     assert [each.name for each in built] == ["two"]
     assert [(each.name, each.error.code) for each in lacking] == [("one", "build_tool_missing")]
     assert "no-such-tool (package thing)" in lacking[0].error.message
@@ -208,18 +208,18 @@ def test_build_all_goes_on_after_a_benchmark_whose_tools_are_missing(
 
 def test_build_all_replaces_a_tarball_whose_bytes_changed(make_source: MakeSource, tmp_path: Path) -> None:
     make_source("benchmarks/one", name="one")
-    built = build_all(tmp_path, tmp_path / "dist")[0][0]
+    built = build_all(find_sources(tmp_path), tmp_path / "dist")[0][0]
     built.tarball.write_bytes(built.tarball.read_bytes() + b"x")
-    again = build_all(tmp_path, tmp_path / "dist")[0][0]
+    again = build_all(find_sources(tmp_path), tmp_path / "dist")[0][0]
     assert again.rebuilt
     assert verify(again.tarball) == []
 
 
 def test_build_all_replaces_a_sidecar_that_is_cut(make_source: MakeSource, tmp_path: Path) -> None:
     make_source("benchmarks/one", name="one")
-    built = build_all(tmp_path, tmp_path / "dist")[0][0]
+    built = build_all(find_sources(tmp_path), tmp_path / "dist")[0][0]
     built.sidecar.write_bytes(built.sidecar.read_bytes()[:40])
-    assert build_all(tmp_path, tmp_path / "dist")[0][0].rebuilt
+    assert build_all(find_sources(tmp_path), tmp_path / "dist")[0][0].rebuilt
     assert verify(built.tarball) == []
 
 
