@@ -102,7 +102,7 @@ class ActionModule(LabAction):
             "worker": {"group_id": args["worker_group_id"], "group_count": args["worker_group_count"]},
             **_planning.opening(self.project, [catalog[name] for name in planned.benchmarks], task_vars),
         }
-        self._opened = {"run_dir": str(run_dir), "kind": "run.opened", "record": opened}
+        self.open_run(run_dir, "run.opened", opened)
         steps = _planning.for_play(planned.steps)
         begun = {"run_dir": str(run_dir), "run_id": opened["run_id"], "steps": steps}
         return {"mine": True, "begun": True, **begun, **asked}

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import typing as t
-from pathlib import Path  # noqa: TC003
 
 from ansible_collections.rackbench.lab.plugins.plugin_utils import _adapters, _planning
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import MISSING, RUN_DIR, LabAction
@@ -20,13 +19,6 @@ class ActionModule(LabAction):
     """`rackbench.lab.reopen`."""
 
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {**RUN_DIR}
-    _opened: dict[str, t.Any] | None = None
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result = super().run(tmp, task_vars)
-        if self._opened and not result.get("failed"):
-            result["rackbench"]["open"] = self._opened
-        return result
 
     def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         state = documents.load(self.run_dir).state
@@ -46,15 +38,12 @@ class ActionModule(LabAction):
         with claim.claim(self.run_dir):
             pass
         adapters = [catalog[name] for name in state.benchmarks if name in catalog]
-        self._opened = {
-            "run_dir": str(self.run_dir),
-            "kind": "run.resumed",
-            "record": {
-                "by": control.who(),
-                **_planning.opening(self.project, adapters, task_vars),
-                **todo.record(state),
-            },
+        resumed = {
+            "by": control.who(),
+            **_planning.opening(self.project, adapters, task_vars),
+            **todo.record(state),
         }
+        self.open_run(self.run_dir, "run.resumed", resumed)
         return {
             "begun": True,
             "run_dir": str(self.run_dir),
@@ -62,8 +51,3 @@ class ActionModule(LabAction):
             "steps": _planning.for_play(todo.to_run),
             **told,
         }
-
-    @property
-    def run_dir(self) -> Path:
-        """The run directory that the task was given, which a person may have named from the project."""
-        return self.in_project(self._args["run_dir"]).resolve()

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
-from pathlib import Path  # noqa: TC003
 
 from ansible_collections.rackbench.lab.plugins.plugin_utils import (
     _adapters,
@@ -40,13 +39,6 @@ class ActionModule(LabAction):
         "steal_reason": {"type": "str"},
         "begin": {"type": "bool", "default": True},
     }
-    _opened: dict[str, t.Any] | None = None
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result = super().run(tmp, task_vars)
-        if self._opened and not result.get("failed"):
-            result["rackbench"]["open"] = self._opened
-        return result
 
     def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         loaded = documents.load(self.run_dir)
@@ -86,19 +78,16 @@ class ActionModule(LabAction):
         told = {"options": state.options, **self._told(todo, found)}
         if not begin or not todo.to_run:
             return {"begun": False, "steps": [], **told}
-        self._opened = {
-            "run_dir": str(self.run_dir),
-            "kind": "run.resumed",
-            "record": {
-                "by": control.who(),
-                **opening,
-                "phases": planned.phases,
-                "steps": [step.as_dict() for step in todo.steps],
-                "again": todo.again,
-                "executions": todo.executions,
-                **{name: told[name] for name in ("reused", "reattached", "superseded", "differences")},
-            },
+        resumed = {
+            "by": control.who(),
+            **opening,
+            "phases": planned.phases,
+            "steps": [step.as_dict() for step in todo.steps],
+            "again": todo.again,
+            "executions": todo.executions,
+            **{name: told[name] for name in ("reused", "reattached", "superseded", "differences")},
         }
+        self.open_run(self.run_dir, "run.resumed", resumed)
         self.record("platform", **found_platform)
         _host_state.keep(self, discovered["host_state"])
         _topology.keep(self, topology)
@@ -132,11 +121,6 @@ class ActionModule(LabAction):
                     by=control.who(),
                     reason="it is begun anew",
                 )
-
-    @property
-    def run_dir(self) -> Path:
-        """The run directory that the task was given, which a person may have named from the project."""
-        return self.in_project(self._args["run_dir"]).resolve()
 
     def _require_resumable(self, loaded: documents.Loaded) -> None:
         state = loaded.state

@@ -51,6 +51,8 @@ class LabAction(ActionBase):
     _supports_async = False
     # Where modules keep their things when they run on the controller; None when they run on the host.
     _root: Path | None = None
+    # What the callback begins or goes on with the journal of a run with.
+    _opened: dict[str, t.Any] | None = None
 
     def __init__(self, *arguments: t.Any, **options: t.Any) -> None:
         super().__init__(*arguments, **options)
@@ -85,7 +87,13 @@ class LabAction(ActionBase):
         result["rackbench"] = {"records": self._records, "remote": self._remote_calls}
         if failure:
             result["rackbench"]["failure"] = failure
+        elif self._opened:
+            result["rackbench"]["open"] = self._opened
         return result
+
+    def open_run(self, run_dir: Path, kind: str, record: dict[str, t.Any]) -> None:
+        """Hand the ledger the record that opens or resumes a run; nothing is opened if the task fails after all."""
+        self._opened = {"run_dir": str(run_dir), "kind": kind, "record": record}
 
     def record(self, kind: str, **fields: t.Any) -> None:
         """Hand one record to the ledger; the callback appends it when this task ends."""
@@ -124,8 +132,8 @@ class LabAction(ActionBase):
 
     @property
     def run_dir(self) -> Path:
-        """The run directory that the task was given."""
-        return Path(self._args["run_dir"])
+        """The run directory that the task was given, which a person may have named from the project."""
+        return self.in_project(self._args["run_dir"]).resolve()
 
     def command(self, verb: str, *more: str) -> str:
         """Return `rackbench VERB` for this run as it can be pasted."""
