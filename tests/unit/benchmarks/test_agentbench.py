@@ -37,10 +37,13 @@ CORE_INTERVALS = 10
 PARTS = ["search", "json", "index", "diff", "hash", "byte_code", "compression"]
 
 needs_two_cpus = pytest.mark.skipif(len(CPUS) < 2, reason="two agents need two CPUs")
-pytestmark = pytest.mark.skipif(
-    shutil.which("cargo") is None or shutil.which("cc") is None,
-    reason="there is no cargo or no cc: install cargo and gcc",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        shutil.which("cargo") is None or shutil.which("cc") is None,
+        reason="there is no cargo or no cc: install cargo and gcc",
+    ),
+]
 
 
 @pytest.fixture(scope="module")

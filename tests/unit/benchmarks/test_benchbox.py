@@ -35,6 +35,8 @@ from rackbench.errors import RackbenchError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 BENCH = ROOT / "benchmarks" / "benchbox"
 RECORDED = ROOT / "tests" / "data" / "benchbox"

@@ -35,6 +35,8 @@ from tests.standins.geekbench.archive import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 BENCH = ROOT / "benchmarks" / "geekbench"
 # Generous: it only bounds a test that would otherwise never end.

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no cc: install gcc")
 needs_two_cpus = pytest.mark.skipif(len(CPUS) < 2, reason="a pair needs two CPUs")
-pytestmark = needs_compiler
+pytestmark = [needs_compiler, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

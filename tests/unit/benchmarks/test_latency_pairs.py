@@ -34,7 +34,10 @@ from tests.unit.benchmarks.latency_program import (
     run,
 )
 
-pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no cc: install gcc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("cc") is None, reason="there is no cc: install gcc"),
+]
 needs_two_cpus = pytest.mark.skipif(len(CPUS) < 2, reason="a pair needs two CPUs")
 FULL_LIMIT_S = 14400
 

@@ -41,6 +41,8 @@ from tests.unit.benchmarks.system_info_program import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 # A command line that no other process has.
 UNUSUAL_SLEEP_S = 86391 + os.getpid() / 10_000_000
 

@@ -22,6 +22,8 @@ from rackbench.bundles.source import find_sources, read_source
 from rackbench.bundles.verify import verify
 from rackbench.errors import RackbenchError
 
+pytestmark = pytest.mark.slow
+
 MakeSource = Callable[..., Path]
 NEEDS_CC = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler (apt-get install gcc)")
 

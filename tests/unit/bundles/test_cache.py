@@ -30,6 +30,8 @@ from tests.unit.bundles.cached_bundle import FILE, SIZE, publish, sidecar_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 QUICK = Patience(first_wait_s=0.001)
 LIMIT_S = 120
 

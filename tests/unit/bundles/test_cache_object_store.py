@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 BUCKET = "bundles"
 LOCATION = f"s3://{BUCKET}/lab/x86"
 

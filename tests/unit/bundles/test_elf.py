@@ -19,6 +19,8 @@ from .programs import X86_64, elf
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 LOADER = b"/lib64/ld-linux-x86-64.so.2\0"
 LARGE = 256 << 20
 # The child's peak before and after the work. Linux counts it in KiB.

@@ -25,6 +25,8 @@ from .bad_bundles import GOOD, squeezed, write_bundle
 if TYPE_CHECKING:
     from rackbench.sshsig import Signature
 
+pytestmark = pytest.mark.slow
+
 PASSPHRASE = "not for argv"
 
 

@@ -15,6 +15,8 @@ from rackbench.cli.main import VERBS
 
 from .conftest import ROOT, Command
 
+pytestmark = pytest.mark.slow
+
 
 def test_help_names_every_verb(rackbench: Command) -> None:
     answer = rackbench("--help")

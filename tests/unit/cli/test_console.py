@@ -16,6 +16,8 @@ from rackbench.runner import Request
 
 from .conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 FOREIGN = """\
 - name: Somebody else's play
   hosts: localhost

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from .conftest import Command
 
+pytestmark = pytest.mark.slow
+
 Begin = Callable[[], Recorder]
 LIMIT_S = 120
 ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|[@-_])")

@@ -6,11 +6,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from rackbench.corpus.checks import ERROR
 from rackbench.corpus.read import inspect_all
 
 from tests.unit.corpus import mutations
 from tests.unit.corpus.differences import MORE_LENIENT, STRICTER, table
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[3]
 RECORDED = json.loads((ROOT / "tests/data/corpus/verdicts.json").read_text())

@@ -34,6 +34,8 @@ from tests.unit.corpus.samples import DATA, OWN, SSB, SSB_SQLITE, another, bundl
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.slow
+
 OWN_NAME = "latency_0123456789abcdef.json"
 AMPLAB = "amplab_sf001_duckdb_sql_20261121_030040_a631fefd.json"
 STEM = SSB.removesuffix(".json")

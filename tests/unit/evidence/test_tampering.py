@@ -22,6 +22,8 @@ from .signed_runs import FILES, add_file, allow, make_key, make_run
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 EVIDENCE = (rundir.STATEMENT, rundir.STATEMENT_SIGNATURE, rundir.JOURNAL_DIGESTS)
 # The signature cannot tell which of the two was changed.
 BLAMED = {rundir.STATEMENT: rundir.STATEMENT_SIGNATURE}

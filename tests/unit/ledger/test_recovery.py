@@ -24,6 +24,8 @@ from tests.unit.ledger.test_reconstruct import ANY
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.slow
+
 STATUS_BLOCKS = ("monitoring", "alerts", "ledger", "overhead", "steps", "executions")
 JSON_FILES = (
     rundir.STATUS,

@@ -17,6 +17,8 @@ from tests.unit.plugins.target import REPOSITORY, Target
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 DATA = REPOSITORY / "tests/data"
 RECORDED = DATA / "system-info/amponed8/raw"
 COLLECT = """
@@ -207,6 +209,6 @@ def test_a_host_that_tells_nothing_is_all_unknown(tmp_path: Path) -> None:
 
 
 def test_the_module_tells_this_machine_and_changes_nothing(target: Target) -> None:
-    found = target.call("discover", check=True)
+    found = target.call("target_discover", check=True)
     assert found["host_state"]["facts"]["kernel.release"] == os.uname().release
     assert not found["changed"]

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_bundle_is_asked_for_uploaded_and_found_again(target: Target) -> None:
-    found = target.call("bundle", sha256=target.sha256)
+    found = target.call("target_bundle", sha256=target.sha256)
     assert (found["present"], found["changed"]) == (False, False)
     assert Path(found["upload"]).parent == target.root / "uploads"
     placed = target.stage()
@@ -35,33 +37,33 @@ def test_a_bundle_is_asked_for_uploaded_and_found_again(target: Target) -> None:
         f"bundles/{target.sha256}/{name}" for name in (".complete", "bin/run", "share/table.csv")
     }
     assert os.access(Path(placed["path"]) / "bin/run", os.X_OK)
-    again = target.call("bundle", sha256=target.sha256)
+    again = target.call("target_bundle", sha256=target.sha256)
     assert (again["present"], again["changed"], again["path"]) == (True, False, placed["path"])
 
 
 def test_an_upload_whose_bytes_changed_is_refused_and_removed(target: Target) -> None:
-    upload = Path(target.call("bundle", sha256=target.sha256)["upload"])
+    upload = Path(target.call("target_bundle", sha256=target.sha256)["upload"])
     upload.write_bytes(target.uploads.read_bytes()[:-1])
     assert code(target.unpack(str(upload))) == "bundle_digest_mismatch"
     assert target.files() == set()
 
 
 def test_a_bundle_with_more_bytes_than_declared_is_refused(target: Target) -> None:
-    upload = target.call("bundle", sha256=target.sha256)["upload"]
+    upload = target.call("target_bundle", sha256=target.sha256)["upload"]
     shutil.copy(target.uploads, upload)
     assert code(target.unpack(upload, sidecar={**target.sidecar, "unpacked_size": 9})) == "archive_unsafe"
     assert target.files() == set()
 
 
 def test_half_an_upload_can_be_discarded(target: Target) -> None:
-    upload = Path(target.call("bundle", sha256=target.sha256)["upload"])
+    upload = Path(target.call("target_bundle", sha256=target.sha256)["upload"])
     upload.write_bytes(b"half")
     arguments = {"state": "discarded", "sha256": target.sha256, "upload": str(upload)}
-    assert target.call("bundle", check=True, **arguments)["changed"]
+    assert target.call("target_bundle", check=True, **arguments)["changed"]
     assert upload.exists()
-    assert target.call("bundle", **arguments)["changed"]
-    assert not target.call("bundle", **arguments)["changed"]
-    assert code(target.call("bundle", **{**arguments, "upload": "/etc/hostname"})) == "internal_error"
+    assert target.call("target_bundle", **arguments)["changed"]
+    assert not target.call("target_bundle", **arguments)["changed"]
+    assert code(target.call("target_bundle", **{**arguments, "upload": "/etc/hostname"})) == "internal_error"
 
 
 @pytest.mark.parametrize("change", ["changed", "removed", "added", "linked"])
@@ -76,7 +78,7 @@ def test_an_unpacked_bundle_that_changed_is_refused_by_name(target: Target, chan
         table.write_bytes(b"1,3\n")
     if change == "linked":
         table.symlink_to("../bin/run")
-    result = target.call("bundle", sha256=target.sha256)
+    result = target.call("target_bundle", sha256=target.sha256)
     assert code(result) == "bundle_digest_mismatch"
     assert ("share/extra" if change == "added" else "share/table.csv") in result["msg"]
 
@@ -94,7 +96,7 @@ def test_a_python_cache_a_link_or_a_pipe_in_an_unpacked_bundle_is_a_change(
         path.write_bytes(b"x")
     else:
         path.symlink_to("share" if added == "link-to-directory" else "table.csv")
-    for result in (target.call("bundle", sha256=target.sha256), target.start("good")):
+    for result in (target.call("target_bundle", sha256=target.sha256), target.start("good")):
         assert code(result) == "bundle_digest_mismatch"
         assert added in result["msg"]
     assert not target.job_dir("good").exists()
@@ -185,17 +187,17 @@ def test_a_start_and_an_end_count_as_uses_of_the_bundle(target: Target) -> None:
 
 
 def test_a_digest_that_is_none_is_refused(target: Target) -> None:
-    assert code(target.call("bundle", sha256="../../etc")) == "internal_error"
+    assert code(target.call("target_bundle", sha256="../../etc")) == "internal_error"
 
 
 def test_check_mode_changes_nothing_on_the_target(target: Target) -> None:
-    assert not target.call("bundle", check=True, sha256=target.sha256)["present"]
+    assert not target.call("target_bundle", check=True, sha256=target.sha256)["present"]
     assert not target.root.exists()
     target.stage()
     before = target.files()
     started = target.start("good", check=True)
     assert (started["changed"], started["started"]) == (True, True)
-    collected = target.call("collect", check=True, run_id=RUN_ID, executions=["made-up.good.1"])
+    collected = target.call("target_collect", check=True, run_id=RUN_ID, executions=["made-up.good.1"])
     assert collected["files"] == []
     assert target.files() == before
 
@@ -299,15 +301,15 @@ def stop(target: Target, act: str, *, check: bool = False, **changed: Any) -> di
         "reason": "tea",
         **changed,
     }
-    return target.call("job", check=check, state="stopped", **arguments)
+    return target.call("target_job", check=check, state="stopped", **arguments)
 
 
 def remove(target: Target, act: str, *, check: bool = False) -> dict[str, Any]:
-    return target.call("job", check=check, state="absent", run_id=RUN_ID, execution_id=f"made-up.{act}.1")
+    return target.call("target_job", check=check, state="absent", run_id=RUN_ID, execution_id=f"made-up.{act}.1")
 
 
 def listed(target: Target, *, check: bool = False, **more: Any) -> dict[str, Any]:
-    return target.call("job", check=check, state="listed", run_id=RUN_ID, **more)
+    return target.call("target_job", check=check, state="listed", run_id=RUN_ID, **more)
 
 
 def state_on_disk(target: Target, act: str) -> dict[str, Any]:
@@ -442,7 +444,7 @@ def test_one_call_lists_all_jobs_of_a_run_and_all_bundles(target: Target, superv
     }
     assert found["bundles"] == [target.sha256]
     assert found["now"].endswith("Z")
-    assert target.call("job", state="listed", run_id="another run")["jobs"] == {}
+    assert target.call("target_job", state="listed", run_id="another run")["jobs"] == {}
 
 
 def test_an_answer_tells_the_targets_time_and_the_conditions_of_what_has_ended(target: Target) -> None:
@@ -683,7 +685,7 @@ def test_results_are_packed_as_they_are_and_stay(target: Target, archive: Module
     target.start("crash", wait_s=PATIENCE_S)
     before = target.files()
     names = ["made-up.good.1", "made-up.crash.1", "made-up.never.1"]
-    packed = target.call("collect", run_id=RUN_ID, executions=names)
+    packed = target.call("target_collect", run_id=RUN_ID, executions=names)
     assert packed["missing"] == ["made-up.never.1"]
     files = archive.unpack(
         Path(packed["archive"]),
@@ -699,11 +701,11 @@ def test_results_are_packed_as_they_are_and_stay(target: Target, archive: Module
     assert (got / "made-up.crash.1/stderr").read_text() == "crashed on purpose\n"
     assert json.loads((got / "made-up.good.1/state.json").read_text())["outcome"] == "passed"
     absent = {"state": "absent", "run_id": RUN_ID, "archive": packed["archive"]}
-    assert target.call("collect", **absent)["changed"]
-    assert not target.call("collect", **absent)["changed"]
+    assert target.call("target_collect", **absent)["changed"]
+    assert not target.call("target_collect", **absent)["changed"]
     assert target.files() == before
     stray = str(target.job_dir("good") / "state.json")
-    assert code(target.call("collect", state="absent", run_id=RUN_ID, archive=stray)) == "internal_error"
+    assert code(target.call("target_collect", state="absent", run_id=RUN_ID, archive=stray)) == "internal_error"
 
 
 def test_results_that_are_too_large_are_refused_by_name(target: Target) -> None:
@@ -711,7 +713,7 @@ def test_results_that_are_too_large_are_refused_by_name(target: Target) -> None:
     target.start("good", wait_s=PATIENCE_S)
     (target.job_dir("good") / "out/huge").write_bytes(bytes(10_000))
     before = target.files()
-    result = target.call("collect", run_id=RUN_ID, executions=["made-up.good.1"], max_bytes=9_000)
+    result = target.call("target_collect", run_id=RUN_ID, executions=["made-up.good.1"], max_bytes=9_000)
     assert code(result) == "results_too_large"
     assert "out/huge" in result["msg"]
     assert target.files() == before
@@ -719,7 +721,7 @@ def test_results_that_are_too_large_are_refused_by_name(target: Target) -> None:
 
 def test_a_home_that_is_no_directory_has_a_code(target: Target) -> None:
     target.root.write_text("in the way")
-    assert code(target.call("bundle", sha256=target.sha256)) == "target_unwritable"
+    assert code(target.call("target_bundle", sha256=target.sha256)) == "target_unwritable"
 
 
 def test_the_modules_run_from_ansibles_zip(target: Target, tmp_path: Path) -> None:
@@ -749,7 +751,7 @@ def test_the_modules_run_from_ansibles_zip(target: Target, tmp_path: Path) -> No
             "-m",
             "call_module",
             "-a",
-            json.dumps({"module": "rackbench.lab.job", "arguments": arguments}),
+            json.dumps({"module": "rackbench.lab.target_job", "arguments": arguments}),
             "-e",
             json.dumps({"ansible_python_interpreter": sys.executable}),
         ],

@@ -25,6 +25,8 @@ from tests.unit.plugins.target import REPOSITORY, Target, code
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.slow
+
 TTL_S = 1800
 PATIENCE_S = 120
 

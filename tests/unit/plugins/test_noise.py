@@ -21,6 +21,8 @@ from rackbench.models.noise import NoiseOriginals
 from tests.unit.plugins.machine import BOOT_ID, CONTROL, LOUD, NO_TURBO, QUIET, SWAPS, THP, Machine
 from tests.unit.plugins.target import PATIENCE_S, REPOSITORY, RUN_ID, code
 
+pytestmark = pytest.mark.slow
+
 # Each one costs three processes.
 KILLS = 6
 OTHER_RUN = "20261120T080000Z-thor"
@@ -73,7 +75,7 @@ class Host:
                 DRIVER,
                 str(self.folder),
                 str(at),
-                str(REPOSITORY / "plugins/modules/noise.py"),
+                str(REPOSITORY / "plugins/modules/target_noise.py"),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -551,7 +553,7 @@ def test_a_run_id_that_leaves_the_directory_is_refused(host: Host) -> None:
 def test_the_real_machine_can_be_looked_at() -> None:
     """Only looked at: every setting has a value, or is absent here."""
     done = subprocess.run(
-        [sys.executable, "-B", str(REPOSITORY / "plugins/modules/noise.py")],
+        [sys.executable, "-B", str(REPOSITORY / "plugins/modules/target_noise.py")],
         input=json.dumps({"ANSIBLE_MODULE_ARGS": {}}),
         capture_output=True,
         text=True,

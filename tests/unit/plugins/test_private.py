@@ -17,6 +17,8 @@ from tests.unit.plugins.target import RUN_ID, Target, code
 if TYPE_CHECKING:
     from types import ModuleType
 
+pytestmark = pytest.mark.slow
+
 SECRET = b"canary-9c1f2e77\n"
 PRIVATE = {"licence": base64.b64encode(SECRET).decode()}
 
@@ -51,7 +53,7 @@ def test_a_secret_is_gone_when_the_supervisor_is_killed(target: Target) -> None:
 def test_a_secret_is_no_part_of_what_is_collected(target: Target) -> None:
     target.stage()
     target.start("wait", private=PRIVATE)
-    packed = target.call("collect", state="packed", run_id=RUN_ID, executions=["made-up.wait.1"])
+    packed = target.call("target_collect", state="packed", run_id=RUN_ID, executions=["made-up.wait.1"])
     assert not [each for each in packed["files"] if "licence" in each["path"]]
     (target.job_dir("wait") / "out/go").touch()
     target.wait("wait")
@@ -81,7 +83,7 @@ def test_what_a_benchmark_keeps_for_its_owner_stays_so(
     (out / "private/claim_url.txt").write_text("https://example.org/claim\n")
     (out / "go").touch()
     target.wait("wait")
-    packed = target.call("collect", state="packed", run_id=RUN_ID, executions=["made-up.wait.1"])
+    packed = target.call("target_collect", state="packed", run_id=RUN_ID, executions=["made-up.wait.1"])
     tarball = target.root / "jobs" / RUN_ID / packed["archive"].rpartition("/")[2]
     assert tarball.stat().st_mode & 0o777 == 0o600
     archive.unpack(tarball, tmp_path / "here", max_bytes=10**6, max_files=100)

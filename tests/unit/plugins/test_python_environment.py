@@ -28,6 +28,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 BUNDLE = "b" * 64
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -79,7 +81,7 @@ class Host:
         # How pip is set up on this machine must not matter.
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
         done = subprocess.run(
-            [sys.executable, "-B", REPOSITORY / "plugins/modules/python_environment.py"],
+            [sys.executable, "-B", REPOSITORY / "plugins/modules/target_python_environment.py"],
             input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
             capture_output=True,
             text=True,

@@ -16,6 +16,8 @@ import pytest
 
 from tests.unit.plugins.target import PATIENCE_S, RUN_ID, Target, code
 
+pytestmark = pytest.mark.slow
+
 DAY_S = 86400
 RUNS = 4
 
@@ -101,7 +103,7 @@ def test_an_upload_taken_away_because_another_run_was_quicker_is_no_failure(targ
     assert not Path(slow).exists()
     late = target.unpack(slow)
     assert (late["present"], late["changed"]) == (True, False)
-    dropped = target.call("bundle", state="discarded", sha256=target.sha256, upload=slow)
+    dropped = target.call("target_bundle", state="discarded", sha256=target.sha256, upload=slow)
     assert (dropped["present"], dropped["changed"]) == (True, False)
 
 

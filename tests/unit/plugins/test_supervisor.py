@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 120.0
 NEVER_S = 600.0
 

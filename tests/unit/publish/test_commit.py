@@ -35,6 +35,8 @@ from tests.unit.publish.made_repositories import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def lab(tmp_path: Path) -> House:

@@ -24,7 +24,10 @@ from tests.standins.github import GithubProxy, GithubStandin
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not installed here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not installed here"),
+]
 
 TOKEN = "ghs_standin"
 REPOSITORY = "lab/latency-results"

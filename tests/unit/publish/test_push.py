@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from rackbench.publish.commit import Commit
     from rackbench.publish.repository import Repository
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from rackbench.publish.repository import Repository
 
+pytestmark = pytest.mark.slow
+
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from rackbench.publish.repository import Repository
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def lab(tmp_path: Path) -> House:

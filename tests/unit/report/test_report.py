@@ -20,6 +20,8 @@ from rackbench.report.series import median
 
 from tests.integration import recorded
 
+pytestmark = pytest.mark.slow
+
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 NAMES = st.text(max_size=12)
 LABELS = st.dictionaries(

@@ -17,6 +17,8 @@ from tests.unit.topology.machines import CPU
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 # What firmware says of manufacturer and product, and the name; None: a real machine.
 FIRMWARE = {
     ("QEMU", "Standard PC (Q35 + ICH9, 2009)"): "qemu",

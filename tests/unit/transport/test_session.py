@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from .conftest import Sshd
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def start(request: pytest.FixtureRequest) -> Callable[[Path], Session]:

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from rackbench.errors import RackbenchError
 from rackbench.transport import labfile, routes, sshconfig
 
+pytestmark = pytest.mark.slow
+
 LAB = Path(__file__).resolve().parents[3] / "inventories" / "lab" / "lab.yml"
 ARGUMENT = st.text(st.characters(codec="utf-8", exclude_characters="\x00\n\r"), max_size=12)
 
