@@ -38,6 +38,37 @@ def add_lab_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_play_options(parser: argparse.ArgumentParser, *, inventory_of: str = "project") -> None:
+    """Add ``--inventory`` and ``--extra-vars`` as ansible-playbook has them; `inventory_of` has the default of -i."""
+    parser.add_argument(
+        "-i",
+        "--inventory",
+        action="append",
+        default=[],
+        help=f"an inventory instead of the {inventory_of}'s own",
+    )
+    add_extra_vars_option(parser)
+
+
+def add_extra_vars_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--extra-vars``."""
+    parser.add_argument(
+        "-e",
+        "--extra-vars",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="as ansible-playbook -e: the settings of a run that are not in the inventory",
+    )
+
+
+def add_verbose_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--verbose`` as the verbs have it that show a play."""
+    parser.add_argument(
+        "-v", "--verbose", action="count", default=0, help="more detail; -vv is Ansible's own output"
+    )
+
+
 def names(given: Sequence[str] | None) -> list[str]:
     """Return the names of options such as ``--host a,b --host c``."""
     return [name for text in given or () for name in text.split(",") if name]

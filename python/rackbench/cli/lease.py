@@ -6,9 +6,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from rackbench.cli.inputs import check_hosts, given_inventories, names, require_reason
+from rackbench.cli.inputs import add_play_options, check_hosts, given_inventories, names, require_reason
 from rackbench.cli.output import Output, add_json_option
-from rackbench.cli.validating import add_extra_vars_option
 from rackbench.errors import FAILURES, GOOD, INTERRUPTED, RackbenchError
 from rackbench.project import find_project
 
@@ -32,10 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument(
             "--host", action="append", metavar="HOST[,HOST…]", help="the hosts or groups of the inventory"
         )
-        one.add_argument(
-            "-i", "--inventory", action="append", default=[], help="an inventory instead of the project's"
-        )
-        add_extra_vars_option(one)
+        add_play_options(one)
         add_json_option(one)
     release.add_argument("--steal", action="store_true", help="remove it whoever holds the host")
     release.add_argument("--reason", metavar="TEXT", help="why it is stolen; needed with --steal")

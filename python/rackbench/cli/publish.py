@@ -6,7 +6,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from rackbench.cli.inputs import given_inventories, recorded_inventories
+from rackbench.cli.inputs import (
+    add_play_options,
+    add_verbose_option,
+    given_inventories,
+    recorded_inventories,
+)
 from rackbench.cli.output import add_json_option
 from rackbench.cli.status import run_dir_of
 from rackbench.errors import GOOD, INTERRUPTED, RackbenchError
@@ -31,15 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="push and make pull requests, also where the target does not say create_pr_local",
     )
-    parser.add_argument(
-        "-i", "--inventory", action="append", default=[], help="an inventory instead of the run's own"
-    )
-    parser.add_argument(
-        "-e", "--extra-vars", action="append", default=[], metavar="K=V", help="as ansible-playbook -e"
-    )
-    parser.add_argument(
-        "-v", "--verbose", action="count", default=0, help="more detail; -vv is Ansible's own output"
-    )
+    add_play_options(parser, inventory_of="run")
+    add_verbose_option(parser)
     add_json_option(parser)
 
 

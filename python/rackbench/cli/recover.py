@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rackbench.cli import summary
-from rackbench.cli.inputs import given_inventories, recorded_inventories
+from rackbench.cli.inputs import add_play_options, given_inventories, recorded_inventories
 from rackbench.cli.output import add_json_option
 from rackbench.cli.status import run_dir_of
 from rackbench.errors import BLOCKED, CHECK_SAYS_NO, FAILURES, GOOD, RackbenchError
@@ -25,12 +25,7 @@ RECOVER = "rackbench.lab.recover"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("--run-dir", required=True, metavar="DIR", help="the run's directory")
-    parser.add_argument(
-        "-i", "--inventory", action="append", default=[], help="an inventory instead of the run's own"
-    )
-    parser.add_argument(
-        "-e", "--extra-vars", action="append", default=[], metavar="K=V", help="as ansible-playbook -e"
-    )
+    add_play_options(parser, inventory_of="run")
     add_json_option(parser)
 
 

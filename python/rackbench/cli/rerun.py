@@ -10,7 +10,7 @@ import sys
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from rackbench.cli.inputs import inventory_hosts, names, recorded_inventories
+from rackbench.cli.inputs import add_verbose_option, inventory_hosts, names, recorded_inventories
 from rackbench.cli.output import add_json_option
 from rackbench.cli.status import run_dir_of
 from rackbench.errors import CHECK_SAYS_NO, RackbenchError
@@ -53,9 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a family that it planned, as `smoke` or `latency:full`",
     )
     parser.add_argument("-y", "--yes", action="store_true", help="begin without asking")
-    parser.add_argument(
-        "-v", "--verbose", action="count", default=0, help="more detail; -vv is Ansible's own output"
-    )
+    add_verbose_option(parser)
     add_json_option(parser)
 
 

@@ -8,7 +8,12 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rackbench.cli.inputs import given_inventories, recorded_inventories
+from rackbench.cli.inputs import (
+    add_play_options,
+    add_verbose_option,
+    given_inventories,
+    recorded_inventories,
+)
 from rackbench.cli.output import add_json_option
 from rackbench.cli.status import run_dir_of
 from rackbench.errors import RackbenchError
@@ -32,15 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wait", action="store_true", help="wait until the host's lease is free")
     parser.add_argument("--steal", action="store_true", help="take the host's lease from its holder")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why it is taken; needed with --steal")
-    parser.add_argument(
-        "-i", "--inventory", action="append", default=[], help="an inventory instead of the run's own"
-    )
-    parser.add_argument(
-        "-e", "--extra-vars", action="append", default=[], metavar="K=V", help="as ansible-playbook -e"
-    )
-    parser.add_argument(
-        "-v", "--verbose", action="count", default=0, help="more detail; -vv is Ansible's own output"
-    )
+    add_play_options(parser, inventory_of="run")
+    add_verbose_option(parser)
     add_json_option(parser)
 
 

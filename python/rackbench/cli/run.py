@@ -7,7 +7,14 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from rackbench.cli.inputs import given_inventories, inventory_hosts, names, require_reason
+from rackbench.cli.inputs import (
+    add_play_options,
+    add_verbose_option,
+    given_inventories,
+    inventory_hosts,
+    names,
+    require_reason,
+)
 from rackbench.cli.output import add_json_option
 from rackbench.errors import RackbenchError
 from rackbench.project import find_project
@@ -80,15 +87,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check", action="store_true", help="a dry run: say what would happen, change nothing"
     )
-    parser.add_argument(
-        "-i", "--inventory", action="append", default=[], help="an inventory instead of the project's"
-    )
-    parser.add_argument(
-        "-e", "--extra-vars", action="append", default=[], metavar="K=V", help="as ansible-playbook -e"
-    )
-    parser.add_argument(
-        "-v", "--verbose", action="count", default=0, help="more detail; -vv is Ansible's own output"
-    )
+    add_play_options(parser)
+    add_verbose_option(parser)
     add_json_option(parser)
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rackbench.cli import validating
+from rackbench.cli.inputs import add_play_options
 from rackbench.errors import CHECK_SAYS_NO, FAILURES, GOOD, RackbenchError
+from rackbench.project import find_project
 
 if TYPE_CHECKING:
     import argparse
@@ -21,16 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--host", action="append", metavar="HOST[,HOST…]", help="hosts of the inventory")
     validating.add_benchmarks_option(parser)
-    validating.add_extra_vars_option(parser)
-    parser.add_argument(
-        "-i",
-        "--inventory",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help="an inventory instead of the project's",
-    )
+    add_play_options(parser)
 
 
 def select(args: argparse.Namespace, output: Output) -> int:
@@ -41,8 +34,10 @@ def select(args: argparse.Namespace, output: Output) -> int:
             "rackbench bundle select: say for which host with --host.",
             next_command="rackbench bundle select --host local",
         )
-    hosts = validating.Hosts.asked_for(args.host, args.inventory, only_labs=False)
-    report = validating.by_playbook("staging", hosts, args.benchmarks, output, args.extra_vars)
+    hosts = validating.Hosts.asked_for(args.host, [Path(name) for name in args.inventory], only_labs=False)
+    report = validating.by_playbook(
+        find_project(), "staging", hosts, args.benchmarks, output, args.extra_vars
+    )
     selections = [_of_host(item) for item in report["hosts"]]
     if output.as_json:
         ok = all(item["ok"] for item in selections)

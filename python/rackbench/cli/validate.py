@@ -6,9 +6,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rackbench.cli import validating
-from rackbench.cli.inputs import add_lab_option
+from rackbench.cli.inputs import add_extra_vars_option, add_lab_option
 from rackbench.cli.output import Output, add_json_option
 from rackbench.errors import RackbenchError
+from rackbench.project import find_project
 from rackbench.validation import SCOPES, exit_status, text
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: connectivity)",
     )
     validating.add_benchmarks_option(parser)
-    validating.add_extra_vars_option(parser)
+    add_extra_vars_option(parser)
     add_lab_option(parser)
     add_json_option(parser)
 
@@ -50,7 +51,9 @@ def run(args: argparse.Namespace, output: Output) -> int:
     if only_labs:
         report = validating.connectivity(hosts)
     else:
-        report = validating.by_playbook(args.scope, hosts, args.benchmarks, output, args.extra_vars)
+        report = validating.by_playbook(
+            find_project(), args.scope, hosts, args.benchmarks, output, args.extra_vars
+        )
     if args.json:
         output.document(report)
     for line in text(report):

@@ -32,18 +32,6 @@ def add_benchmarks_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_extra_vars_option(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--extra-vars`` as `rackbench run` has it."""
-    parser.add_argument(
-        "-e",
-        "--extra-vars",
-        action="append",
-        default=[],
-        metavar="K=V",
-        help="as ansible-playbook -e: the settings of a run that are not in the inventory",
-    )
-
-
 @dataclass(frozen=True)
 class Hosts:
     """The hosts that were asked for, the lab files that describe them, and the inventories that were named."""
@@ -89,24 +77,24 @@ def connectivity(hosts: Hosts) -> dict[str, Any]:
 
 
 def by_playbook(
+    project: Path,
     scope: str,
     hosts: Hosts,
     benchmarks: Sequence[str] | None,
     output: Output,
     given_vars: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Run the playbook, which has the settings of the inventory, and return its report.
+    """Run the playbook in a project, which has the settings of the inventory, and return its report.
 
     Raises `RackbenchError("ansible_failed")` when there is none, and KeyboardInterrupt when the user ended it before.
     """
     from rackbench.playbooks import run_playbook
-    from rackbench.project import find_project
 
     variables: dict[str, Any] = {"lab_scope": scope}
     if chosen := names(benchmarks):
         variables["lab_benchmarks"] = chosen
     answers = run_playbook(
-        find_project(),
+        project,
         PLAYBOOK,
         ",".join(hosts.names),
         variables,

@@ -19,25 +19,6 @@ class PublishState:
     blocks: bool = False
 
 
-# What publish_ledger.json repeats of a `publish` record.
-FIELDS = (
-    "state",
-    "target",
-    "reason",
-    "code",
-    "files",
-    "bytes",
-    "payload_sha256",
-    "branch",
-    "base",
-    "commit",
-    "remote",
-    "forge",
-    "compare_url",
-    "pushed",
-    "pull_request",
-    "embargo",
-)
 # What stays true of the same payload, however the publishing after it ends.
 CARRIED = (
     "files",
@@ -52,6 +33,8 @@ CARRIED = (
     "pushed",
     "pull_request",
 )
+# What publish_ledger.json repeats of a `publish` record.
+FIELDS = ("state", "target", "reason", "code", *CARRIED, "embargo")
 
 PUBLISH, PUSH, CREATE_PR, VALIDATE = "publish", "publish --push", "publish --create-pr", "validate publish"
 
