@@ -5,6 +5,7 @@ PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PATH
 HOST ?= local
 PYTEST = python -m pytest
+TOGETHER = --numprocesses 2 --dist loadfile
 
 .PHONY: help
 help: ## list the verbs
@@ -30,11 +31,21 @@ setup-release:
 bundles: setup ## build the bundles of the benchmarks in this checkout
 	@rackbench bundle build
 
+.PHONY: test-fast
+test-fast: setup-dev ## the tests that start no programs and no hosts, in a minute
+	$(PYTEST) $(TOGETHER) -m "not slow and not full" tests/unit
+
 .PHONY: test
-test: packages setup-dev lint bundles ## install what the tests need, check the code, run the tests
-	$(PYTEST) --numprocesses 2 --dist loadfile tests/unit tests/integration
+test: packages setup-dev lint bundles ## what CI runs: linters, types, and the tests of every part, in a quarter of an hour
+	$(PYTEST) $(TOGETHER) -m "not full" tests/unit tests/integration
 	$(PYTEST) -m "not full" tests/faults
+	tools/test-lab -m "not full"
+
+.PHONY: test-full
+test-full: packages setup-dev lint bundles ## every test there is, on every ansible-core (root; some hours)
+	$(PYTEST) $(TOGETHER) tests/unit tests/integration
 	tools/test-lab
+	$(MAKE) test-matrix faults
 
 .PHONY: faults
 faults: packages setup-dev bundles ## kill controllers, cut cables, cut power: every fault (root; an hour)
@@ -44,9 +55,6 @@ faults: packages setup-dev bundles ## kill controllers, cut cables, cut power: e
 .PHONY: test-matrix
 test-matrix: setup-dev bundles ## check the plugins on every supported ansible-core (a quarter of an hour)
 	tools/test_matrix.py
-
-.PHONY: test-full
-test-full: test test-matrix faults ## everything: test, test-matrix and faults
 
 .PHONY: lab-up
 lab-up: packages ## start the lab of real hosts that the inventory inventories/lab describes (root)
@@ -64,18 +72,24 @@ bench: setup-dev ## measure start-up, journal and callback against peers, as rat
 packages:
 	@tools/test-packages
 
-.PHONY: lint
+.PHONY: lint lint-python lint-ansible
 lint: setup-dev ## check the code: ruff, mypy, commands, yamllint, ansible-lint, shellcheck, workflows, schemas
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint-python lint-ansible
+	@echo "lint: passed"
+
+lint-python:
 	ruff check
 	ruff format --check
 	mypy
 	tools/check_shell.py
-	yamllint --strict .
+	python -m rackbench.models.schemas --check
+
+lint-ansible:
 	ansible-lint
+	yamllint --strict .
 	shellcheck tools/setup tools/lock tools/test-packages tools/test-lab .ci/run
 	zizmor --quiet --offline --persona pedantic .github/workflows
 	check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	python -m rackbench.models.schemas --check
 
 .PHONY: docs
 docs: setup-release ## build the documentation as a site in build/docs
