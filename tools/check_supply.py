@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Check what a release is made of: `make check-supply`.
+
+The lock files, known vulnerabilities of what they pin, the licence of each file here and of each package that a run
+needs, the version, and whether two builds of the packages and of the bill of materials give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import dependencies
+import versions
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from verdict import ROOT, CheckError, command, report
+
+# What may be beside a program under Apache-2.0: docs/explanation/licences.md says why.
+ALLOWED = {
+    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "GPL-3.0-or-later", "ISC", "LGPL-2.1-or-later",
+    "MIT", "MIT-0", "MPL-2.0", "PSF-2.0", "Zlib",
+}  # fmt: skip
+
+RELEASE = ROOT / "build/release"
+
+# Files of these kinds begin with their licence; REUSE.toml speaks for all others.
+SOURCES = (".c", ".css", ".h", ".js", ".py", ".rs", ".sh")
+
+# A clock that is wrong by some days, for all Python that is started with it.
+OTHER_CLOCK = """\
+import time
+
+_now = time.time
+time.time = lambda: _now() - 1_000_000
+"""
+
+
+def lock_files() -> list[Path]:
+    """Return every lock file; each has its *.in beside it."""
+    found = [*ROOT.glob("requirements/*.in"), *ROOT.glob("benchmarks/*/requirements.in")]
+    return sorted(path.with_suffix(".txt") for path in found)
+
+
+def check_locks() -> str:
+    """Compare each lock file with its *.in, with those whose versions it keeps to, and run.txt with pyproject.toml."""
+    problems = [problem for lock in lock_files() for problem in _lock_problems(lock)]
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pinned = dependencies.read_lock(dependencies.RUN)
+    for text in project["dependencies"]:
+        problems += _unmet(Requirement(text), pinned, "pyproject.toml", "requirements/run.txt")
+    if problems:
+        raise CheckError("\n".join([*problems, "Next: tools/lock writes the lock files anew."]))
+    return f"{len(lock_files())} lock files"
+
+
+def _lock_problems(lock: Path) -> list[str]:
+    name = str(lock.relative_to(ROOT))
+    wish_file = str(lock.with_suffix(".in").relative_to(ROOT))
+    if not lock.is_file():
+        return [f"{name} is missing."]
+    packages = dependencies.read_lock(lock)
+    wishes, kept = dependencies.read_wishes(lock.with_suffix(".in"))
+    problems = [
+        f"{name}: {package.name} has no digest."
+        for package in packages
+        if not any(digest.startswith("sha256:") for digest in package.hashes)
+    ]
+    for wish in wishes:
+        problems += _unmet(wish, packages, wish_file, name)
+    wished = {canonicalize_name(wish.name) for wish in wishes}
+    known = {package.name for package in packages}
+    for package in packages:
+        by_name = {canonicalize_name(text) for text in package.wanted_by if not text.startswith("-")}
+        if by_name - known or (package.name not in wished and not by_name):
+            problems.append(f"{name}: nothing asks for {package.name} any more.")
+    for other in kept:
+        theirs: dict[str, set[str]] = {}
+        for package in dependencies.read_lock(other):
+            theirs.setdefault(package.name, set()).add(package.version)
+        problems += [
+            f"{name}: {package.name} is {package.version}, and in {other.relative_to(ROOT)} it is another version."
+            for package in packages
+            if package.version not in theirs.get(package.name, {package.version})
+        ]
+    return problems
+
+
+def _unmet(wish: Requirement, packages: list[dependencies.Locked], asking: str, lock: str) -> list[str]:
+    pinned = [package for package in packages if package.name == canonicalize_name(wish.name)]
+    if not pinned:
+        return [f"{asking} asks for {wish}, and {lock} does not have it."]
+    return [
+        f"{asking} asks for {wish}, and {lock} has {package.version}."
+        for package in pinned
+        if not wish.specifier.contains(package.version, prereleases=True)
+    ]
+
+
+def check_advisories() -> str:
+    """Ask the package index for known vulnerabilities of each version that a lock file pins."""
+    pinned = {
+        (package.name, package.version): (package, lock)
+        for lock in reversed(lock_files())
+        for package in dependencies.read_lock(lock)
+    }
+    by_name: dict[str, list[str]] = {}
+    for (name, version), (package, _) in sorted(pinned.items()):
+        by_name.setdefault(name, []).append(f"{name}=={version} --hash={package.hashes[0]}\n")
+    # pip-audit takes a package once, and leaves out what is for another Python: so in turns, and without markers.
+    answers: list[dict[str, Any]] = []
+    for turn in range(max(map(len, by_name.values()))):
+        answers += _audit("".join(lines[turn] for lines in by_name.values() if turn < len(lines)))
+    problems: list[str] = []
+    for answer in answers:
+        for advisory in answer.get("vulns", ()):
+            package, lock = pinned[answer["name"], answer["version"]]
+            fixed = ", ".join(advisory["fix_versions"]) or "no version yet"
+            problems.append(
+                f"{lock.relative_to(ROOT)}: {package.name} {package.version} has {advisory['id']}, mended in {fixed}."
+            )
+    asked = {(answer["name"], answer["version"]) for answer in answers if "vulns" in answer}
+    if unknown := pinned.keys() - asked:
+        extent = "NOT ALL WAS CHECKED" if asked else "NOTHING WAS CHECKED"
+        reason = next((answer["skip_reason"] for answer in answers if "skip_reason" in answer), "none")
+        problems.append(
+            f"{extent}: the package index gave no answer for {len(unknown)} of {len(pinned)} versions of packages. "
+            f"The first reason: {reason}\n"
+            "Next: run this check with the package index itself; a mirror of its files knows no advisories."
+        )
+    if problems:
+        raise CheckError("\n".join(problems))
+    return f"{len(asked)} versions of packages"
+
+
+def _audit(requirements: str) -> list[dict[str, Any]]:
+    """Return what pip-audit answers for each of these; raises `CheckError` when it has no answer at all."""
+    with tempfile.NamedTemporaryFile("w", prefix="rackbench-audit-", suffix=".txt") as file:
+        file.write(requirements)
+        file.flush()
+        done = subprocess.run(
+            [
+                "pip-audit", "--progress-spinner", "off", "--format", "json", "--require-hashes", "--disable-pip",
+                "--requirement", file.name,
+            ],
+            capture_output=True, text=True,
+        )  # fmt: skip
+    try:
+        answers: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
+    except ValueError:
+        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        raise CheckError(
+            f"NOTHING WAS CHECKED: pip-audit could not ask for advisories. It said: {said}\n"
+            "Next: run this check where the package index can be reached."
+        ) from None
+    return answers
+
+
+def check_licences() -> str:
+    """Check that each file in git has a licence and a holder of its copyright, and each source says its own."""
+    command("reuse", "lint", "--quiet")
+    files: list[dict[str, Any]] = json.loads(command("reuse", "lint", "--json"))["files"]
+    silent = [
+        file["path"]
+        for file in files
+        if file["path"].endswith(SOURCES)
+        and all(said["source"] == "REUSE.toml" for said in file["spdx_expressions"])
+    ]
+    if silent:
+        raise CheckError(f"These sources do not begin with their licence: {', '.join(silent)}")
+    if (ROOT / "LICENSE").read_bytes() != (ROOT / "LICENSES/Apache-2.0.txt").read_bytes():
+        raise CheckError("LICENSE and LICENSES/Apache-2.0.txt differ, and must be the same text.")
+    return f"{len(files)} files"
+
+
+def check_dependencies() -> str:
+    """Check the licence of each package that a run needs, and that the page about them says what is so."""
+    pinned = {package.name for package in dependencies.read_lock(dependencies.RUN)}
+    for name in sorted(pinned):
+        expression = dependencies.licence(name)
+        if others := dependencies.licences_in(expression) - ALLOWED:
+            raise CheckError(
+                f"{name} is under {expression}, and nobody has said that {', '.join(sorted(others))} may be used here. "
+                "Next: find out, and add it to ALLOWED in tools/check_supply.py, or use another package."
+            )
+    page = ROOT / "docs/reference/dependencies.md"
+    if page.read_text() != dependencies.page():
+        raise CheckError(
+            f"{page.relative_to(ROOT)} is out of date. Next: tools/dependencies.py > {page.relative_to(ROOT)}"
+        )
+    return f"{len(pinned)} packages"
+
+
+def check_builds() -> str:
+    """Build all of HEAD in two clones that differ in all that must not matter, compare, and keep the first."""
+    with tempfile.TemporaryDirectory(prefix="rackbench-builds-") as directory:
+        clock = Path(directory, "clock")
+        clock.mkdir()
+        (clock / "sitecustomize.py").write_text(OTHER_CLOCK)
+        plain = {"TZ": "UTC", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "1"}
+        other = {"TZ": "Asia/Kathmandu", "LC_ALL": "C", "PYTHONHASHSEED": "2", "PYTHONPATH": str(clock)}
+        origin = command("git", "rev-parse", "HEAD").strip()
+        first = _build(Path(directory, "one"), origin, "022", plain)
+        second = _build(Path(directory, "another/and/deeper"), origin, "077", other)
+    if first != second:
+        differ = ", ".join(sorted(name for name in first | second if first.get(name) != second.get(name)))
+        raise CheckError(f"Two builds of one commit differ: {differ}. Next: unpack both and compare.")
+    RELEASE.mkdir(parents=True, exist_ok=True)
+    for name, content in first.items():
+        (RELEASE / name).write_bytes(content)
+    digests = (f"{name} sha256:{hashlib.sha256(content).hexdigest()}" for name, content in first.items())
+    return "; ".join(digests)
+
+
+def _build(clone: Path, commit: str, umask: str, env: dict[str, str]) -> dict[str, bytes]:
+    """Build the commit in a new clone, and return the files that came out."""
+    command("git", "clone", "--quiet", "--no-local", "--no-checkout", ROOT, clone)
+    command("git", "checkout", "--quiet", "--detach", commit, cwd=clone)
+    script = 'umask "$1"; shift; exec "$@"'
+    built = clone / "build/release"
+    for tool in ("artifacts.py", "sbom.py"):
+        command(
+            "sh", "-c", script, "sh", umask, sys.executable, clone / "tools" / tool, built, cwd=clone, env=env
+        )
+    return {path.name: path.read_bytes() for path in sorted(built.iterdir())}
+
+
+if __name__ == "__main__":
+    sys.exit(
+        report(
+            "check-supply",
+            {
+                "locks": check_locks,
+                "advisories": check_advisories,
+                "licences": check_licences,
+                "dependencies": check_dependencies,
+                "versions": versions.agreed,
+                "two builds": check_builds,
+            },
+        )
+    )
