@@ -74,6 +74,14 @@ FAILURES: dict[str, Failure] = {
         "No ansible.cfg and run.yml here or above.",
         "Change into your lab's directory, or set RACKBENCH_PROJECT.",
     ),
+    "lab_exists": Failure(
+        USAGE,
+        "The directory for a new lab is there already.",
+        "Name one that is not there yet, or is empty.",
+    ),
+    "lab_unwritable": Failure(
+        USAGE, "The directory of a new lab cannot be written.", "See whether its parent exists and is yours."
+    ),
     "collection_missing": Failure(
         USAGE,
         "Ansible does not find the collection rackbench.lab.",

@@ -37,6 +37,8 @@ OLD = '[[hosts]]\nname = "a"\nhostname = "192.0.2.1"\nusername = "me"\n'
 
 # What is called, the kind of the document that it prints, and the exit status.
 CASES: tuple[tuple[str, str, int], ...] = (
+    ("init new-lab", "lab-begun", 2),
+    ("init corpus", "error", 2),
     ("run --host local --benchmarks made-up --check", "run-outcome", 0),
     ("run --host local --benchmarks no-such", "run-outcome", 2),
     ("run", "error", 2),

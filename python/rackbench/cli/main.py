@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # verb -> (one line of help, the module that implements it)
 VERBS: dict[str, tuple[str, str]] = {
+    "init": ("begin a lab: its inventory, its settings, a first look", "rackbench.cli.init"),
     "run": ("run benchmarks on hosts", "rackbench.cli.run"),
     "templates": ("list the presets that a run can be started with", "rackbench.cli.templates"),
     "watch": ("follow a run as it goes on, until it ends", "rackbench.cli.watch"),

@@ -57,7 +57,7 @@ class Hosts:
         labs = sources.labs(ours) if may_be and (sources.lab_files(ours) or not wanted) else []
         known = list(dict.fromkeys(name for lab, _secrets in labs for name in lab.model.hosts))
         # Hosts that only Ansible knows, such as this machine, are in no lab file. Asking Ansible takes a second.
-        if not labs or not set(known).issuperset(wanted):
+        if not known or not set(known).issuperset(wanted):
             known = list(dict.fromkeys([*known, *inventory_hosts(Path.cwd(), [str(path) for path in paths])]))
         for name in wanted:
             if name not in known:

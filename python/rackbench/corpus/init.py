@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 
 from rackbench import __version__
 from rackbench.corpus import inventory
 from rackbench.errors import RackbenchError
+from rackbench.scaffold import scaffold
 
 TEMPLATE = Path(__file__).with_name("template")
 CORPUS = "results-data"
@@ -24,26 +23,18 @@ def init(directory: Path) -> list[str]:
     Raises `RackbenchError`: `corpus_exists` where there is anything already, `corpus_unwritable`.
     """
     try:
-        if directory.is_symlink() or (directory.exists() and not _is_empty(directory)):
-            raise RackbenchError(
-                "corpus_exists", f"{directory} is there already, and not empty.", where=str(directory)
-            )
-        with tempfile.TemporaryDirectory(dir=directory.absolute().parent, prefix=".corpus-") as scratch:
-            new = Path(scratch, "new")
-            shutil.copytree(
-                TEMPLATE, new, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns("__pycache__")
-            )
-            requirements = new / _REQUIREMENTS
-            requirements.write_text(requirements.read_text().replace(_VERSION, __version__))
-            inventory.write(new / CORPUS, {})
-            files = sorted(str(path.relative_to(new)) for path in new.rglob("*") if path.is_file())
-            new.replace(directory)
+        return scaffold(TEMPLATE, directory, _finish)
+    except FileExistsError as error:
+        raise RackbenchError(
+            "corpus_exists", f"{directory} is there already, and not empty.", where=str(directory)
+        ) from error
     except OSError as error:
         raise RackbenchError(
             "corpus_unwritable", f"{directory} cannot be made: {error.strerror}.", where=str(directory)
         ) from error
-    return files
 
 
-def _is_empty(directory: Path) -> bool:
-    return directory.is_dir() and not any(directory.iterdir())
+def _finish(new: Path) -> None:
+    requirements = new / _REQUIREMENTS
+    requirements.write_text(requirements.read_text().replace(_VERSION, __version__))
+    inventory.write(new / CORPUS, {})

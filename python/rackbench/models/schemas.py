@@ -63,6 +63,7 @@ DOCUMENTS: dict[str, tuple[str, str]] = {
     "job-stop": ("rackbench.models.job", "JobStop"),
     "journal-record": ("rackbench.models.journal", "JournalRecord"),
     "lab": ("rackbench.models.lab", "Lab"),
+    "lab-begun": ("rackbench.models.validation", "LabBegun"),
     "lease": ("rackbench.models.lease", "Lease"),
     "leases": ("rackbench.models.lease", "Leases"),
     "leases-released": ("rackbench.models.lease", "LeasesReleased"),

@@ -102,6 +102,19 @@ class Validation(Document):
     hosts: list[ValidatedHost]
 
 
+class LabBegun(Document):
+    """The answer of `rackbench init`: one of `validation` and `failure` is null."""
+
+    KIND: ClassVar[str] = "lab-begun"
+
+    path: str
+    files: list[str] = Field(description="paths of the files, below `path`")
+    validation: Validation | None = Field(description="the report of the first `rackbench validate`")
+    failure: FailureText | None = Field(
+        description="why there is no report; the files are there all the same"
+    )
+
+
 class HostSelection(Model):
     """The decisions about bundles for one host; each is as in `preflight/summary.json`."""
 
