@@ -19,7 +19,7 @@ class ActionModule(LabAction):
 
     def work(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         try:
-            found = self.remote("discover")
+            found = self.remote("target_discover")
         except RackbenchError as error:
             _readiness.not_reached(self, error)
             raise

@@ -104,7 +104,7 @@ class ActionModule(LabAction):
 
     def _ask(self, state: str, **arguments: t.Any) -> dict[str, t.Any]:
         run_id = rundir.run_id_of(self.run_dir)
-        return self.remote("noise", state=state, run_id=run_id, **arguments, **self._places)
+        return self.remote("target_noise", state=state, run_id=run_id, **arguments, **self._places)
 
     def _note(self, state: str, settings: dict[str, t.Any], reasons: list[str]) -> None:
         self.record("noise", state=state, settings=settings, reason="; ".join(reasons) or None)

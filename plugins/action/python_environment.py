@@ -46,7 +46,7 @@ class ActionModule(StagingAction):
                 where=self.host,
             )
         wanted = {"bundle": bundle, "pythons": args["pythons"]}
-        found = self.remote("python_environment", state="looked", **wanted)
+        found = self.remote("target_python_environment", state="looked", **wanted)
         if not found["present"] and self.check_mode:
             return would
         if found["present"]:
@@ -71,14 +71,14 @@ class ActionModule(StagingAction):
         """Have the environment made, from the wheelhouse if there is one."""
         wheelhouse = str(settings.get("wheelhouse") or "")
         if wheelhouse.startswith(ON_TARGET):
-            return self.remote("python_environment", wheelhouse=wheelhouse[len(ON_TARGET) :], **wanted)
+            return self.remote("target_python_environment", wheelhouse=wheelhouse[len(ON_TARGET) :], **wanted)
         if not wheelhouse:
             url = str(settings.get("index_url") or "")
-            return self.remote("python_environment", index_url=url, **login, **wanted)
+            return self.remote("target_python_environment", index_url=url, **login, **wanted)
         with self._packed(self.in_project(wheelhouse)) as archive:
             self.upload(archive, upload)
             return self.remote(
-                "python_environment", wheelhouse=upload, wheelhouse_sha256=sha256_of(archive), **wanted
+                "target_python_environment", wheelhouse=upload, wheelhouse_sha256=sha256_of(archive), **wanted
             )
 
     @contextlib.contextmanager

@@ -67,7 +67,7 @@ class ActionModule(LabAction):
         ours: dict[str, t.Any] = {"run_id": state.run_id}
         if lease_id := state.opened.get("lease_id"):
             ours["lease_id"] = lease_id
-        listing = self._try(lambda: self.remote("job", state="listed", **ours))
+        listing = self._try(lambda: self.remote("target_job", state="listed", **ours))
         if listing is None:
             # Whether other jobs than the awaited ones run cannot be known either.
             self._found["jobs_ended"] = False
@@ -92,7 +92,7 @@ class ActionModule(LabAction):
         if self.check_mode:
             return "would be stopped"
         answer = self.remote(
-            "job", state="stopped", execution_id=name, by=control.who(), reason=REASON, **ours
+            "target_job", state="stopped", execution_id=name, by=control.who(), reason=REASON, **ours
         )
         return str(answer["job_state"].get("outcome"))
 
@@ -111,7 +111,7 @@ class ActionModule(LabAction):
         self._found["noise"] = self._try(lambda: self._restore(state)) or UNREACHABLE
 
     def _restore(self, state: RunState) -> str:
-        answer = self.remote("noise", state="restored", run_id=state.run_id)
+        answer = self.remote("target_noise", state="restored", run_id=state.run_id)
         self._changed |= bool(answer["changed"])
         return str(answer.get("outcome") or "restored")
 

@@ -47,7 +47,7 @@ class ActionModule(LabAction):
         catalog = _adapters.catalog(self.project)
         adapters = [catalog[name] for name in state.benchmarks if name in catalog]
         opening = _planning.opening(self.project, adapters, task_vars)
-        discovered = self.remote("discover")
+        discovered = self.remote("target_discover")
         found_platform = discovered["platform"]
         begin = args["begin"] and not self.check_mode
         if begin:
@@ -114,7 +114,7 @@ class ActionModule(LabAction):
                 continue
             with self.where_it_runs(catalog[state.executions[name].adapter]):
                 self.remote(
-                    "job",
+                    "target_job",
                     state="stopped",
                     **name_of(state),
                     execution_id=name,
@@ -151,11 +151,11 @@ class ActionModule(LabAction):
 
     def _survey(self, state: RunState, adapters: list[Adapter]) -> OnHost:
         """Return what the host knows of the run, and the controller for benchmarks that run there."""
-        answers = [self.remote("job", state="listed", **name_of(state))]
+        answers = [self.remote("target_job", state="listed", **name_of(state))]
         here = [adapter for adapter in adapters if adapter.on_controller]
         if here:
             with self.where_it_runs(here[0]):
-                answers.append(self.remote("job", state="listed", **name_of(state)))
+                answers.append(self.remote("target_job", state="listed", **name_of(state)))
         return OnHost(
             {name: job for answer in answers for name, job in answer["jobs"].items()},
             frozenset(bundle for answer in answers for bundle in answer["bundles"]),

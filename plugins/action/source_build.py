@@ -100,10 +100,10 @@ class ActionModule(StagingAction, JobAction):
     def _forget_failure(self) -> None:
         """Remove a build of before the run was resumed that did not pass: it has the name of this one."""
         ours = _lease.lease_of(self).get("lease_id")
-        known = self.remote("job", state="listed", run_id=self._name["run_id"], lease_id=ours)["jobs"]
+        known = self.remote("target_job", state="listed", run_id=self._name["run_id"], lease_id=ours)["jobs"]
         before = known.get(self._name["execution_id"])
         if before is not None and before["state"] == "ended" and before["outcome"] != "passed":
-            self.remote("job", state="absent", **self._name)
+            self.remote("target_job", state="absent", **self._name)
 
     def _fetched(self, temporary: Path) -> RackbenchError | None:
         """Bring what the build left; return why that failed. The build's own end counts for more."""

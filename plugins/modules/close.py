@@ -7,21 +7,26 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: close
 short_description: Close a run
-version_added: "0.1.0"
+version_added: 0.1.0
 description:
-  - Write the last record of the run, and fail the host when one of its steps did not come out well.
-options:
-  run_dir:
-    description: The run directory, as M(rackbench.lab.plan) returned it.
-    type: path
-    required: true
+  - Writes the last record of the run, and fails the host when one of its steps did not come out well or the run was
+    stopped.
+  - Runs on the controller and opens no connection.
+extends_documentation_fragment:
+  - rackbench.lab.attributes
+  - rackbench.lab.run
 attributes:
   check_mode:
-    description: Whether the module works in check mode.
     support: full
+    details: A dry run has a journal of its own, and is closed there.
   diff_mode:
-    description: Whether the module shows differences.
     support: none
+  idempotent:
+    support: none
+    details: A run is closed once.
+seealso:
+  - module: rackbench.lab.plan
+  - module: rackbench.lab.resume
 author:
   - Rackbench contributors (!UNKNOWN)
 """

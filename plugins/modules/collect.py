@@ -6,62 +6,42 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: collect
-short_description: Pack the results of executions on a target
+short_description: Fetch and read what a benchmark measured on the host of a run
 version_added: 0.1.0
 description:
-  - Packs what the named executions of a run left on the target into one archive, with the digest of each file.
-  - Nothing on the target is removed but the archive itself, with O(state=absent).
-  - The action plugin of the same name fetches and unpacks the archive and reads the results. Use the action in
-    playbooks; its options are O(run_dir), O(adapter) and O(executions).
+  - Fetches what the named executions left on the host in one archive, checks its digest, and unpacks it into the run
+    directory. What is on the host stays there.
+  - Records each file with its digest, and each result. Fails if a result is missing or cannot be read, after all were
+    looked at.
+extends_documentation_fragment:
+  - rackbench.lab.attributes
+  - rackbench.lab.attributes.linux
+  - rackbench.lab.run
+  - rackbench.lab.run.adapter
 attributes:
   check_mode:
     support: full
-    description: Nothing is packed or removed.
   diff_mode:
     support: none
-    description: There is nothing to show a difference of.
+    details: There is nothing to show a difference of.
   idempotent:
-    support: full
-    description: Results on the target stay, so collecting again gives the same files.
+    support: partial
+    details: Results on the host stay, so collecting again gives the same files; the task always reports a change.
 options:
-  run_dir:
-    description: The run's directory on the controller. Read by the action plugin only.
-    type: path
-  adapter:
-    description: The adapter whose results are collected. Read by the action plugin only.
-    type: str
-  root:
-    description: The directory on the target that holds everything of Rackbench.
-    type: str
-    default: ~/.rackbench
-  state:
-    description:
-      - V(packed) makes the archive.
-      - V(absent) removes the archive O(archive).
-    type: str
-    choices: [packed, absent]
-    default: packed
-  run_id:
-    description: The run that the executions belong to. The action plugin gives it.
-    type: str
   executions:
-    description:
-      - The executions to collect. The action takes the planned executions, the module their names.
+    description: The executions, as M(rackbench.lab.step) returned them in RV(rackbench.lab.step#module:executions).
     type: list
-    elements: raw
-  max_bytes:
-    description: More bytes than this, before compression, are not packed. Two GiB unless told.
-    type: int
-    default: 2147483648
-  archive:
-    description: The archive to remove. Needed with O(state=absent).
-    type: str
+    elements: dict
+    required: true
+seealso:
+  - module: rackbench.lab.job
+  - module: rackbench.lab.target_collect
 author:
   - Rackbench contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""
-- name: Fetch the results
+- name: Fetch and read the results
   rackbench.lab.collect:
     run_dir: "{{ rackbench_plan.run_dir }}"
     adapter: latency
@@ -69,140 +49,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-archive:
-  description: The archive on the target.
-  returned: when O(state=packed)
+path:
+  description: The directory of the benchmark's results in the run directory.
+  returned: when not in check mode
   type: str
-  sample: /home/lab/.rackbench/jobs/20261121T080000Z-thor/.collect.1234.tar.gz
-bytes:
-  description: The archive's size in bytes.
-  returned: when O(state=packed)
-  type: int
-  sample: 18342
-sha256:
-  description: The archive's SHA-256.
-  returned: when O(state=packed)
-  type: str
-  sample: 5f0c6c5e29ee0d0b6a53f2d6d2f8f8d3d5a8f7c1e0b9a8f7c6d5e4f3a2b1c0d9
-members:
-  description: How many members the archive has, directories and links among them.
-  returned: when O(state=packed)
-  type: int
-  sample: 12
-files:
-  description: The files in the archive.
-  returned: when O(state=packed)
-  type: list
-  elements: dict
-  sample: [{path: latency.smoke.1/out/result.json, size: 4213, sha256: 5f0c6c5e}]
-skipped:
-  description: What was left out, and why.
-  returned: when O(state=packed)
-  type: list
-  elements: dict
-  sample: [{path: latency.smoke.1/out/socket, reason: it is no regular file}]
-missing:
-  description: The executions that left no job directory.
-  returned: when O(state=packed)
-  type: list
-  elements: str
-  sample: []
+  sample: /home/lab/rackbench/automation-runs/2026-11-21/turind8/20261121T080000Z/benchmarks/latency
+rackbench:
+  description: What the ledger takes from this task, such as its records and its failure.
+  returned: always
+  type: dict
 """
-
-import os
-from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.rackbench.lab.plugins.module_utils._archive import TooLargeError, pack
-from ansible_collections.rackbench.lab.plugins.module_utils._target import (
-    NAME,
-    ROOT_OPTION,
-    TargetError,
-    answer,
-    require,
-    root_of,
-)
-
-COLLECTED = (
-    "job.json",
-    "out",
-    "spec.json",
-    "state.json",
-    "conditions.json",
-    "stop.json",
-    "stderr",
-    "stdout",
-    "supervisor.log",
-)
-
-
-def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            **ROOT_OPTION,
-            "run_dir": {"type": "path"},
-            "adapter": {"type": "str"},
-            "state": {"type": "str", "choices": ["packed", "absent"], "default": "packed"},
-            "run_id": {"type": "str"},
-            "executions": {"type": "list", "elements": "raw"},
-            "max_bytes": {"type": "int", "default": 2147483648},
-            "archive": {"type": "str"},
-        },
-        required_if=[
-            ("state", "packed", ["run_id", "executions"]),
-            ("state", "absent", ["run_id", "archive"]),
-        ],
-        supports_check_mode=True,
-    )
-    answer(module, work)
-
-
-def work(module: Any) -> dict[str, Any]:
-    """Return the module's result."""
-    jobs = root_of(module) / "jobs" / require(NAME, module.params["run_id"], "run id")
-    if module.params["state"] == "absent":
-        return remove(module, jobs)
-    executions = [require(NAME, str(name), "execution id") for name in module.params["executions"]]
-    there = [name for name in executions if (jobs / name).is_dir()]
-    missing = [name for name in executions if name not in there]
-    archive = jobs / f".collect.{os.getpid()}.tar.gz"
-    result: dict[str, Any] = {"changed": False, "archive": str(archive), "missing": missing}
-    if module.check_mode or not there:
-        return {**result, "bytes": 0, "sha256": "", "members": 0, "files": [], "skipped": []}
-    names = [f"{name}/{part}" for name in there for part in COLLECTED if has_content(jobs / name / part)]
-    try:
-        packed = pack(jobs, names, archive, module.params["max_bytes"])
-    except TooLargeError as error:
-        raise TargetError("results_too_large", f"The results are too large: {error}.") from error
-    return {
-        **result,
-        "bytes": packed.size,
-        "sha256": packed.sha256,
-        "members": packed.members,
-        "files": packed.files,
-        "skipped": packed.skipped,
-    }
-
-
-def has_content(path: Path) -> bool:
-    """Say whether a part of a job directory is worth collecting: it is there, and no log without a word."""
-    return os.path.lexists(path) and (path.name != "supervisor.log" or path.stat().st_size > 0)
-
-
-def remove(module: Any, jobs: Path) -> dict[str, Any]:
-    """Remove an archive that an earlier call made, and nothing else."""
-    archive = Path(module.params["archive"])
-    if archive.parent != jobs or not (
-        archive.name.startswith(".collect.") and archive.name.endswith(".tar.gz")
-    ):
-        raise TargetError("internal_error", f"{archive} is no archive of this run.")
-    there = archive.exists()
-    if there and not module.check_mode:
-        archive.unlink()
-    return {"changed": there}
-
-
-if __name__ == "__main__":
-    main()

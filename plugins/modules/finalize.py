@@ -6,26 +6,28 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: finalize
-short_description: Export a run's results and write its report
-version_added: "0.1.0"
+short_description: Give back the host of a run, export its results and write its report
+version_added: 0.1.0
 description:
-  - Enrich the run's results once with versions, host and bundle, and write them in the formats that the run asked for.
-  - Write RV(report), one page for people, from the journal, the results and the topology of the host. A fault of the
-    page is a warning and does not fail the run. It is not publishable if a benchmark was asked to redact something.
-  - Before that it gives back the lease of the host, if the run has it. Exports and report are written on the
-    controller.
-options:
-  run_dir:
-    description: The run directory, as M(rackbench.lab.plan) returned it.
-    type: path
-    required: true
+  - Gives back the lease of the host, if the run has it and nothing of it still runs there.
+  - Writes the run's results with versions, host and bundle in the formats that the run asked for, and RV(report), one
+    page for people, into the run directory on the controller.
+  - A fault of the page is a warning and does not fail the run. Exports and page are not publishable if a benchmark was
+    asked to redact something.
+extends_documentation_fragment:
+  - rackbench.lab.attributes
+  - rackbench.lab.run
 attributes:
   check_mode:
-    description: Whether the module works in check mode.
     support: full
+    details: A dry run has a directory of its own, and its exports, which are empty, are written there.
   diff_mode:
-    description: Whether the module shows differences.
     support: none
+  idempotent:
+    support: full
+    details: Exports and report are written again from the same records.
+seealso:
+  - module: rackbench.lab.publish
 author:
   - Rackbench contributors (!UNKNOWN)
 """
@@ -42,10 +44,12 @@ exports:
   returned: success
   type: list
   elements: str
+  sample: [/home/lab/rackbench/automation-runs/2026-11-21/turind8/20261121T080000Z/exports/results.json]
 report:
-  description: The page of the run; none if it could not be written, which a warning tells.
+  description: The page of the run. Null if it could not be written, which a warning tells.
   returned: success
   type: str
+  sample: /home/lab/rackbench/automation-runs/2026-11-21/turind8/20261121T080000Z/exports/report.html
 rackbench:
   description: What the ledger takes from this task, such as its records and its failure.
   returned: always

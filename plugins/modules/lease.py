@@ -11,19 +11,24 @@ version_added: 0.1.0
 description:
   - The lease says which run has a target, so that no two of them measure at once. It is one file in a directory that
     all users of the target share.
-  - A lease that its holder does not renew within O(ttl_s) seconds, by the clock of the target, may be taken by anybody.
-  - Runs take and give back the lease by themselves. In playbooks this is for looking, and for giving back what somebody
-    left.
+  - A lease that its holder does not renew within O(ttl_s) seconds, by the clock of the target, may be taken by
+    anybody.
+  - Runs take and give back the lease by themselves. In playbooks this is for looking, and for giving back what
+    somebody left.
+extends_documentation_fragment:
+  - rackbench.lab.attributes
+  - rackbench.lab.package
+  - rackbench.lab.attributes.linux
 attributes:
   check_mode:
     support: full
-    description: Nothing is changed, and RV(ignore:changed) says whether something would be.
+    details: Nothing is changed, and RV(ignore:changed) says whether something would be.
   diff_mode:
     support: none
-    description: RV(holder) and RV(stolen_from) tell what was there.
+    details: RV(holder) and RV(stolen_from) tell what was there.
   idempotent:
     support: full
-    description: A lease that is held already is renewed, and one that is gone is not removed again.
+    details: A lease that is held already is renewed, and one that is gone is not removed again.
 options:
   dir:
     description: The directory on the target that holds the lease; an absolute path, the same for all users.
@@ -121,6 +126,10 @@ kept_aside:
   returned: success
   type: str
   sample: /var/tmp/rackbench/lease.broken-20261121T080000Z-5f0c6c5e.json
+rackbench:
+  description: What the ledger takes from this task, such as its failure.
+  returned: always
+  type: dict
 """
 
 import errno

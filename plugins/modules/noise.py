@@ -6,85 +6,50 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: noise
-short_description: Quiet a host for a benchmark, and put it back
+short_description: Quiet the host of a run for a benchmark, and put it back
 version_added: 0.1.0
 description:
-  - Looks at the settings of a host that make measurements noisy, applies them for a run, and puts back what was there.
+  - Applies the noise settings that M(rackbench.lab.plan) was given to the host, sees that nothing changed them
+    meanwhile, and puts back what was there, and records all of this in the run's ledger.
   - The originals are kept on the host, durable before the first of them is changed. A call that fails puts them back,
     and after one that was killed O(state=restored) does.
-  - Only who holds the host's lease may apply settings; with O(lease) that is looked at. Originals of other runs that
-    O(state=applied) finds were left by runs that were killed, and are put back first.
-  - The action plugin of the same name reads the settings of the run and records what was done. Use the action in
-    playbooks; its options are O(run_dir), O(state), O(sysfs), O(procfs) and O(tools).
+  - Only a run that holds the host's lease may apply settings. Originals of other runs that O(state=applied) finds were
+    left by runs that were killed, and are put back first.
+  - The role P(rackbench.lab.noise#role) calls it around the execute step of each benchmark.
+extends_documentation_fragment:
+  - rackbench.lab.attributes
+  - rackbench.lab.attributes.linux
+  - rackbench.lab.run
 attributes:
   check_mode:
     support: full
-    description: Nothing is written, and RV(changes) says what would be.
   diff_mode:
     support: none
-    description: RV(changes) names everything.
+    details: RV(settings) names everything.
   idempotent:
     support: full
-    description: What is as wanted is not written again.
+    details: What is as wanted is not written again.
 options:
-  run_dir:
-    description: The run's directory on the controller. Read by the action plugin only.
-    type: path
-  root:
-    description: The directory on the target that holds everything of Rackbench. The originals are in its C(noise/).
-    type: str
-    default: ~/.rackbench
   state:
     description:
-      - V(observed) only looks; at all settings but C(irqbalance) if O(settings) names none.
       - V(applied) sets what is not as wanted and looks whether it is then. A setting that the host does not have is
-        reported as V(absent).
-      - V(verified) says which settings are not as wanted any more.
-      - V(restored) puts back what the run had set.
+        reported as V(absent). Needs root.
+      - V(verified) fails if a setting is not as it was set any more.
+      - V(restored) puts back what the run had set, unless a benchmark of it still runs on the host. Needs root.
     type: str
-    choices: [observed, applied, verified, restored]
-    default: observed
-  run_id:
-    description: The run for which settings are applied or put back. The action plugin gives it.
-    type: str
-  settings:
-    description:
-      - The settings by name. C(governor) is a name of one, C(thp) is V(never), V(madvise) or V(always), C(swap) is
-        V(false), and C(boost), C(numa_balancing), C(aslr), C(ksm), C(irqbalance) and C(smt) are V(true) or V(false).
-      - The action plugin takes them from the run.
-    type: dict
-    default: {}
-  lease:
-    description:
-      - The lease of the run that O(state=applied) is for. It is renewed before anything is looked at, and without it
-        nothing is done. The action plugin gives it.
-    type: dict
-    suboptions:
-      path:
-        description: The lease file on the target.
-        type: str
-        required: true
-      lease_id:
-        description: The name of the lease.
-        type: str
-        required: true
-      owner:
-        description: Who takes the target, as others read it, if the lease has to be taken again.
-        type: str
-      purpose:
-        description: What the target is taken for, as others read it.
-        type: str
+    required: true
+    choices: [applied, verified, restored]
   sysfs:
-    description: Where C(/sys) is. Tests name a tree of their own.
+    description: Where C(/sys) is on the host. For tests, which never write the machine's own.
     type: path
-    default: /sys
   procfs:
-    description: Where C(/proc) is. Tests name a tree of their own.
+    description: Where C(/proc) is on the host. For tests.
     type: path
-    default: /proc
   tools:
-    description: The directory of C(swapon), C(swapoff) and C(systemctl), if it is not one of the usual ones. For tests.
+    description: The directory of C(swapon), C(swapoff) and C(systemctl) on the host. For tests.
     type: path
+seealso:
+  - module: rackbench.lab.target_noise
 author:
   - Rackbench contributors (!UNKNOWN)
 """
@@ -95,138 +60,34 @@ EXAMPLES = r"""
     run_dir: "{{ rackbench_plan.run_dir }}"
     state: applied
   become: true
+
+# Here the benchmark runs; see rackbench.lab.job.
+
+- name: See that the host stayed quiet
+  rackbench.lab.noise:
+    run_dir: "{{ rackbench_plan.run_dir }}"
+    state: verified
+
+- name: Put back what the run had set
+  rackbench.lab.noise:
+    run_dir: "{{ rackbench_plan.run_dir }}"
+    state: restored
+  become: true
 """
 
 RETURN = r"""
 settings:
-  description: The settings as they are now.
-  returned: success
+  description: The settings of the host as they are now.
+  returned: when not in check mode, and the host was asked
   type: dict
   sample: {governor: performance, boost: absent}
-changes:
-  description: The settings that were written, or in check mode would be.
-  returned: success
-  type: list
-  elements: str
-  sample: [governor]
-disturbed:
-  description: The settings that are not as wanted.
-  returned: when O(state=verified)
-  type: dict
-  sample: {boost: {wanted: false, found: true}}
-leftovers:
-  description: The runs whose originals were found and put back before, or in check mode would be.
-  returned: when O(state=applied)
-  type: list
-  elements: str
-  sample: [20261120T080000Z-thor]
-meanwhile:
-  description: What somebody else had set since, and was put back as well.
-  returned: when O(state=applied) or O(state=restored)
-  type: list
-  elements: str
-  sample: []
 outcome:
-  description: Whether there was something to put back.
-  returned: when O(state=restored)
+  description: V(restored), or V(absent) if there was nothing to put back.
+  returned: when O(state=restored), not in check mode, and the host was asked
   type: str
   sample: restored
+rackbench:
+  description: What the ledger takes from this task, such as its records and its failure.
+  returned: always
+  type: dict
 """
-
-from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.rackbench.lab.plugins.module_utils import _lease, _noise
-from ansible_collections.rackbench.lab.plugins.module_utils._target import (
-    NAME,
-    ROOT_OPTION,
-    answer,
-    require,
-    root_of,
-)
-
-
-def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            **ROOT_OPTION,
-            "run_dir": {"type": "path"},
-            "state": {
-                "type": "str",
-                "choices": ["observed", "applied", "verified", "restored"],
-                "default": "observed",
-            },
-            "run_id": {"type": "str"},
-            "settings": {"type": "dict", "default": {}},
-            "lease": {
-                "type": "dict",
-                "options": {
-                    "path": {"type": "str", "required": True},
-                    "lease_id": {"type": "str", "required": True},
-                    "owner": {"type": "str"},
-                    "purpose": {"type": "str"},
-                },
-            },
-            "sysfs": {"type": "path", "default": "/sys"},
-            "procfs": {"type": "path", "default": "/proc"},
-            "tools": {"type": "path"},
-        },
-        required_if=[("state", "applied", ["run_id"]), ("state", "restored", ["run_id"])],
-        supports_check_mode=True,
-    )
-    answer(module, work)
-
-
-def work(module: Any) -> dict[str, Any]:
-    """Return the module's result."""
-    params = module.params
-    settings = _noise.known(params["settings"])
-    places = _noise.Places(
-        Path(params["sysfs"]), Path(params["procfs"]), Path(params["tools"]) if params["tools"] else None
-    )
-    if params["state"] == "observed":
-        return {"changed": False, "settings": _noise.observe(settings, places), "changes": []}
-    if params["state"] == "verified":
-        return {
-            "changed": False,
-            "settings": _noise.observe(settings, places) if settings else {},
-            "changes": [],
-            "disturbed": _noise.disturbed(settings, places),
-        }
-    run_id = require(NAME, params["run_id"], "run id")
-    guard = _noise.Guard(root_of(module), places, may_write=not module.check_mode)
-    if params["state"] == "applied" and params["lease"] and not module.check_mode:
-        # Who has the lease may take other runs' originals for leftovers, and nobody else.
-        _lease.hold(params["lease"])
-    return apply(guard, run_id, settings) if params["state"] == "applied" else restore(guard, run_id)
-
-
-def apply(guard: _noise.Guard, run_id: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """Quiet the host."""
-    applied = guard.apply(run_id, settings)
-    return {
-        "changed": bool(applied.settings or applied.leftovers),
-        "settings": _noise.observe(settings, guard.places) if settings else {},
-        "changes": applied.settings,
-        "leftovers": [left.run_id for left in applied.leftovers],
-        "meanwhile": [text for left in applied.leftovers for text in left.meanwhile],
-    }
-
-
-def restore(guard: _noise.Guard, run_id: str) -> dict[str, Any]:
-    """Put the host back."""
-    done = guard.restore(run_id)
-    changes = done.settings if done else []
-    return {
-        "changed": bool(changes),
-        "settings": _noise.observe(changes, done.places) if done and changes else {},
-        "changes": changes,
-        "meanwhile": done.meanwhile if done else [],
-        "outcome": "restored" if done else "absent",
-    }
-
-
-if __name__ == "__main__":
-    main()

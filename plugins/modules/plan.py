@@ -7,10 +7,27 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: plan
 short_description: Plan a run on one host
-version_added: "0.1.0"
+version_added: 0.1.0
 description:
-  - Check what was asked for, decide the steps and executions, and make the run's directory.
-  - It runs on the controller and touches no host.
+  - Checks what was asked for, decides the steps and executions of the run, makes its directory and begins its journal.
+  - Runs on the controller and opens no connection.
+  - The play then goes through RV(steps) with the role P(rackbench.lab.lifecycle#role), and ends with
+    M(rackbench.lab.close). The playbook C(rackbench.lab.run) does this, and gives each option C(NAME) from the
+    variable C(lab_NAME).
+extends_documentation_fragment:
+  - rackbench.lab.attributes
+  - rackbench.lab.lease
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The run is a dry run then. Its directory is made below C(dry-runs/) of O(runs_dir), and its steps change
+        nothing.
+  diff_mode:
+    support: none
+  idempotent:
+    support: none
+    details: Each call begins a run of its own, unless O(begin=false).
 options:
   template:
     description:
@@ -19,20 +36,21 @@ options:
       - O(tags) of both are taken, and O(settings) one by one.
     type: str
   benchmarks:
-    description: The adapters to run; all that are known when left out.
+    description: The benchmarks to run, by the names of their adapters. All that are known when left out.
     type: list
     elements: str
   families:
-    description: The families to run, each as V(FAMILY) or V(ADAPTER:FAMILY); the adapters' default families when empty.
+    description:
+      - The families to run, each as V(FAMILY) or V(ADAPTER:FAMILY). The adapters' default families when empty.
     type: list
     elements: str
     default: []
   phases:
-    description: The phases to go through; all of them when left out.
+    description: The phases to go through. All of them when left out.
     type: list
     elements: str
   repeats:
-    description: How many times each family is executed; once when left out. It excludes O(repeats_until).
+    description: How many times each family is executed; once when left out. Mutually exclusive with O(repeats_until).
     type: int
   repeats_until:
     description:
@@ -48,22 +66,13 @@ options:
     type: int
     default: 0
   lease_dir:
-    description: The directory on the target that holds its lease, for all users of the target.
+    description: The directory on the target that holds its lease, the same for all users of the target.
     type: str
     default: /var/tmp/rackbench
-  wait:
-    description: Wait until the host's lease is free, instead of failing.
-    type: bool
-    default: false
-  steal:
-    description: Take the host's lease from a run that holds it.
-    type: bool
-    default: false
-  steal_reason:
-    description: Why the lease is taken from its holder. Needed with O(steal=true).
-    type: str
   noise:
-    description: The noise settings to apply to the host while benchmarks run. Without any, they are only looked at.
+    description:
+      - The noise settings to apply to the host while benchmarks run, as M(rackbench.lab.target_noise#module) takes
+        them. Without any, the settings of the host are only looked at.
     type: dict
     default: {}
   tags:
@@ -72,7 +81,9 @@ options:
     elements: str
     default: []
   limit:
-    description: The limit that the play was called with. Without one the plan is refused.
+    description:
+      - The limit that the play was called with, so that nothing runs everywhere by accident. Without one the plan is
+        refused.
     type: str
   bundles:
     description: A bundle file for an adapter, by the adapter's name, that is preferred to all others.
@@ -90,7 +101,9 @@ options:
     type: path
     default: dist
   benchmark_repos:
-    description: A benchmark's own repository or program, by the adapter's name, instead of the one in its adapter.yml.
+    description:
+      - A benchmark's own repository or program, by the adapter's name, instead of the one that its C(adapter.yml)
+        names.
     type: dict
     default: {}
   settings:
@@ -110,7 +123,7 @@ options:
     description: The file of keys that may sign bundles, as ssh-keygen(1) describes it under ALLOWED SIGNERS.
     type: path
   store_quota_bytes:
-    description: The most bytes that bundles may take on a target.
+    description: The most bytes that bundles may take on a target. Without it there is no such limit.
     type: int
   runs_dir:
     description: The directory of the run directories.
@@ -150,13 +163,14 @@ options:
       - Without, the plan is checked and returned, and nothing is written.
     type: bool
     default: true
-attributes:
-  check_mode:
-    description: Whether the module works in check mode.
-    support: full
-  diff_mode:
-    description: Whether the module shows differences.
-    support: none
+requirements:
+  - the Python package C(rackbench) beside ansible-core on the controller
+  - the callback plugin P(rackbench.lab.run_ledger#callback) enabled in C(ansible.cfg)
+notes:
+  - Relative paths start from the project, which is where C(ansible.cfg) is.
+seealso:
+  - module: rackbench.lab.resume
+  - module: rackbench.lab.close
 author:
   - Rackbench contributors (!UNKNOWN)
 """
@@ -175,37 +189,48 @@ mine:
   description: Whether this host belongs to this worker of the group.
   returned: success
   type: bool
+  sample: true
 begun:
   description: Whether a run began.
   returned: success
   type: bool
+  sample: true
 benchmarks:
   description: The adapters that are planned.
   returned: success
   type: list
   elements: str
+  sample: [latency]
 options:
-  description: The settings of the run, with their defaults.
+  description:
+    - The settings of the run, with their defaults. Of publish targets only the keys, as addresses may hold tokens.
   returned: success
   type: dict
+  sample: {benchmarks: [latency], families: [smoke], repeats: null, export_formats: [json, csv, markdown]}
 runs_dir:
   description: The directory of the run directories, absolute.
   returned: success
   type: str
+  sample: /home/lab/rackbench/automation-runs
 run_dir:
   description: The run directory, absolute.
   returned: when RV(begun) is true
   type: str
+  sample: /home/lab/rackbench/automation-runs/2026-11-21/turind8/20261121T080000Z
 run_id:
   description: The name of the run.
   returned: when RV(begun) is true
   type: str
   sample: 20261121T080000Z-turind8
 steps:
-  description: The steps in their order, each with its executions.
+  description:
+    - The steps of the run in their order, as the role P(rackbench.lab.lifecycle#role) takes them. Empty if no run
+      began.
   returned: success
   type: list
   elements: dict
+  sample:
+    - {step_id: host.discover, phase: discover, adapter: null, role: rackbench.lab.discover, tasks: main}
 rackbench:
   description: What the ledger takes from this task, such as its records and its failure.
   returned: always

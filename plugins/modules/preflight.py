@@ -6,50 +6,27 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight
-short_description: Probe a host for what benchmarks need
-version_added: "0.1.0"
+short_description: Choose the bundles of a run, and see what its host lacks
+version_added: 0.1.0
 description:
-  - Look for commands, the package manager, free space, memory and bundles on the host in one call, and whether the user
-    can become root.
-  - As an action within a run it also chooses each adapter's bundle, classifies its readiness and records both.
-options:
-  run_dir:
-    description: The run directory on the controller. The action takes it; the module itself does not.
-    type: path
-  commands:
-    description: The commands to look for. The action fills them in from the adapters.
-    type: list
-    elements: str
-    default: []
-  bootstrapped:
-    description: Those of O(commands) that the role P(rackbench.lab.rustup#role) may have installed for builds.
-    type: list
-    elements: str
-    default: []
-  bundles:
-    description: The SHA-256 of the bundles to look for. The action fills them in from its decisions.
-    type: list
-    elements: str
-    default: []
-  root:
-    description:
-      - Whether to try if sudo works without a password. The action asks for it when a benchmark needs root.
-      - Otherwise sudo is left alone, since it reports users who may not use it.
-    type: bool
-    default: false
-  noise:
-    description:
-      - The noise settings to look at, as M(rackbench.lab.noise) takes them; all but C(irqbalance) if there are none.
-        The action fills them in from the run.
-    type: dict
-    default: {}
+  - Chooses a bundle for each benchmark of the run, looks on the host for what the benchmarks need, says for each
+    whether it is ready, and records all of this in the run's ledger.
+  - Fails if no benchmark of the run is ready.
+extends_documentation_fragment:
+  - rackbench.lab.attributes
+  - rackbench.lab.attributes.linux
+  - rackbench.lab.run
 attributes:
   check_mode:
-    description: Whether the module works in check mode.
     support: full
+    details: It changes nothing on the host in any mode.
   diff_mode:
-    description: Whether the module shows differences.
     support: none
+  idempotent:
+    support: full
+seealso:
+  - module: rackbench.lab.validate
+  - module: rackbench.lab.target_preflight
 author:
   - Rackbench contributors (!UNKNOWN)
 """
@@ -61,111 +38,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-probe:
-  description: What was found.
-  returned: success
-  type: dict
-  sample:
-    commands: {lstopo: /usr/bin/lstopo}
-    package_manager: apt
-    python: 3.11.2
-    user: bench
-    root: false
-    free_bytes: 1000
-    memory_bytes: 4000
-    stored: [5f0c6c5e29ee0d0b6a53f2d6d2f8f8d3d5a8f7c1e0b9a8f7c6d5e4f3a2b1c0d9]
-noise:
-  description: The noise settings of the host as they are, those that it does not have as V(absent).
-  returned: success
-  type: dict
-  sample: {governor: powersave, boost: absent}
 readiness:
-  description: The readiness status of each adapter.
-  returned: when used as an action
+  description: The readiness of each adapter of the run.
+  returned: success
   type: dict
   sample: {latency: ready}
+rackbench:
+  description: What the ledger takes from this task, such as its records and its failure.
+  returned: always
+  type: dict
 """
-
-import os
-import platform
-import shutil
-from typing import TYPE_CHECKING
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.rackbench.lab.plugins.module_utils import _host, _noise
-from ansible_collections.rackbench.lab.plugins.module_utils._store import MARKER
-from ansible_collections.rackbench.lab.plugins.module_utils._target import DIGEST, expanded
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-def our_directory() -> Path:
-    """Return where everything of ours is kept; it may be a link to a larger disk."""
-    place = expanded("~/.rackbench")
-    try:
-        return place.resolve()
-    except (OSError, RuntimeError):
-        return place
-
-
-def free_bytes(root: Path) -> int | None:
-    """Return the free space where bundles and jobs go, or None: it, and a home directory, may be missing."""
-    try:
-        there = next((folder for folder in (root, *root.parents) if folder.exists()), None)
-        return shutil.disk_usage(str(there)).free if there else None
-    except OSError:
-        return None
-
-
-def stored(root: Path, digests: list[str]) -> list[str]:
-    """Return those of the bundles that are in the store. Whether they are unchanged is looked at before they run."""
-    wanted = [digest for digest in digests if DIGEST.fullmatch(digest)]
-    return sorted(each for each in wanted if os.path.isfile(root / "bundles" / each / MARKER))  # noqa: PTH113
-
-
-def can_become_root(module: AnsibleModule) -> bool | None:
-    """Return whether this user is root or can be, and None when sudo was not to be tried."""
-    if os.geteuid() == 0:
-        return True
-    if not module.params["root"]:
-        return None
-    return _host.sudo_works()
-
-
-def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "run_dir": {"type": "path"},
-            "commands": {"type": "list", "elements": "str", "default": []},
-            "bootstrapped": {"type": "list", "elements": "str", "default": []},
-            "bundles": {"type": "list", "elements": "str", "default": []},
-            "root": {"type": "bool", "default": False},
-            "noise": {"type": "dict", "default": {}},
-        },
-        supports_check_mode=True,
-    )
-    bootstrapped = set(module.params["bootstrapped"])
-    root = our_directory()
-    module.exit_json(
-        changed=False,
-        probe={
-            "commands": {
-                name: _host.which(name) or (name in bootstrapped and _host.bootstrapped(name)) or None
-                for name in module.params["commands"]
-            },
-            "package_manager": _host.package_manager(),
-            "python": platform.python_version(),
-            "user": _host.user(),
-            "root": can_become_root(module),
-            "free_bytes": free_bytes(root),
-            "memory_bytes": _host.memory_bytes(),
-            "stored": stored(root, module.params["bundles"]),
-        },
-        noise=_noise.observe(module.params["noise"], _noise.Places()),
-    )
-
-
-if __name__ == "__main__":
-    main()

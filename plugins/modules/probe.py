@@ -1,5 +1,6 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Rackbench contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Documentation of the action plugin `probe`."""
 
 from __future__ import annotations
 
@@ -12,19 +13,25 @@ description:
     why - name, network, timeout, host key, auth, missing secret, shell, Python or become.
   - Runs on the controller, once for all hosts of the play, side by side. Hops that hosts share are entered once.
   - A host that fails does not fail the task, so that the findings are always whole; see RV(failed_hosts).
-options: {}
-author:
-  - Rackbench contributors (@rackbench)
+extends_documentation_fragment:
+  - rackbench.lab.attributes
 attributes:
   check_mode:
-    description: Can run in check mode and return what it would return without.
     support: full
+    details: It changes nothing in any mode.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options: {}
 requirements:
-  - The Python package C(rackbench) with C(paramiko) beside ansible-core
+  - the Python package C(rackbench) with C(paramiko) beside ansible-core on the controller
 notes:
-  - Only hosts of the inventory plugin P(rackbench.lab.lab#inventory) are probed; others are reported as skipped.
+  - Only hosts of the inventory plugin P(rackbench.lab.lab#inventory) are probed. Others are reported as skipped.
 seealso:
   - module: rackbench.lab.validate
+author:
+  - Rackbench contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -40,9 +47,15 @@ hosts:
   returned: success
   type: list
   elements: dict
+  sample:
+    - {host: turind8, ok: false, failed_at: thor, cause: auth, code: auth_refused}
 failed_hosts:
   description: The code of each host that cannot be used.
   returned: success
   type: dict
   sample: {"turind8": "auth_refused"}
+rackbench:
+  description: What the ledger takes from this task, such as its records and its failure.
+  returned: always
+  type: dict
 """

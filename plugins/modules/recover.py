@@ -7,18 +7,33 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: recover
 short_description: Put right what a run left on its host
-version_added: "0.1.0"
+version_added: 0.1.0
 description:
-  - End the jobs of a run that still run, put back the noise settings that it changed, or give back its lease.
+  - Ends the jobs of a run that still run, puts back the noise settings that it changed, or gives back its lease.
   - What cannot be done is told in RV(found), and the task does not fail.
-  - C(rackbench recover) calls it, and writes into the run's journal what came of it.
+  - The command C(rackbench recover) calls it, and writes into the run's journal what came of it.
+extends_documentation_fragment:
+  - rackbench.lab.attributes
+  - rackbench.lab.attributes.linux
+  - rackbench.lab.package
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+    details: RV(found) names everything.
+  idempotent:
+    support: full
+    details: What is in order is left as it is.
 options:
   run_dir:
-    description: The run directory.
+    description:
+      - The run directory on the controller.
+      - A relative path starts from the project, which is where C(ansible.cfg) is.
     type: path
     required: true
   part:
-    description: What to put right. Noise settings need root.
+    description: What to put right. V(noise) needs root.
     type: str
     required: true
     choices: [jobs, noise, lease]
@@ -29,13 +44,9 @@ options:
         stay as they are.
     type: dict
     default: {}
-attributes:
-  check_mode:
-    description: Whether the module works in check mode.
-    support: full
-  diff_mode:
-    description: Whether the module shows differences.
-    support: none
+seealso:
+  - module: rackbench.lab.resume
+  - module: rackbench.lab.lease
 author:
   - Rackbench contributors (!UNKNOWN)
 """
@@ -45,7 +56,21 @@ EXAMPLES = r"""
   rackbench.lab.recover:
     run_dir: "{{ lab_run_dir }}"
     part: jobs
-  register: lab_recovered
+  register: rackbench_jobs
+
+- name: Put the noise settings back
+  rackbench.lab.recover:
+    run_dir: "{{ lab_run_dir }}"
+    part: noise
+    found: "{{ rackbench_jobs.found }}"
+  become: true
+  register: rackbench_noise
+
+- name: Give the host back
+  rackbench.lab.recover:
+    run_dir: "{{ lab_run_dir }}"
+    part: lease
+    found: "{{ rackbench_noise.found }}"
 """
 
 RETURN = r"""
@@ -68,7 +93,7 @@ found:
     noise:
       description:
         - V(restored), V(absent), or V(unreachable) if they were not touched.
-        - Nothing when the run had no noise settings.
+        - Null when the run had no noise settings.
       type: str
     lease:
       description: V(released), V(absent), V(another_holder), or V(unreachable) if it was not touched.
@@ -77,6 +102,13 @@ found:
       description: What could not be done, each with its code and message.
       type: list
       elements: dict
+  sample:
+    reached: true
+    jobs_ended: true
+    jobs: {latency.smoke.1: cancelled}
+    noise: restored
+    lease: released
+    failures: []
 rackbench:
   description: What the ledger takes from this task, such as its records and its failure.
   returned: always

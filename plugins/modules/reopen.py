@@ -7,23 +7,26 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: reopen
 short_description: Open a run again to publish its results
-version_added: "0.1.0"
+version_added: 0.1.0
 description:
-  - Take up a run that came to its end, and plan the publishing of each benchmark of it that was collected.
-  - The host is not asked for anything, and its lease is not taken.
+  - Takes up a run that came to its end, and plans the publishing of each benchmark of it that was collected.
+  - Runs on the controller. The host is not asked for anything, and its lease is not taken.
   - A run that did not come to its end is refused, since M(rackbench.lab.resume) publishes too; and so is a dry run.
-options:
-  run_dir:
-    description: The run directory. A relative path starts from the project.
-    type: path
-    required: true
+extends_documentation_fragment:
+  - rackbench.lab.attributes
+  - rackbench.lab.run
 attributes:
   check_mode:
-    description: It only tells what would be done.
     support: full
+    details: RV(to_run) tells what would be done.
   diff_mode:
-    description: Whether the module shows differences.
     support: none
+  idempotent:
+    support: none
+    details: Each call is a part of its own in the run's journal.
+seealso:
+  - module: rackbench.lab.publish
+  - module: rackbench.lab.resume
 author:
   - Rackbench contributors (!UNKNOWN)
 """
@@ -40,28 +43,35 @@ begun:
   description: Whether the run was opened; not in check mode.
   returned: success
   type: bool
+  sample: true
 steps:
-  description: The steps that publish, as the lifecycle role takes them.
+  description: The steps that publish, as the role P(rackbench.lab.lifecycle#role) takes them. Empty in check mode.
   returned: success
   type: list
   elements: dict
+  sample:
+    - {step_id: latency.publish, phase: publish, adapter: latency, role: rackbench.lab.publish, tasks: main}
 to_run:
   description: The same by their names, also in check mode.
   returned: success
   type: list
   elements: str
+  sample: [latency.publish]
 options:
   description: The settings that the run was opened with.
   returned: success
   type: dict
+  sample: {benchmarks: [latency], families: [smoke], repeats: null, export_formats: [json, csv, markdown]}
 run_dir:
-  description: The run directory.
-  returned: when the run was opened
+  description: The run directory, absolute.
+  returned: when RV(begun) is true
   type: str
+  sample: /home/lab/rackbench/automation-runs/2026-11-21/turind8/20261121T080000Z
 run_id:
-  description: The run's id.
-  returned: when the run was opened
+  description: The name of the run.
+  returned: when RV(begun) is true
   type: str
+  sample: 20261121T080000Z-turind8
 rackbench:
   description: What the ledger takes from this task, such as its records and its failure.
   returned: always

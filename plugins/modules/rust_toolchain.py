@@ -14,17 +14,22 @@ description:
     user.
   - Nothing is run before its SHA-256 is right.
   - Toolchains that are there stay; the named one becomes the default of this directory.
-  - An action plugin of the same name calls the module, so that a lost connection is a failure that can be rescued.
+  - A lost connection is a failure that a step can rescue, and not an unreachable host.
+extends_documentation_fragment:
+  - rackbench.lab.attributes
+  - rackbench.lab.package
+  - rackbench.lab.attributes.linux
+  - rackbench.lab.target
 attributes:
   check_mode:
     support: full
-    description: Nothing is downloaded or written.
+    details: Nothing is downloaded or written.
   diff_mode:
     support: none
-    description: There is nothing to show a difference of.
+    details: There is nothing to show a difference of.
   idempotent:
     support: full
-    description: With the same options again, one command is asked for its version and nothing is downloaded.
+    details: With the same options again, one command is asked for its version and nothing is downloaded.
 options:
   mirror:
     description:
@@ -57,10 +62,6 @@ options:
     type: str
     choices: [minimal, default, complete]
     default: minimal
-  root:
-    description: The directory on the target that holds everything of Rackbench.
-    type: str
-    default: ~/.rackbench
 author:
   - Rackbench contributors (!UNKNOWN)
 """
@@ -91,6 +92,10 @@ version:
   returned: success
   type: str
   sample: cargo 1.95.0 (f2d3ce0bd 2026-03-21)
+rackbench:
+  description: What the ledger takes from this task, such as its failure.
+  returned: always
+  type: dict
 """
 
 import contextlib

@@ -6,30 +6,31 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: source_build
-short_description: Build an adapter's bundle on the host
-version_added: "0.1.0"
+short_description: Build the bundle of a benchmark on the host of a run
+version_added: 0.1.0
 description:
   - Sends a clean snapshot of the benchmark's repository to the host, runs the C([build] command) of its C(bundle.toml)
-    there as a detached job with a time limit, fetches what it made, and keeps that as a bundle on the controller,
-    where the next run finds it.
-  - Does nothing but say so when another host of the run has built the bundle meanwhile.
-  - It is for the step C(stage) of a run; the role C(rackbench.lab.bundle) calls it when no other bundle fits the host.
-options:
-  run_dir:
-    description: The run directory, as M(rackbench.lab.plan) returned it.
-    type: path
-    required: true
-  adapter:
-    description: The adapter whose bundle is built.
-    type: str
-    required: true
+    there as a detached job with a time limit of two hours, fetches what it made, and keeps that as a bundle on the
+    controller, where the next run finds it.
+  - Says so and does nothing when another host of the run has built the bundle meanwhile.
+  - It is for the step C(stage) of a run. The role P(rackbench.lab.bundle#role) calls it when no other bundle fits the
+    host.
+extends_documentation_fragment:
+  - rackbench.lab.attributes
+  - rackbench.lab.attributes.linux
+  - rackbench.lab.run
+  - rackbench.lab.run.adapter
 attributes:
   check_mode:
-    description: Nothing is built; the answer says what would be.
     support: full
   diff_mode:
-    description: Whether the module shows differences.
     support: none
+    details: There is nothing to show a difference of.
+  idempotent:
+    support: full
+    details: A bundle that was built once for this kind of host is not built again.
+seealso:
+  - module: rackbench.lab.bundle
 author:
   - Rackbench contributors (!UNKNOWN)
 """
@@ -44,7 +45,7 @@ EXAMPLES = r"""
 RETURN = r"""
 path:
   description: The bundle on the controller.
-  returned: unless in check mode
+  returned: when not in check mode
   type: str
   sample: /home/lab/rackbench/.rackbench/captured/latency-1.0.0-linux-x86_64-gnu.tar.gz
 rackbench:

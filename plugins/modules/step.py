@@ -7,18 +7,29 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: step
 short_description: Begin or end a step of a run
-version_added: "0.1.0"
+version_added: 0.1.0
 description:
-  - Record that a step begins, or how it ended. A step that must not begin is recorded as skipped with its reason.
-  - It runs on the controller and touches no host.
+  - Records that a step begins, or how it ended. A step that must not begin, because an earlier one failed or somebody
+    stopped the run, is recorded as skipped or cancelled with the reason, and RV(proceed=false).
+  - Runs on the controller and opens no connection. The role P(rackbench.lab.lifecycle#role) calls it around the work
+    of each step.
+extends_documentation_fragment:
+  - rackbench.lab.attributes
+  - rackbench.lab.run
+attributes:
+  check_mode:
+    support: full
+    details: A dry run has a journal of its own, and its steps are recorded there.
+  diff_mode:
+    support: none
+  idempotent:
+    support: none
+    details: Each call is a record of its own in the journal.
 options:
-  run_dir:
-    description: The run directory, as M(rackbench.lab.plan) returned it.
-    type: path
-    required: true
-
   step:
-    description: The step, for example V(latency.stage).
+    description:
+      - The step, by its C(step_id) in the RV(rackbench.lab.plan#module:steps) of the plan, for example
+        V(latency.stage).
     type: str
     required: true
   state:
@@ -27,20 +38,14 @@ options:
     required: true
     choices: [running, completed, failed]
   failure:
-    description: The failure that the failed task handed over, when it is one of ours.
+    description:
+      - With O(state=failed), the failure that the failed task handed over in its C(rackbench) when it is one of ours.
     type: dict
     default: {}
   message:
-    description: What the failed task said, when it is none of ours.
+    description: With O(state=failed), what the failed task said when it is none of ours.
     type: str
     default: It said nothing that may be recorded.
-attributes:
-  check_mode:
-    description: Whether the module works in check mode.
-    support: full
-  diff_mode:
-    description: Whether the module shows differences.
-    support: none
 author:
   - Rackbench contributors (!UNKNOWN)
 """
@@ -49,9 +54,18 @@ EXAMPLES = r"""
 - name: Begin the step
   rackbench.lab.step:
     run_dir: "{{ rackbench_plan.run_dir }}"
-    step: latency.stage
+    step: latency.execute
     state: running
   register: lifecycle_gate
+
+# Here is the work of the step; see rackbench.lab.job.
+
+- name: End the step
+  rackbench.lab.step:
+    run_dir: "{{ rackbench_plan.run_dir }}"
+    step: latency.execute
+    state: completed
+  when: lifecycle_gate.proceed
 """
 
 RETURN = r"""
@@ -59,6 +73,15 @@ proceed:
   description: Whether the step may go on.
   returned: when O(state=running)
   type: bool
+  sample: true
+executions:
+  description:
+    - The executions of the benchmark that the step is about, as M(rackbench.lab.job) and M(rackbench.lab.collect) take
+      them.
+  returned: when RV(proceed) is true
+  type: list
+  elements: dict
+  sample: [{execution_id: latency.smoke.1, family: smoke, repeat: 1, time_limit_s: 600}]
 rackbench:
   description: What the ledger takes from this task, such as its records and its failure.
   returned: always

@@ -13,21 +13,22 @@ description:
   - What a running job uses is never removed. It is named in RV(kept) instead.
   - A bundle that was asked for in the last ten minutes is not pruned either, since a run may be about to execute it.
   - It works in any playbook, outside of runs.
+extends_documentation_fragment:
+  - rackbench.lab.attributes
+  - rackbench.lab.package
+  - rackbench.lab.attributes.linux
+  - rackbench.lab.target
 attributes:
   check_mode:
     support: full
-    description: Nothing is removed, and RV(removed) says what would be.
+    details: Nothing is removed, and RV(removed) says what would be.
   diff_mode:
     support: none
-    description: RV(removed) names everything.
+    details: RV(removed) names everything.
   idempotent:
     support: full
-    description: What is gone is not removed again.
+    details: What is gone is not removed again.
 options:
-  root:
-    description: The directory on the target that holds everything of Rackbench.
-    type: str
-    default: ~/.rackbench
   state:
     description:
       - V(listed) only looks.
@@ -102,6 +103,10 @@ freed_bytes:
   returned: when O(state=pruned) or O(state=cleaned)
   type: int
   sample: 73421
+rackbench:
+  description: What the ledger takes from this task, such as its failure.
+  returned: always
+  type: dict
 """
 
 from pathlib import Path

@@ -1,5 +1,6 @@
+#!/usr/bin/python
+# Copyright (c) 2026 Rackbench contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Documentation of the action plugin `validate`."""
 
 from __future__ import annotations
 
@@ -10,10 +11,21 @@ version_added: 0.1.0
 description:
   - Puts together how each host of the play is reached, as M(rackbench.lab.probe) found it, and which bundle each
     benchmark gets there and whether the host is ready for it.
-  - The latter comes from the preflight of the run that M(rackbench.lab.plan) began on the host in this play, or without
-    one from the last preflight of the host that is kept. The plan has to be registered as C(rackbench_plan).
+  - The latter comes from the preflight of the run that M(rackbench.lab.plan) began on the host in this play, or
+    without one from the last preflight of the host that is kept. The plan has to be registered as C(rackbench_plan).
   - Runs on the controller, once for all hosts of the play, and opens no connection.
   - A host that fails does not fail the task, so that the report is always whole; see RV(failed_hosts).
+extends_documentation_fragment:
+  - rackbench.lab.attributes
+  - rackbench.lab.package
+attributes:
+  check_mode:
+    support: full
+    details: It changes nothing in any mode.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
 options:
   scope:
     description: What is reported.
@@ -27,17 +39,11 @@ options:
     type: list
     elements: dict
     default: []
-author:
-  - Rackbench contributors (@rackbench)
-attributes:
-  check_mode:
-    description: Can run in check mode and return what it would return without.
-    support: full
-requirements:
-  - The Python package C(rackbench) beside ansible-core
 seealso:
   - module: rackbench.lab.probe
   - module: rackbench.lab.plan
+author:
+  - Rackbench contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -57,18 +63,20 @@ report:
   description: The C(rackbench.validation/1.1) document, as C(rackbench validate --json) prints it.
   returned: success
   type: dict
+  sample: {schema: rackbench.validation/1.1, scope: connectivity, hosts: []}
 lines:
   description: The report as text.
   returned: success
   type: list
   elements: str
+  sample: ["turind8: thor: auth [auth_refused]"]
 failed_hosts:
   description: Hosts that cannot be used, with the machine that failed, the cause and the code.
   returned: success
   type: dict
   sample: {"turind8": "thor: auth [auth_refused]"}
 rackbench:
-  description: What the ledger takes from this task, such as its failure.
+  description: What the ledger takes from this task, such as its records and its failure.
   returned: always
   type: dict
 """

@@ -100,7 +100,7 @@ class JobAction(LabAction):
     def fetch(self, names: list[str], temporary: Path) -> None:
         """Bring the directories of jobs of this run to `temporary/unpacked`; of a job that left none there is none."""
         packed = self.remote(
-            "collect", state="packed", run_id=rundir.run_id_of(self.run_dir), executions=names
+            "target_collect", state="packed", run_id=rundir.run_id_of(self.run_dir), executions=names
         )
         if not packed["files"]:
             return
@@ -110,7 +110,7 @@ class JobAction(LabAction):
             # The archive is of no more use; if it cannot be removed now, what was fetched counts.
             with contextlib.suppress(RackbenchError):
                 self.remote(
-                    "collect",
+                    "target_collect",
                     state="absent",
                     run_id=rundir.run_id_of(self.run_dir),
                     archive=packed["archive"],
@@ -210,7 +210,7 @@ class JobAction(LabAction):
     def _ask(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
         """Call the module once; the answer says too how far the machine's clock is at least off ours."""
         asked = time.time()
-        answer = self.remote("job", **arguments)
+        answer = self.remote("target_job", **arguments)
         return {**answer, "clock_offset_s": clock_offset(answer.get("now"), asked, time.time())}
 
     def _unpack(self, packed: dict[str, t.Any], temporary: Path) -> None:

@@ -44,7 +44,7 @@ def ask(action: LabAction, task_vars: t.Mapping[str, t.Any]) -> list[Readiness]:
     mine = [adapter for adapter in weighing.adapters if not adapter.on_controller]
     try:
         found = action.remote(
-            "preflight",
+            "target_preflight",
             commands=sorted(commands_needed(mine, weighing.decisions)),
             bootstrapped=sorted(bootstrapped_commands(weighing.decisions[adapter.name] for adapter in mine)),
             bundles=chosen_digests(weighing.decisions[adapter.name] for adapter in mine),

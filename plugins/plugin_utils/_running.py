@@ -22,7 +22,7 @@ def still_running(action: LabAction) -> list[str]:
     A benchmark goes on when its line breaks, and a build too: until it has ended, the host is not free.
     """
     state = action.state()
-    jobs = action.remote("job", state="listed", **name_of(state))["jobs"]
+    jobs = action.remote("target_job", state="listed", **name_of(state))["jobs"]
     running = sorted(name for name, job in jobs.items() if job["state"] != "ended")
     stop = action.stop_request()
     if stop is None:
@@ -36,7 +36,7 @@ def _stop(action: LabAction, name: str, stop: t.Mapping[str, t.Any]) -> None:
     """End a job that nobody waits for any more."""
     state = action.state()
     answer = action.remote(
-        "job",
+        "target_job",
         state="stopped",
         **name_of(state),
         execution_id=name,

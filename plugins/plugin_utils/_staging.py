@@ -96,7 +96,7 @@ class StagingAction(LabAction):
         quota = None if self.on_controller else self.state().options.get("store_quota_bytes")
         try:
             return self.remote(
-                "bundle", state="present", sha256=sidecar["sha256"], sidecar=sidecar, quota_bytes=quota
+                "target_bundle", state="present", sha256=sidecar["sha256"], sidecar=sidecar, quota_bytes=quota
             )
         except RackbenchError as error:
             if error.code in {"store_full", "bundle_digest_mismatch"}:
@@ -130,11 +130,11 @@ class StagingAction(LabAction):
         except RackbenchError:
             # Half a bundle is of no use, and on a full disk it is in the way.
             with contextlib.suppress(RackbenchError):
-                if self.remote("bundle", state="discarded", **bundle)["present"]:
+                if self.remote("target_bundle", state="discarded", **bundle)["present"]:
                     # Another run was quicker, and took our upload away as of no more use.
                     return True
             raise
-        return bool(self.remote("bundle", state="unpacked", **bundle, sidecar=sidecar)["present"])
+        return bool(self.remote("target_bundle", state="unpacked", **bundle, sidecar=sidecar)["present"])
 
     def _record_reuse(self, tarball: Path, sha256: str, path: str) -> None:
         self.record(

@@ -81,7 +81,7 @@ class Account:
 
     def job(self, state: str, act: str, **arguments: Any) -> dict[str, Any]:
         """Call the job module for one execution."""
-        result = self.call("job", state=state, run_id=RUN_ID, execution_id=name_of(act), **arguments)
+        result = self.call("target_job", state=state, run_id=RUN_ID, execution_id=name_of(act), **arguments)
         assert not result.get("failed"), result
         return result
 

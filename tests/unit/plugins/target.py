@@ -72,7 +72,7 @@ class Target:
         return result
 
     def look(self, **arguments: Any) -> dict[str, Any]:
-        return self.call("bundle", sha256=self.sha256, sidecar=self.sidecar, **arguments)
+        return self.call("target_bundle", sha256=self.sha256, sidecar=self.sidecar, **arguments)
 
     def stage(self, **arguments: Any) -> dict[str, Any]:
         found = self.look(**arguments)
@@ -81,7 +81,7 @@ class Target:
 
     def unpack(self, upload: str, **changed: Any) -> dict[str, Any]:
         arguments = {"sha256": self.sha256, "upload": upload, "sidecar": self.sidecar, **changed}
-        return self.call("bundle", state="unpacked", **arguments)
+        return self.call("target_bundle", state="unpacked", **arguments)
 
     def start(self, act: str, *, check: bool = False, **changed: Any) -> dict[str, Any]:
         arguments = {
@@ -95,11 +95,11 @@ class Target:
             "wait_s": 0,
             **changed,
         }
-        return self.call("job", check=check, state="started", **arguments)
+        return self.call("target_job", check=check, state="started", **arguments)
 
     def wait(self, act: str, wait_s: float = PATIENCE_S, *, check: bool = False) -> dict[str, Any]:
         name = {"run_id": RUN_ID, "execution_id": f"made-up.{act}.1"}
-        return self.call("job", check=check, state="waited", wait_s=wait_s, **name)
+        return self.call("target_job", check=check, state="waited", wait_s=wait_s, **name)
 
     def job_dir(self, act: str) -> Path:
         return self.root / "jobs" / RUN_ID / f"made-up.{act}.1"

@@ -25,7 +25,7 @@ IS_ROOT = os.geteuid() == 0
 
 @pytest.mark.parametrize("root", [False, True])
 def test_the_module_and_the_controller_answer_the_same_questions(tmp_path: Path, root: bool) -> None:
-    there = Target(tmp_path).call("preflight", commands=["sh", "no-such-tool"], root=root)["probe"]
+    there = Target(tmp_path).call("target_preflight", commands=["sh", "no-such-tool"], root=root)["probe"]
     here = local_probe(["no-such-tool", "sh"], tmp_path, root=root)
     assert there.keys() == here.keys() == FIELDS == Probe.model_fields.keys()
     assert there["commands"] == here["commands"] == {"sh": shutil.which("sh"), "no-such-tool": None}
@@ -36,14 +36,14 @@ def test_the_module_and_the_controller_answer_the_same_questions(tmp_path: Path,
 
 
 def test_who_is_not_root_is_not_asked_for_sudo_unless_somebody_needs_it(tmp_path: Path) -> None:
-    probe = Target(tmp_path).call("preflight", commands=[])["probe"]
+    probe = Target(tmp_path).call("target_preflight", commands=[])["probe"]
     assert probe["root"] is (True if IS_ROOT else None)
 
 
 def test_a_home_directory_that_is_missing_is_measured_above(tmp_path: Path) -> None:
     target = Target(tmp_path)
     target.home = tmp_path / "gone/and/never/made"
-    assert target.call("preflight", commands=[])["probe"]["free_bytes"] > 0
+    assert target.call("target_preflight", commands=[])["probe"]["free_bytes"] > 0
     assert local_probe([], tmp_path / "not/yet")["free_bytes"] > 0
 
 
@@ -53,7 +53,7 @@ def test_of_the_bundles_asked_for_those_with_a_marker_are_stored(tmp_path: Path)
     half, absent = "a" * 64, "b" * 64
     (tmp_path / ".rackbench/bundles" / half).mkdir()
     asked = [absent, target.sha256, half, "../../etc"]
-    assert target.call("preflight", bundles=asked)["probe"]["stored"] == [target.sha256]
+    assert target.call("target_preflight", bundles=asked)["probe"]["stored"] == [target.sha256]
     assert local_probe([], tmp_path / ".rackbench", bundles=asked[:3])["stored"] == [target.sha256]
     assert whole.endswith(target.sha256)
 
@@ -65,7 +65,7 @@ def test_free_space_is_that_of_the_disk_that_our_directory_links_to(tmp_path: Pa
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", str(disk)], check=True)
     try:
         (tmp_path / ".rackbench").symlink_to(disk / "not/made/yet")
-        assert 0 < Target(tmp_path).call("preflight")["probe"]["free_bytes"] <= 1024 * 1024
+        assert 0 < Target(tmp_path).call("target_preflight")["probe"]["free_bytes"] <= 1024 * 1024
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The attributes that every module of the collection names."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Modules add what they support, and the details of what they do not."""
+
+    DOCUMENTATION = r"""
+attributes:
+  check_mode:
+    description: Can run in check mode, and tell what would be done without changing anything.
+  diff_mode:
+    description: Can tell in diff mode what it changed, as before and after.
+  idempotent:
+    description: When it is run again with the same arguments, it changes nothing more and reports no change.
+"""
+
+    # For what runs on a target.
+    LINUX = r"""
+attributes:
+  platform:
+    description: The systems that it runs on.
+    support: full
+    platforms: linux
+"""
