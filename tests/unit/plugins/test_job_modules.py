@@ -305,7 +305,9 @@ def stop(target: Target, act: str, *, check: bool = False, **changed: Any) -> di
 
 
 def remove(target: Target, act: str, *, check: bool = False) -> dict[str, Any]:
-    return target.call("target_job", check=check, state="absent", run_id=RUN_ID, execution_id=f"made-up.{act}.1")
+    return target.call(
+        "target_job", check=check, state="absent", run_id=RUN_ID, execution_id=f"made-up.{act}.1"
+    )
 
 
 def listed(target: Target, *, check: bool = False, **more: Any) -> dict[str, Any]:
@@ -705,7 +707,9 @@ def test_results_are_packed_as_they_are_and_stay(target: Target, archive: Module
     assert not target.call("target_collect", **absent)["changed"]
     assert target.files() == before
     stray = str(target.job_dir("good") / "state.json")
-    assert code(target.call("target_collect", state="absent", run_id=RUN_ID, archive=stray)) == "internal_error"
+    assert (
+        code(target.call("target_collect", state="absent", run_id=RUN_ID, archive=stray)) == "internal_error"
+    )
 
 
 def test_results_that_are_too_large_are_refused_by_name(target: Target) -> None:
