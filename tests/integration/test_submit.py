@@ -35,7 +35,8 @@ def lab(tmp_path: Path) -> LabProject:
     home.mkdir()
     (root / "inventory/group_vars").mkdir(parents=True)
     (root / "ansible.cfg").write_text(
-        "[defaults]\ninventory = inventory/hosts.yml\n[inventory]\nunparsed_is_failed = True\n"
+        f"[defaults]\ninventory = inventory/hosts.yml\ncollections_path = {ROOT / 'collections'}\n"
+        "[inventory]\nunparsed_is_failed = True\n"
     )
     (root / "run.yml").write_text("[]\n")
     (root / "inventory/hosts.yml").write_text("all: {hosts: {box: {}, other: {}}}\n")
@@ -306,6 +307,11 @@ def test_a_file_with_a_name_that_is_under_embargo_is_refused(lab: LabProject) ->
 
 BROKEN: dict[str, tuple[str, str, str]] = {
     "an inventory that cannot be read": ("inventory/hosts.yml", "all: [", "ansible_failed"),
+    "a collection, with variables of its own, that is not installed": (
+        "ansible.cfg",
+        "[defaults]\ninventory = inventory/hosts.yml\n",
+        "collection_missing",
+    ),
     "an inventory without the host": ("inventory/hosts.yml", "all: {hosts: {other: {}}}", "unknown_host"),
     "embargoes that are no list": (
         "inventory/group_vars/all.yml",

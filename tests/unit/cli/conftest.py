@@ -49,12 +49,14 @@ results:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Return a project with one made-up adapter."""
+    """Return a project with one made-up adapter, that is its own collection as a checkout is."""
     role = tmp_path / "project" / "roles" / "demo"
     role.mkdir(parents=True)
     (role / "adapter.yml").write_text(ADAPTER, encoding="utf-8")
     root = role.parents[1]
-    (root / "ansible.cfg").write_text("[defaults]\n", encoding="utf-8")
+    (root / "ansible.cfg").write_text("[defaults]\ncollections_path = collections\n", encoding="utf-8")
+    (root / "collections/ansible_collections/rackbench").mkdir(parents=True)
+    (root / "collections/ansible_collections/rackbench/lab").symlink_to(root)
     (root / "run.yml").write_text("---\n[]\n", encoding="utf-8")
     return root
 
