@@ -245,6 +245,7 @@ def test_a_new_user_makes_a_lab_from_the_wheel_and_the_collection(user: LabProje
     assert smoke.status["benchmarks"] == ["latency", "system-info"]
     assert by_ci.status["benchmarks"] == ["system-info"]
     assert {run.status["state"] for run in lab.runs()} == {"completed"}
+    assert _good(lab.rackbench("status")).startswith("local: completed")
 
     built = lab.rackbench("bundle", "build")
     assert built.rc == 0, built.said
