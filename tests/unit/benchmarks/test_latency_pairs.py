@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.pages import blocks
 from tests.unit.benchmarks.latency_program import (
     BENCH,
     CPUS,
@@ -155,6 +156,20 @@ def test_what_does_not_fit_is_sampled_evenly_over_the_strata(
     # One pair more of each would be too much: the time is used.
     more = sum(min(entry["pairs_total"], cap + 1) * entry["expected_pair_s"] for entry in sampling["strata"])
     assert more > sampling["budget_s"] * 0.999
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="there is no jq: install jq")
+def test_the_plan_in_the_readme_is_what_the_commands_there_print(
+    program: Path, tmp_path: Path, two_sockets: Path
+) -> None:
+    (block,) = [block for block in blocks("benchmarks/latency/README.md") if "--plan" in block.text]
+    (_cat, written), (command, printed) = block.dialogue
+    (tmp_path / "job.json").write_text(written)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/run").symlink_to(program)
+    (tmp_path / "recorded").symlink_to(two_sockets)
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == (printed, "")
 
 
 def test_a_plan_without_any_time_still_has_one_pair_of_each_stratum(
