@@ -30,8 +30,11 @@ CONTENTS = {
     "FILES.json", "LICENSE", "LICENSES", "MANIFEST.json", "README.md", "REUSE.toml", "benchmarks", "changelogs", "docs",
     "meta", "playbooks", "plugins", "roles", "templates", "tests",
 }  # fmt: skip
-# The one thing that ansible-test may ignore: modules of Ansible itself are under the GPL, and ours are not.
-IGNORED = "validate-modules:missing-gplv3-license # the licence is Apache-2.0"
+# What ansible-test may ignore: modules of Ansible itself are under the GPL, and its programs start with `python`.
+IGNORED = (
+    " validate-modules:missing-gplv3-license # the licence is Apache-2.0",
+    "/bin/run shebang # it starts on hosts, and what they have is python3",
+)
 # The benchmarks that are run: one of them is compiled.
 BENCHMARKS = "system-info,latency"
 DOCUMENTED = {"modules": "module", "callback": "callback", "inventory": "inventory", "lookup": "lookup"}
@@ -81,7 +84,6 @@ class Collection:
         alone = self.alone(environment / "bin")
         command(*alone, "ansible-galaxy", "collection", "install", "--offline", self.tarball, cwd=self.work)
         command(*alone, "rackbench", "init", lab, cwd=self.work)
-        command(*alone, "rackbench", "bundle", "build", cwd=lab)
         said = command(
             *alone, "ansible-playbook", "rackbench.lab.run", "-l", "local", "-e", f"lab_benchmarks={BENCHMARKS}",
             cwd=lab,
@@ -149,18 +151,16 @@ class Collection:
             if EXCEPTIONS.search(line)
         ]
         found += [name for name in listed if Path(name).name.startswith(".ansible-lint-ignore")]
-        lines = 0
         for core in CORES:
             path = ROOT / f"tests/sanity/ignore-{core.name}.txt"
             for line in path.read_text().splitlines():
-                lines += 1
-                if not line.endswith(f" {IGNORED}"):
+                if not line.endswith(IGNORED):
                     found.append(f"{path.relative_to(ROOT)}: {line}")
         if found:
             raise CheckError(
                 "Tools are told to look away. Next: repair what they found:\n" + "\n".join(found)
             )
-        return f"{len(listed)} files; ansible-test ignores that {lines // len(CORES)} are not under the GPL"
+        return f"{len(listed)} files"
 
     def documentation(self) -> None:
         """Lint what plugins and roles say of themselves, and the references among it."""

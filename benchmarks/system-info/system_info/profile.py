@@ -89,7 +89,7 @@ def _fields(*rows: tuple[str, object]) -> str:
 
 
 def _table(heads: tuple[str, ...], rows: list[list[Any]]) -> str:
-    body = [heads, tuple("---" for _ in heads), *rows]
+    body = [heads, ("---",) * len(heads), *rows]
     return "\n".join("| " + " | ".join(_cell(value) for value in row) + " |" for row in body)
 
 
@@ -109,4 +109,4 @@ def _of(part: object, whole: object) -> str | None:
 
 def _driver(interface: dict[str, str]) -> str | None:
     settings = (word.partition("=") for word in interface.get("configuration", "").split())
-    return next((value for name, _, value in settings if name == "driver"), None)
+    return next((value for name, _equals, value in settings if name == "driver"), None)
