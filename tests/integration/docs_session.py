@@ -78,8 +78,8 @@ def session(
             process.wait()
     _before, *parts = printed.split(MARK)
     said = [part.partition("\n")[2] for part in parts]
-    if process.returncode != 0:
-        block, command, _shown = asked[min(len(said), len(asked)) - 1]
+    if process.returncode != 0 or len(said) <= len(asked):
+        block, command, _shown = asked[min(max(len(said), 1), len(asked)) - 1]
         raise AssertionError(
             f"{block.where}: exit status {process.returncode}\n$ {fill(command)}\n{printed[-6000:]}"
         )

@@ -25,6 +25,8 @@ COMMAND = re.compile(
     r"tests/lab/lab\.py|\.venv/bin/\S+) [a-z-]"
 )
 INLINE = re.compile(r"`(rackbench [^`]+)`")
+MAKE = re.compile(r"(?:`|^\$ )make ([a-z-]+)")
+PATHS = re.compile(r"(?:^|[` ])((?:playbooks|tools|tests)/[\w/-]+\.(?:yml|py))\b")
 OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]*|-[a-z])(?![\w-])")
 
 
@@ -132,6 +134,22 @@ def test_each_command_of_rackbench_has_a_verb_and_options_that_there_are() -> No
         known = parsers.get(own_verb, parsers[""])._option_string_actions
         if own_verb not in parsers or any(option not in known for option in OPTION.findall(command)):
             wrong.append((where, command))
+    assert wrong == []
+
+
+def test_each_verb_of_make_and_each_playbook_and_tool_that_pages_name_is_there() -> None:
+    verbs = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    wrong = [
+        (block.where, line)
+        for block in BLOCKS
+        for line in block.lines
+        if line.startswith("make ") and line.split()[1] not in verbs
+    ]
+    for page in PAGES:
+        for number, line in enumerate((ROOT / page).read_text().splitlines(), 1):
+            absent = [verb for verb in MAKE.findall(line) if verb not in verbs]
+            absent += [path for path in PATHS.findall(line) if not (ROOT / path).exists()]
+            wrong += [(f"{page}:{number}", name) for name in absent]
     assert wrong == []
 
 
