@@ -196,7 +196,7 @@ NAMES = {
     r"automation-runs/<date>/<host>/<stamp>": "{first}",
     r"automation-runs/2026-11-2\*": "automation-runs/2*",
     r"\bssb_sf001_duckdb_sql_\w+\.json": "ssb_*.json",
-    r"--key KEY?\b": "--key ~/.ssh/id_ed25519",
+    r"--key K(EY)?\b": "--key ~/.ssh/id_ed25519",
     r"--baseline F\b": "--baseline baseline.json",
     r"(--(run-dir|results)) D\b": r"\1 {first}",
     r"\bA --compare B C\b": "{first} --compare {second} {first}",
