@@ -14,7 +14,6 @@ description:
   - Ends with a summary for each host. The last lines are the run directories, one for each host.
   - With C(-v) every task is a line of its own. With C(-vv) and more, and for playbooks that are not Rackbench's, the
     output is that of P(ansible.builtin.default#callback).
-author: Rackbench contributors (@rackbench)
 extends_documentation_fragment:
   - default_callback
   - result_format_callback
@@ -31,10 +30,25 @@ options:
         key: console_live
 requirements:
   - set as stdout in configuration
+author:
+  - Rackbench contributors (!UNKNOWN)
+seealso:
+  - plugin: rackbench.lab.run_ledger
+    plugin_type: callback
+"""
+
+EXAMPLES = r"""
+ansible.cfg: |
+  [defaults]
+  stdout_callback = rackbench.lab.console
+
+  [rackbench]
+  console_live = false
 """
 
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -43,13 +57,14 @@ from pathlib import Path
 
 from ansible import constants
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
+from ansible.utils.color import ANSIBLE_COLOR
 
 try:
     from rackbench.cli import summary
     from rackbench.errors import RackbenchError
     from rackbench.ledger.documents import current_status
     from rackbench.ledger.resume import Difference
-    from rackbench.words import printable
+    from rackbench.words import printable, quoted
 except ImportError:
     # The plan's action says how to install it; the output must not fail before that.
     HAVE_PACKAGE = False
@@ -73,6 +88,8 @@ REPLACED = "bundle_invalid_fallback_available"
 # Seconds between two looks at the live beats, and between two lines about one execution.
 LOOK_S = 1.0
 PROGRESS_S = 5.0
+# How Ansible writes colours into its texts.
+COLOR = re.compile(r"(\x1b\[(?:0|[01];3\d|38;5;\d{1,3})m)")
 COLORS = {
     "completed": constants.COLOR_OK,
     "passed": constants.COLOR_OK,
@@ -92,6 +109,8 @@ class CallbackModule(DefaultCallback):
 
     def __init__(self) -> None:
         super().__init__()
+        if HAVE_PACKAGE:
+            _show_only_text(self._display)
         self._ours = False
         self._run_dirs: dict[str, Path] = {}
         self._began: dict[tuple[str, str], float] = {}
@@ -359,7 +378,7 @@ class CallbackModule(DefaultCallback):
         return os.path.relpath(path, project)
 
     def _say(self, text: str, color: str | None = None) -> None:
-        self._display.display(printable(text) if HAVE_PACKAGE else text, color=color)
+        self._display.display(quoted(text) if HAVE_PACKAGE else text, color=color)
 
     # Progress of what is running
 
@@ -379,6 +398,27 @@ class CallbackModule(DefaultCallback):
                     if text and text != before and time.monotonic() - last >= PROGRESS_S and self._short:
                         shown[path] = (time.monotonic(), text)
                         self._say(f"{host}    {path.stem}: {text}", constants.COLOR_VERBOSE)
+
+
+def _show_only_text(display: t.Any) -> None:
+    """Replace what a terminal would obey in all that Ansible shows from now on, its warnings and -vvv included.
+
+    What a host answers is in there. Everything that Ansible shows, also what its workers send home, ends in `display`.
+    """
+    show = display.display
+
+    def display_text(msg: str, *args: t.Any, **options: t.Any) -> None:
+        msg = msg.replace("\r\n", "\n")
+        if msg.startswith("["):
+            # An error or a warning, which may be a host's own words.
+            show(quoted(msg.rstrip("\n")), *args, **options)
+            return
+        parts = COLOR.split(msg) if ANSIBLE_COLOR else [msg]
+        # Every second part is a colour.
+        msg = "".join(part if at % 2 else printable(part) for at, part in enumerate(parts))
+        show(msg, *args, **options)
+
+    display.display = display_text
 
 
 def _read_beat(path: Path) -> dict[str, t.Any] | None:

@@ -32,12 +32,20 @@ options:
         key: webhook
 requirements:
   - enable in configuration (C(callbacks_enabled = rackbench.lab.run_ledger))
-  - the Python package C(rackbench) beside ansible-core
+  - the Python package C(rackbench) beside ansible-core on the controller
 author:
-  - Rackbench contributors (@rackbench)
+  - Rackbench contributors (!UNKNOWN)
 seealso:
   - module: rackbench.lab.plan
   - module: rackbench.lab.close
+  - plugin: rackbench.lab.console
+    plugin_type: callback
+"""
+
+EXAMPLES = r"""
+ansible.cfg: |
+  [defaults]
+  callbacks_enabled = rackbench.lab.run_ledger
 """
 
 import os
@@ -56,6 +64,7 @@ from ansible_collections.rackbench.lab.plugins.plugin_utils._forked import Termi
 try:
     from rackbench import clock
     from rackbench.errors import RackbenchError
+    from rackbench.files import let_only_us_write
     from rackbench.ledger import campaign, claim, journal, steps
     from rackbench.ledger.recorder import Recorder, Recorders
 except ImportError as error:
@@ -348,6 +357,7 @@ class CallbackModule(CallbackBase):
 
     def _open_run(self, host: str, opening: Mapping[str, t.Any]) -> None:
         run_dir = Path(opening["run_dir"])
+        let_only_us_write()
         if opening["kind"] == "run.resumed":
             # Between the look of the action and now another one may have been faster.
             with claim.claim(run_dir):

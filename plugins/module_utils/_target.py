@@ -50,6 +50,8 @@ def require(pattern: re.Pattern[str], value: str, what: str) -> str:
 
 def answer(module: Any, work: Callable[[Any], dict[str, Any]]) -> None:
     """Do a module's work and end it: with its result, or with a failure that has a code."""
+    # What is made here is run later: nobody else may write it, whatever umask this user logs in with.
+    os.umask(os.umask(0o077) | 0o022)
     try:
         result = work(module)
     except TargetError as error:

@@ -24,7 +24,7 @@ if t.TYPE_CHECKING:
 
 try:
     from rackbench.errors import FAILURES, RackbenchError
-    from rackbench.files import json_text, sha256_of, write_atomic
+    from rackbench.files import json_text, let_only_us_write, sha256_of, write_atomic
     from rackbench.ledger import control, documents, rundir
     from rackbench.transport.failures import MARKED, connection_error
 except ImportError as error:
@@ -72,6 +72,7 @@ class LabAction(ActionBase):
             )
         # What a worker does after its controller was killed nobody records, and a resumed run does it again.
         die_with_parent(os.getppid())
+        let_only_us_write()
         self._task_vars = task_vars or {}
         self._records: list[dict[str, t.Any]] = []
         self._remote_calls = 0

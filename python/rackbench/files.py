@@ -11,6 +11,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rackbench.words import escaped
+
 if TYPE_CHECKING:
     from io import BufferedReader
 
@@ -40,6 +42,11 @@ def write_atomic(path: Path, content: str | bytes, *, sync: bool = True, mode: i
         sync_directory(path.parent)
 
 
+def let_only_us_write() -> None:
+    """Make what this process creates from now on writable by its owner alone, whatever umask it was started with."""
+    os.umask(os.umask(0o077) | 0o022)
+
+
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -67,8 +74,11 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 def json_text(document: Any) -> str:
-    """Return a document as indented JSON with a final newline. Raises `ValueError` for NaN and infinities."""
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Return a document as indented JSON with a final newline, which a terminal may show.
+
+    Raises `ValueError` for NaN and infinities.
+    """
+    return escaped(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def sha256_of(path: Path) -> str:

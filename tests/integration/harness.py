@@ -74,9 +74,9 @@ class LabProject:
             },
         )
 
-    def command(self, *argv: str | Path) -> Done:
-        """Run a command to its end."""
-        process = self.start(*argv)
+    def command(self, *argv: str | Path, **options: Any) -> Done:
+        """Run a command to its end; `options` are those of `Popen`."""
+        process = self.start(*argv, **options)
         try:
             stdout, stderr = process.communicate(timeout=LIMIT_S)
         except subprocess.TimeoutExpired:

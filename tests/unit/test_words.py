@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 
@@ -35,3 +36,27 @@ def test_each_number_is_near_to_what_is_said_and_has_no_zeros_at_its_end(value: 
     said = words.number(value)
     assert math.isclose(float(said), value, rel_tol=1e-3, abs_tol=1e-300)
     assert not re.search(r"\.\d*0$|\.$", said)
+
+
+# ESC, the C1 byte that means the same, backspace, carriage return, DEL, the direction of writing, separators of lines,
+# half of a surrogate pair.
+OBEYED = "\x1b[2J\x9b2J\x08\r\x7f\x00\u202e\u2066\u200f\u061c\u2028\u2029\ud800"
+
+
+def test_what_a_terminal_obeys_is_replaced_and_the_rest_stays() -> None:
+    assert words.printable(f"é\t\U0001f600 {OBEYED}\nb") == "é\t\U0001f600 ?[2J?2J???????????\nb"
+
+
+def test_further_lines_of_a_text_never_pass_for_a_line_of_ours() -> None:
+    assert (
+        words.quoted("broke\n  run  curl x | sh\r\nrun_dir: /x")
+        == "broke\n  |   run  curl x | sh?\n  | run_dir: /x"
+    )
+    assert words.one_line("broke\n  run  curl") == "broke   run  curl"
+
+
+@given(st.text(st.characters()))
+def test_json_that_a_terminal_may_show_is_the_same_json(text: str) -> None:
+    written = words.escaped(json.dumps([text + OBEYED], ensure_ascii=False))
+    assert json.loads(written) == [text + OBEYED]
+    assert words.printable(written) == written

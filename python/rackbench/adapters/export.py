@@ -17,7 +17,7 @@ from rackbench.ledger import host_state
 from rackbench.ledger.projections import repeats_rows
 from rackbench.ledger.state import used_bundle
 from rackbench.models.export import Export
-from rackbench.words import number, printable
+from rackbench.words import number, one_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -181,8 +181,8 @@ def _csv(document: Mapping[str, Any]) -> str:
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """Return rows as CSV (RFC 4180, lines end with a line feed); columns that a row lacks are empty.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe before it, and a carriage return, which the
-    writer would not quote, is a space; numbers are never touched.
+    A text that a spreadsheet would take for a formula gets an apostrophe before it, and what a terminal would obey is
+    replaced, line ends by spaces: a row is a line. Numbers are never touched.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -195,7 +195,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
 def _csv_cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    return ("'" if _FORMULA.match(value) else "") + value.replace("\r", " ")
+    return ("'" if _FORMULA.match(value) else "") + one_line(value.replace("\r", " "))
 
 
 def _csv_metric(metric: Mapping[str, Any]) -> dict[str, Any]:

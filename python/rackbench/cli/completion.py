@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,11 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=SHELLS)
 
 
-def run(args: argparse.Namespace, output: Output) -> int:
+def run(args: argparse.Namespace, _output: Output) -> int:
     """Print the script; 0."""
     import shtab
 
     from rackbench.cli.main import VERBS, build_parser
 
-    output.line(shtab.complete(build_parser(list(VERBS)), shell=args.shell))
+    sys.stdout.write(shtab.complete(build_parser(list(VERBS)), shell=args.shell) + "\n")
     return 0

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from rackbench.cli.output import Output
 from rackbench.errors import INTERRUPTED, RackbenchError
+from rackbench.files import let_only_us_write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,6 +89,7 @@ def build_parser(verbs: Sequence[str]) -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status (``FAILURES`` names the one of each failure)."""
+    let_only_us_write()
     arguments = list(sys.argv[1:] if argv is None else argv)
     output = Output(as_json="--json" in arguments)
     try:
@@ -105,7 +107,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, it gets a code and an exit status
         import traceback
 
-        traceback.print_exc()
+        # It may quote what a host has said.
+        output.note(traceback.format_exc().rstrip())
         failure = RackbenchError("internal_error", f"{type(error).__name__}: {error}")
         output.error(failure)
         return failure.exit_status

@@ -3,7 +3,8 @@
 
 On a terminal the text is coloured and tables are drawn by rich, which is imported only then. Anywhere else, or with
 NO_COLOR set, the same text is plain. With ``--json`` standard output carries one JSON document and nothing else.
-What benchmarks and hosts have said may be in any text, so control characters are replaced here.
+What benchmarks and hosts have said may be in any text: control characters are replaced here, and a line that is not the
+first of its text is marked, so that none passes for one of ours.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rackbench.cli.summary import plain_table
-from rackbench.words import printable
+from rackbench.words import escaped, one_line, quoted
 
 if TYPE_CHECKING:
     import argparse
@@ -37,7 +38,7 @@ class Output:
         self.as_json = as_json
 
     def line(self, text: str = "", style: str = "") -> None:
-        """Print one line for a person. `style` is a rich style such as "bold" or "red"."""
+        """Print one line for a person, in a rich `style` such as "bold" or "red"; further lines in it are marked."""
         if not self.as_json:
             _print(text, style, sys.stdout)
 
@@ -47,7 +48,7 @@ class Output:
         """Print rows of text under column names; `right` holds the indexes of the columns to align right."""
         if self.as_json:
             return
-        rows = [[printable(cell) for cell in row] for row in rows]
+        rows = [[one_line(cell) for cell in row] for row in rows]
         if is_fancy(sys.stdout):
             _rich_table(columns, rows, right)
             return
@@ -61,11 +62,12 @@ class Output:
 
     def document(self, document: Any) -> None:
         """Print a JSON document on standard output: the answer of a verb called with ``--json``."""
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+        sys.stdout.write(escaped(text) + "\n")
 
     def record(self, document: Any) -> None:
         """Print a JSON document on one line, at once: one of several that a verb answers with."""
-        sys.stdout.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
+        sys.stdout.write(escaped(json.dumps(document, ensure_ascii=False, allow_nan=False)) + "\n")
         sys.stdout.flush()
 
     def note(self, text: str) -> None:
@@ -100,7 +102,7 @@ def is_fancy(stream: TextIO) -> bool:
 
 
 def _print(text: str, style: str, stream: TextIO) -> None:
-    text = printable(text)
+    text = quoted(text)
     if not style or not is_fancy(stream):
         stream.write(text + "\n")
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rackbench.words import number
+from rackbench.words import number, one_line
 
 Status = Mapping[str, Any]
 Row = tuple[str, ...]
@@ -74,7 +74,7 @@ def alert_lines(status: Status) -> Iterator[str]:
 
 def alert_text(alert: Mapping[str, Any]) -> Iterator[str]:
     """Yield one alert: its message and code, and indented below what to do next."""
-    yield f"{alert['message']} [{alert['code']}]"
+    yield one_line(f"{alert['message']} [{alert['code']}]")
     for label, values in (
         ("next", alert.get("next_actions")),
         ("install", alert.get("next_install_commands")),
@@ -82,7 +82,7 @@ def alert_text(alert: Mapping[str, Any]) -> Iterator[str]:
         ("read", (alert.get("next_paths") or ())[:1]),
     ):
         for value in values or ():
-            yield f"  {label:<7} {value}"
+            yield one_line(f"  {label:<7} {value}")
 
 
 def progress_text(beat: Mapping[str, Any]) -> str:
@@ -115,6 +115,7 @@ def plain_table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()
 ) -> list[str]:
     """Return the rows as lines of aligned text under their column names."""
+    rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(columns, *rows, strict=True)]
     return [
         "  ".join(

@@ -10,7 +10,7 @@ from rackbench.cli.output import STATE_STYLES
 from rackbench.clock import parse_utc
 from rackbench.ledger.monitoring import seconds_since
 from rackbench.ledger.time_left import EARLIER, PACE
-from rackbench.words import number, printable, span
+from rackbench.words import number, one_line, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -141,7 +141,7 @@ def view(statuses: Sequence[Status], width: int, height: int) -> list[Line]:
     """Return the lines of the view: one run in full, or a line for each of several."""
     one = len(statuses) == 1
     lines = _one(statuses[0], width, height) if one else _many(statuses, width, height)
-    return [line._replace(text=printable(line.text)) for line in lines]
+    return [line._replace(text=one_line(line.text)) for line in lines]
 
 
 def _one(status: Status, width: int, height: int) -> list[Line]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rackbench import clock
 from rackbench.errors import RackbenchError
-from rackbench.ledger import rundir
+from rackbench.ledger import publish_states, rundir
+from rackbench.words import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -146,27 +147,7 @@ KINDS: dict[str, frozenset[str]] = {
         }
     ),
     "artifact": frozenset({"path", "bytes", "sha256", "artifact_kind", "step", "execution", "publishable"}),
-    "publish": frozenset(
-        {
-            "adapter",
-            "state",
-            "target",
-            "reason",
-            "code",
-            "files",
-            "bytes",
-            "payload_sha256",
-            "branch",
-            "base",
-            "commit",
-            "remote",
-            "forge",
-            "compare_url",
-            "pushed",
-            "pull_request",
-            "embargo",
-        }
-    ),
+    "publish": frozenset({"adapter", *publish_states.FIELDS}),
     "run.closed": frozenset({"outcome", "failed_steps", "exit_status"}),
     "ledger.incomplete": frozenset({"expected", "seen"}),
 }
@@ -218,7 +199,7 @@ def encode(record: Mapping[str, Any]) -> bytes:
     except (ValueError, TypeError, RecursionError):
         text = _ENCODER.encode(plain(record))
     # A lone surrogate (a file name that is not UTF-8) becomes its JSON escape, which a reader gets back as it was.
-    return text.encode("utf-8", "backslashreplace") + b"\n"
+    return escaped(text).encode() + b"\n"
 
 
 def decode(line: bytes) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from rackbench.clock import parse_utc, utc_text
 from rackbench.ledger import alerts, monitoring, publish_states, rundir, steps
 from rackbench.ledger import state as states
 from rackbench.ledger.time_left import time_left
+from rackbench.words import one_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -362,24 +363,24 @@ def recovery_summary(
     ]
     for entry in state.steps.values():
         reason = entry.reason or (entry.failure or {}).get("message")
-        lines.append(f"- {entry.step.step_id}: {entry.state}" + (f" ({reason})" if reason else ""))
+        lines.append(f"- {entry.step.step_id}: {entry.state}" + (f" ({one_line(reason)})" if reason else ""))
     lines.append("")
     if primary is None:
-        return "\n".join([*lines, "Nothing needs to be done.", ""])
+        return printable("\n".join([*lines, "Nothing needs to be done.", ""]))
     lines += [
         "## Next",
         "",
-        f"- Alert: {primary['message']} [{primary['code']}]",
+        f"- Alert: {one_line(primary['message'])} [{primary['code']}]",
     ]
-    lines += [f"- Do: {action}" for action in primary["next_actions"]]
+    lines += [f"- Do: {one_line(action)}" for action in primary["next_actions"]]
     for title, key in (
         ("Install there", "next_install_commands"),
         ("Run", "next_commands"),
         ("Look", "next_diagnostic_commands"),
         ("Read", "next_paths"),
     ):
-        lines += [f"- {title}: `{value}`" for value in primary[key]]
-    return "\n".join([*lines, ""])
+        lines += [f"- {title}: `{one_line(value)}`" for value in primary[key]]
+    return printable("\n".join([*lines, ""]))
 
 
 def _ledger_line(schema: str, record: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from rackbench.bundles.decision import ON_CONTROLLER, ON_TARGET
 from rackbench.models.preflight import Preflight
 from rackbench.readiness import states
 from rackbench.topology import cpulist
+from rackbench.words import one_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -70,7 +71,7 @@ def planned_families(plan: Plan, adapter: str) -> list[dict[str, Any]]:
 
 def summary(document: Mapping[str, Any]) -> str:
     """Return a report as Markdown."""
-    lines = [f"# Preflight of {document['host']}", "", _about_host(document), ""]
+    lines = [f"# Preflight of {document['host']}", "", one_line(_about_host(document)), ""]
     lines += _table(
         ("benchmark", "state", "basis", "what next"),
         (
@@ -85,7 +86,7 @@ def summary(document: Mapping[str, Any]) -> str:
             "",
             *_section(each, document["packaging"][name], document["planned_families"][name], missing),
         ]
-    return "\n".join(lines) + "\n"
+    return printable("\n".join(lines) + "\n")
 
 
 def _about_host(document: Mapping[str, Any]) -> str:

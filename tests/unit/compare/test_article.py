@@ -19,7 +19,7 @@ from rackbench.compare import tables
 from rackbench.compare.article import article
 from rackbench.errors import RackbenchError
 from rackbench.ledger.host_state import Facts, HostState
-from rackbench.words import printable
+from rackbench.words import one_line, printable
 
 from tests.unit.compare.made_runs import KEY, execution, run
 
@@ -129,7 +129,7 @@ def test_without_any_result_there_is_no_table() -> None:
 )
 def test_a_text_that_begins_as_a_formula_is_none_in_csv(text: str) -> None:
     (row,) = csv.DictReader(io.StringIO(csv_text(["a", "b"], [{"a": text, "b": -1.5}]), newline=""))
-    assert row == {"a": "'" + text.replace("\r", " "), "b": "-1.5"}
+    assert row == {"a": "'" + one_line(text.replace("\r", " ")), "b": "-1.5"}
 
 
 def test_a_formula_in_a_unit_of_a_result_is_none() -> None:

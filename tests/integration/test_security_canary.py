@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Secrets of each kind that a run meets, looked for in all that it says and leaves, and in the list of processes.
+
+The licence and the claim of a Geekbench run are in test_geekbench.py; a password of a jump box is in tests/lab.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import pytest
+
+from tests.integration import reaching
+from tests.integration.publishing import Results, git, row
+from tests.integration.test_webhook import TOKEN as HOOK
+from tests.integration.test_webhook import no_proxy, serving
+from tests.standins.github.server import GithubStandin
+from tests.unit.transport.conftest import PASSPHRASE, Sshd, sshd
+
+if TYPE_CHECKING:
+    from tests.integration.harness import LabProject
+
+pytestmark = pytest.mark.full
+__all__ = ["no_proxy", "sshd"]
+
+FROM_ENVIRONMENT = "canary-7d1f-environment"
+TOKEN = "canary-93ab-github"
+HIDDEN = "canary-c5e0-no-log"
+SECRETS = {
+    "the passphrase of a key, which a command printed": PASSPHRASE,
+    "a password from the environment": FROM_ENVIRONMENT,
+    "a token of GitHub": TOKEN,
+    "an argument of a task with no_log": HIDDEN,
+    "the token in the address of the webhook": HOOK,
+}
+# The name of the first task is a template; what the second one is given, and how the third one fails, is hidden.
+TASKS = """
+- name: "Log in with {{ lookup('rackbench.lab.secret', 'service') }}"
+  ansible.builtin.debug:
+    msg: nothing
+- name: Hand over what is secret
+  ansible.builtin.set_fact:
+    handed_over: "{{ lookup('rackbench.lab.secret', 'service') }} {{ lookup('rackbench.lab.secret', 'word') }}"
+  no_log: true
+- name: Fail with what is secret
+  ansible.builtin.fail:
+    msg: "{{ handed_over }} HIDDEN"
+  no_log: true
+  ignore_errors: true
+- name: Loop over what is secret
+  ansible.builtin.debug:
+    msg: "{{ item }}"
+  loop: ["{{ handed_over }}", HIDDEN]
+  no_log: true
+"""
+
+
+class Watch:
+    """The arguments of all processes of this machine while it is open."""
+
+    def __init__(self) -> None:
+        self.seen: set[bytes] = set()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.is_set():
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    self.seen.add(path.read_bytes())
+                except OSError:
+                    continue
+            self._over.wait(0.02)
+
+
+def secrets_in(content: bytes) -> list[str]:
+    """Return which of the secrets stand in some bytes."""
+    return [name for name, secret in SECRETS.items() if secret.encode() in content]
+
+
+def test_no_secret_is_in_anything_that_a_run_says_or_leaves(
+    project: LabProject, sshd: Sshd, tmp_path: Path
+) -> None:
+    reaching.add(project)
+    stage = project.root / "roles/made_up/tasks/stage.yml"
+    stage.write_text(stage.read_text() + TASKS.replace("HIDDEN", HIDDEN))
+    lab = sshd.lab(
+        auth_refs={
+            "word": {"type": "command", "command": ["cat", str(sshd.folder / "word")]},
+            "key": {"type": "key_file", "path": str(sshd.folder / "id"), "passphrase": "word"},
+            "service": {"type": "password_env", "variable": "SERVICE_PASSWORD"},
+        },
+        defaults={"user": getpass.getuser(), "auth_ref": "key", "python": sys.executable},
+    )
+    results = Results.made(tmp_path / "git")
+    key = tmp_path / "signing"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    (tmp_path / "gh").mkdir()
+    said: dict[str, str] = {}
+
+    def do(*arguments: str | Path) -> None:
+        done = project.rackbench(*arguments)
+        said[f"{len(said)} {arguments[0]}"] = done.said
+        assert done.rc == 0, done.said[-4000:]
+
+    with GithubStandin(tmp_path / "gh/pulls.json", {"lab/results": results.bare}, token=TOKEN) as github:
+        url = f"https://{github.host}/lab/results.git"
+        git(results.clone, "remote", "set-url", "origin", url)
+        git(results.clone, "config", f"url.{results.bare}.insteadOf", url)
+        project.environment |= {
+            "SSL_CERT_FILE": str(github.ca),
+            "GH_CONFIG_DIR": str(tmp_path / "gh"),
+            "GH_ENTERPRISE_TOKEN": TOKEN,
+            "SERVICE_PASSWORD": FROM_ENVIRONMENT,
+            "TMPDIR": str(temporary),
+        }
+        targets = json.dumps(
+            {"lab_publish_targets": results.target(forge="github", push_local=True, create_pr_local=True)}
+        )
+        with serving(200) as server, Watch() as watch:
+            project.environment["RACKBENCH_WEBHOOK"] = server.url
+            do("run", "-vvvv", "-i", lab, "--host", "t3", "--benchmarks", "made-up", "-e", targets)
+            assert server.events == ["finished"]
+            run = project.run("t3")
+            do("sign", "--run-dir", run.path, "--key", key)
+            do("verify", run.path)
+            for verb in ("status", "recover", "watch", "report"):
+                do(verb, "--run-dir", run.path)
+            do("status", "--run-dir", run.path, "--json")
+            do("runs", "--json")
+            do("export", run.path, "--json")
+            do("publish", "--run-dir", run.path, "--json", "-e", targets)
+        assert row(run)["state"].startswith("pr_")
+
+    assert {name: found for name, text in said.items() if (found := secrets_in(text.encode()))} == {}
+    assert {line: found for line in watch.seen if (found := secrets_in(line))} == {}
+    assert any(b"ansible-playbook" in line for line in watch.seen)
+    searched = []
+    for folder in (project.root, project.home, temporary, results.bare, results.clone):
+        for path in folder.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                assert secrets_in(path.read_bytes()) == [], path
+                searched.append(path.name)
+    expected = {"events.jsonl", "statement.json.sig", "report.html", "results.json", "publish_ledger.json"}
+    assert expected <= set(searched)

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run directory that somebody else made up, and handed over to be looked at."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration import recorded
+from tests.integration.test_security_target import FORGED, TERMINAL, obeyed_in
+
+HOSTILE = f"{{{{ 7 * 191 }}}}{TERMINAL}{FORGED}=1+1|<script>forged()</script>"
+# Fields of the journal that are ours to write, and that nobody checked here.
+REPLACED = (
+    "label",
+    "task",
+    "message",
+    "next_step",
+    "next_command",
+    "next_path",
+    "unit",
+    "reason",
+    "template",
+)
+
+
+def rackbench(folder: Path, *arguments: str | Path) -> str:
+    """Run a verb in a folder; return all that it said. It came to an end of its own."""
+    command = Path(sys.executable).with_name("rackbench")
+    environment = {**os.environ, "NO_COLOR": "1", "HOME": str(folder)}
+    done = subprocess.run(
+        [str(command), *map(str, arguments)], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert "internal_error" not in done.stderr, done.stderr
+    assert done.returncode in {0, 1, 2, 3}, done
+    return done.stdout + done.stderr
+
+
+def poisoned(value: object) -> object:
+    """Return a record with what is hostile in each field that is shown to people."""
+    if isinstance(value, dict):
+        return {
+            name: HOSTILE if name in REPLACED and isinstance(each, str | None) else poisoned(each)
+            for name, each in value.items()
+        }
+    return [poisoned(each) for each in value] if isinstance(value, list) else value
+
+
+@pytest.fixture
+def handed_over(tmp_path: Path) -> Path:
+    """A run directory with hostile words in its journal, and links out of it in place of documents."""
+    result = recorded.result(HOSTILE, [recorded.metric("rate", [1.0, 2.0], HOSTILE, "higher", of=HOSTILE)])
+    run_dir = recorded.run(
+        tmp_path / "runs", {"wheel.only.1": result, "other.only.1": result}, failed="other", message=HOSTILE
+    )
+    journal = run_dir / "events.jsonl"
+    records = [poisoned(json.loads(line)) for line in journal.read_text().splitlines()]
+    for record in records:
+        assert isinstance(record, dict)
+        if isinstance(record.get("failure"), dict):
+            record["failure"]["next_command"] = f"rackbench status; touch {tmp_path}/canary{HOSTILE}"
+        if record["kind"] == "artifact":
+            record["path"] = "../../../outside.txt"
+    journal.write_text("".join(json.dumps(record) + "\n" for record in records))
+    (tmp_path / "outside.txt").write_text("of somebody else\n")
+    for name in ("status.json", "recovery_summary.md", "run_manifest.json"):
+        (run_dir / name).unlink(missing_ok=True)
+        (run_dir / name).symlink_to(tmp_path / "outside.txt")
+    return run_dir
+
+
+def test_a_run_directory_of_a_stranger_is_shown_and_nothing_of_it_is_obeyed(
+    handed_over: Path, tmp_path: Path
+) -> None:
+    said = {
+        " ".join(str(word) for word in verb if word != handed_over): rackbench(tmp_path, *verb)
+        for verb in (
+            ("status", "--run-dir", handed_over),
+            ("status", "--run-dir", handed_over, "--json"),
+            ("watch", "--run-dir", handed_over),
+            ("compare", handed_over, handed_over),
+            ("export", handed_over, "--csv"),
+            ("report", "--run-dir", handed_over),
+            ("verify", handed_over),
+        )
+    }
+    assert "rackbench forged" in said["status --run-dir"]
+    assert {name: found[:3] for name, text in said.items() if (found := obeyed_in(text))} == {}
+    assert not (tmp_path / "canary").exists()
+    # Who follows a link out of it would have written, or shown, what is not its own.
+    assert (tmp_path / "outside.txt").read_text() == "of somebody else\n"
+    assert not [name for name, text in said.items() if "of somebody else" in text]
