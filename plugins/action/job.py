@@ -30,7 +30,8 @@ if t.TYPE_CHECKING:
     from rackbench.adapters.catalog import Adapter
     from rackbench.adapters.repeats import Family
 
-JOB_SCHEMA, JOB_SCHEMA_OF_AGENTS = "rackbench.job/1.0", "rackbench.job/1.1"
+JOB_SCHEMA = "rackbench.job/1.0"
+JOB_SCHEMA_OF_AGENTS = "rackbench.job/1.1"
 INTERVAL_S = 1.0
 CODES = {
     "partial": "execution_failed",
