@@ -14,8 +14,6 @@ description:
     plain C(ansible-playbook), C(ansible), C(ansible-runner) and C(rackbench) work with nothing started by hand.
     Nothing is dialled and no secret is read until a task needs the machine.
   - Tags become groups, and all machines are in the group C(lab).
-author:
-  - Rackbench contributors (@rackbench)
 options:
   plugin:
     description: The name of this plugin. Ansible reads the file by this line.
@@ -23,17 +21,26 @@ options:
     required: true
     choices: [rackbench.lab.lab]
 requirements:
-  - The Python package C(rackbench) beside ansible-core, and OpenSSH 8.4 or newer
+  - the Python package C(rackbench) beside ansible-core on the controller
+  - OpenSSH 8.4 or newer
 notes:
   - The other keys of the file are described in C(docs/reference/inventory.md).
   - Where an inventory is made static first, as AWX does, the broker does not live when the tasks run.
+author:
+  - Rackbench contributors (!UNKNOWN)
+seealso:
+  - plugin: rackbench.lab.secret
+    plugin_type: lookup
+  - module: rackbench.lab.probe
 """
 
 EXAMPLES = r"""
+# lab.yml
 schema: rackbench.lab/1.0
 plugin: rackbench.lab.lab
 auth_refs:
   jump-password: {type: password_env, variable: JUMP_PASSWORD}
+  service-password: {type: password_env, variable: SERVICE_PASSWORD}
   my-key: {type: key_file, path: ~/.ssh/id_ed25519}
 defaults: {user: deploy, auth_ref: my-key}
 hops:

@@ -11,8 +11,6 @@ description:
   - Asks the broker that the inventory plugin P(rackbench.lab.lab#inventory) started in the controller process.
   - The inventory uses it for the passwords of sudo, as a template that is filled in when a task needs it. It can be
     used in the same way for any auth reference that holds a password.
-author:
-  - Rackbench contributors (@rackbench)
 options:
   _terms:
     description: Names of auth references.
@@ -20,20 +18,29 @@ options:
     elements: str
     required: true
 requirements:
-  - The Python package C(rackbench) beside ansible-core
+  - the Python package C(rackbench) beside ansible-core on the controller
+notes:
+  - It answers for hosts of the inventory plugin only, while the command runs that read the inventory.
+author:
+  - Rackbench contributors (!UNKNOWN)
+seealso:
+  - plugin: rackbench.lab.lab
+    plugin_type: inventory
 """
 
 EXAMPLES = r"""
-- name: Log in to a service of the lab
-  ansible.builtin.uri:
-    url: http://127.0.0.1:8080/
-    url_password: "{{ lookup('rackbench.lab.secret', 'service-password') }}"
+- name: Write the file that a service reads its password from
+  ansible.builtin.copy:
+    content: "{{ lookup('rackbench.lab.secret', 'service-password') }}"
+    dest: ~/.service-password
+    mode: "0600"
   no_log: true
 """
 
 RETURN = r"""
 _raw:
   description: The secrets, in the order of the names.
+  returned: success
   type: list
   elements: str
 """
