@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("docs/**", ".", "roles/*", "benchmarks/*", "tests/*", "inventories/*")
+FOLDERS = ("docs/**", ".", "roles/*", "benchmarks/*", "tests/*", "tests/*/*", "inventories/*")
 PAGES = sorted(
     {page.relative_to(ROOT).as_posix() for folder in FOLDERS for page in ROOT.glob(f"{folder}/*.md")}
 )
