@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 # What Ansible loads or shows, what the bundles of our benchmarks are built from, and what ansible-test has to ignore.
 CONTENTS = {
-    "FILES.json", "LICENSE", "LICENSES", "MANIFEST.json", "README.md", "REUSE.toml", "benchmarks", "changelogs", "docs",
-    "meta", "playbooks", "plugins", "roles", "templates", "tests",
+    "FILES.json", "LICENSE", "LICENSES", "MANIFEST.json", "README.md", "REUSE.toml", "SECURITY.md", "benchmarks",
+    "changelogs", "docs", "meta", "playbooks", "plugins", "roles", "templates", "tests",
 }  # fmt: skip
 # What ansible-test may ignore: modules of Ansible itself are under the GPL, and its programs start with `python`.
 IGNORED = (

@@ -71,7 +71,7 @@ options:
     default: /var/tmp/rackbench
   noise:
     description:
-      - The noise settings to apply to the host while benchmarks run, as M(rackbench.lab.target_noise#module) takes
+      - The noise settings to apply to the host while benchmarks run, as M(rackbench.lab.target_noise) takes
         them. Without any, the settings of the host are only looked at.
     type: dict
     default: {}
