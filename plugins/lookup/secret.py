@@ -32,7 +32,7 @@ EXAMPLES = r"""
 - name: Write the file that a service reads its password from
   ansible.builtin.copy:
     content: "{{ lookup('rackbench.lab.secret', 'service-password') }}"
-    dest: ~/.service-password
+    dest: "{{ service_directory }}/password"
     mode: "0600"
   no_log: true
 """

@@ -17,6 +17,7 @@ description:
 extends_documentation_fragment:
   - rackbench.lab.attributes
   - rackbench.lab.lease
+  - rackbench.lab.package
 attributes:
   check_mode:
     support: full
@@ -164,7 +165,6 @@ options:
     type: bool
     default: true
 requirements:
-  - the Python package C(rackbench) beside ansible-core on the controller
   - the callback plugin P(rackbench.lab.run_ledger#callback) enabled in C(ansible.cfg)
 notes:
   - Relative paths start from the project, which is where C(ansible.cfg) is.

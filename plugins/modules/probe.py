@@ -55,7 +55,7 @@ failed_hosts:
   type: dict
   sample: {"turind8": "auth_refused"}
 rackbench:
-  description: What the ledger takes from this task, such as its records and its failure.
-  returned: always
+  description: What the ledger takes from this task, which is its failure.
+  returned: when the task fails for a reason that has a code
   type: dict
 """

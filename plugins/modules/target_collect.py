@@ -95,7 +95,7 @@ files:
   type: list
   elements: dict
   sample: [{path: latency.smoke.1/out/result.json, size: 4213, sha256: 5f0c6c5e}]
-skipped:
+left_out:
   description: What was left out, and why.
   returned: when O(state=packed)
   type: list
@@ -173,7 +173,7 @@ def work(module: Any) -> dict[str, Any]:
     archive = jobs / f".collect.{os.getpid()}.tar.gz"
     result: dict[str, Any] = {"changed": False, "archive": str(archive), "missing": missing}
     if module.check_mode or not there:
-        return {**result, "bytes": 0, "sha256": "", "members": 0, "files": [], "skipped": []}
+        return {**result, "bytes": 0, "sha256": "", "members": 0, "files": [], "left_out": []}
     names = [f"{name}/{part}" for name in there for part in COLLECTED if has_content(jobs / name / part)]
     try:
         packed = pack(jobs, names, archive, module.params["max_bytes"])
@@ -185,7 +185,7 @@ def work(module: Any) -> dict[str, Any]:
         "sha256": packed.sha256,
         "members": packed.members,
         "files": packed.files,
-        "skipped": packed.skipped,
+        "left_out": packed.skipped,
     }
 
 
