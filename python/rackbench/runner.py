@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rackbench.collection import find_collection
 from rackbench.errors import BLOCKED, FAILURES, INTERRUPTED, OUR_FAULT, RackbenchError
 
 if TYPE_CHECKING:
@@ -214,7 +215,10 @@ def start(
 
     The first Ctrl-C asks the open runs of `stopping` to stop. Without any it is handed to Ansible, which ends at once.
     The second kills the play. `say` is told so, one sentence at a time.
+
+    Raises `RackbenchError` (collection_missing) where Ansible would fail with many words.
     """
+    find_collection(project)
     from ansible_runner.interface import run as run_ansible
 
     last_output: list[str] = []

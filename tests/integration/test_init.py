@@ -66,6 +66,14 @@ def test_without_the_collection_the_lab_is_made_and_the_command_that_installs_it
     assert "collection_missing" in said.err
 
 
+@pytest.mark.parametrize("line", ["run --host local", "validate --host local", "adapters list"])
+def test_every_verb_of_a_lab_without_the_collection_names_the_command(lab: LabProject, line: str) -> None:
+    done = LabProject(lab.root, lab.home).rackbench(*line.split())
+    assert done.rc == 2, done.said
+    assert "ansible-galaxy collection install rackbench.lab" in done.stderr
+    assert "collection_missing" in done.stderr
+
+
 def test_a_wheel_has_every_file_of_the_template() -> None:
     shipped = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
     assert {f"rackbench/lab/template/{name}" for name in FILES} <= shipped

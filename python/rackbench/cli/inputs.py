@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rackbench.collection import find_collection
 from rackbench.errors import RackbenchError
 
 if TYPE_CHECKING:
@@ -123,8 +124,6 @@ def inventory_variable(directory: Path, name: str, inventories: Sequence[str] = 
 
     Nothing is templated. Raises `RackbenchError`: ansible_failed when the inventory cannot be read, collection_missing.
     """
-    from rackbench.collection import find_collection
-
     # Beside our playbooks there may be variables too, and a play has them.
     playbooks = find_collection(directory) / "playbooks"
     groups = _inventory(directory, inventories, ["--playbook-dir", str(playbooks)])
@@ -141,6 +140,8 @@ def _inventory(
         command += ["-i", inventory]
     listed = subprocess.run(command, cwd=directory, capture_output=True, text=True)
     if listed.returncode != 0:
+        # Of a lab file that no plugin reads Ansible says much, and not that the collection is missing.
+        find_collection(directory)
         raise RackbenchError(
             "ansible_failed",
             "The inventory cannot be read.",
