@@ -136,7 +136,7 @@ def check_advisories() -> str:
     if unknown := pinned.keys() - asked:
         reason = next((answer["skip_reason"] for answer in answers if "skip_reason" in answer), "none")
         problems.append(
-            f"NOT ALL WAS CHECKED: the package index gave no answer for {len(unknown)} of {len(pinned)} versions of packages. "
+            f"NOT ALL WAS CHECKED: the package index gave no answer for {len(unknown)} of {len(pinned)} versions. "
             f"The first reason: {reason}"
         )
     if problems:
