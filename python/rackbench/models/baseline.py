@@ -154,7 +154,7 @@ class GeneratedBy(Model):
 
 
 class BaselineFile(Commented):
-    """The whole file."""
+    """A baseline file: the reviewed numbers of the reference host, and what may vary."""
 
     schema_version: str = Field(alias="_schema_version", pattern=r"^[01]\.\d+\.\d+(-[0-9A-Za-z.-]+)?$")
     status: Literal["scaffold-placeholder", "active"] = Field(alias="_status")

@@ -37,7 +37,7 @@ class ExportedExecution(Model):
 
 
 class Export(Document):
-    """The whole file."""
+    """`exports/results.json` of a run: every result, with what it was measured on."""
 
     KIND: ClassVar[str] = "export"
     VERSION: ClassVar[str] = "1.1"

@@ -18,7 +18,7 @@ class HostFacts(Model):
 
 
 class HostState(Document, HostFacts):
-    """The whole file."""
+    """`preflight/host_state.json`: in what state the host of a run was found."""
 
     KIND: ClassVar[str] = "host-state"
 

@@ -54,7 +54,7 @@ class FailureEntry(Model):
 
 
 class ResultFile(Document):
-    """The whole file."""
+    """`result.json`, which every benchmark leaves as its last act."""
 
     KIND: ClassVar[str] = "result"
 

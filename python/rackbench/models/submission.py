@@ -82,7 +82,7 @@ class SubmittedProvenance(Model):
 
 
 class SubmissionBundle(Document):
-    """The whole file."""
+    """A bundle of results as people submit it to a corpus, `<stem>.json`."""
 
     KIND: ClassVar[str] = "submission-bundle"
 

@@ -18,7 +18,7 @@ FamilyName = Annotated[
 
 
 class TemplateYml(StrictModel):
-    """The whole file. Each field but `schema` and `summary` is the option of a run that has its name."""
+    """`templates/NAME.yml`. Each field but `schema` and `summary` is the option of a run that has its name."""
 
     schema_: Literal["rackbench.template/1.0"] = Field(alias="schema")
     summary: str = Field(min_length=1, max_length=100)
