@@ -46,14 +46,14 @@ options:
     choices: [read, taken, held, released]
     default: read
   lease_id:
-    description: The name of one taking of the target; it begins with the run's id. Needed with O(state=taken) and
+    description: The name of one taking of the target; it begins with the run's id. Required with O(state=taken) and
       O(state=held).
     type: str
   run_id:
-    description: The run that takes the target. Needed with O(state=taken).
+    description: The run that takes the target. Required with O(state=taken).
     type: str
   owner:
-    description: Who takes the target, as others read it. Needed with O(state=taken) and O(state=held).
+    description: Who takes the target, as others read it. Required with O(state=taken) and O(state=held).
     type: str
   purpose:
     description: What the target is taken for, as others read it.
@@ -68,7 +68,7 @@ options:
     type: bool
     default: false
   reason:
-    description: Why the lease is stolen. Needed with O(steal).
+    description: Why the lease is stolen. Required with O(steal).
     type: str
 author:
   - Rackbench contributors (!UNKNOWN)

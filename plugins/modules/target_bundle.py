@@ -44,12 +44,12 @@ options:
     type: str
     required: true
   upload:
-    description: The uploaded tarball on the target. Needed unless O(state=present).
+    description: The uploaded tarball on the target. Required unless O(state=present).
     type: str
   sidecar:
     description:
       - The bundle's sidecar document, which declares C(unpacked_size) and C(file_count).
-      - Needed with O(state=unpacked) and O(quota_bytes).
+      - Required with O(state=unpacked) and O(quota_bytes).
     type: dict
   quota_bytes:
     description:

@@ -40,7 +40,7 @@ options:
     type: str
     required: true
   executions:
-    description: The names of the executions to pack. Needed with O(state=packed).
+    description: The names of the executions to pack. Required with O(state=packed).
     type: list
     elements: str
   max_bytes:
@@ -48,7 +48,7 @@ options:
     type: int
     default: 2147483648
   archive:
-    description: The archive to remove. Needed with O(state=absent).
+    description: The archive to remove. Required with O(state=absent).
     type: str
 author:
   - Rackbench contributors (!UNKNOWN)

@@ -50,16 +50,16 @@ options:
     type: str
     required: true
   execution_id:
-    description: The execution's name within the run. Needed unless O(state=listed).
+    description: The execution's name within the run. Required unless O(state=listed).
     type: str
   bundle:
-    description: The SHA-256 of the bundle to run. Needed with O(state=started).
+    description: The SHA-256 of the bundle to run. Required with O(state=started).
     type: str
   entry_point:
-    description: The bundle's program, relative to its directory. Needed with O(state=started).
+    description: The bundle's program, relative to its directory. Required with O(state=started).
     type: str
   job:
-    description: The document that the benchmark reads as C(job.json). Needed with O(state=started).
+    description: The document that the benchmark reads as C(job.json). Required with O(state=started).
     type: dict
   attachments:
     description:
@@ -94,13 +94,13 @@ options:
         they are refused. One that was begun without a lease is of any run.
     type: str
   by:
-    description: Who stops the execution. Needed with O(state=stopped).
+    description: Who stops the execution. Required with O(state=stopped).
     type: str
   reason:
     description: Why the execution is stopped.
     type: str
   time_limit_s:
-    description: Seconds after which the benchmark is ended. Needed with O(state=started).
+    description: Seconds after which the benchmark is ended. Required with O(state=started).
     type: float
   grace_s:
     description: Seconds between C(SIGTERM) and C(SIGKILL).

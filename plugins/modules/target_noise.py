@@ -12,8 +12,8 @@ description:
   - Looks at the settings of a host that make measurements noisy, applies them for a run, and puts back what was there.
   - The originals are kept in C(noise/) below O(root), durable before the first of them is changed. A call that fails
     puts them back, and after one that was killed O(state=restored) does.
-  - Only who holds the host's lease may apply settings; with O(lease) that is looked at. Originals of other runs that
-    O(state=applied) finds were left by runs that were killed, and are put back first.
+  - Only who holds the host's lease should apply settings, and with O(lease) that is looked at. Originals of other runs
+    that O(state=applied) finds were left by runs that were killed, and are put back first.
   - M(rackbench.lab.noise) calls it with the settings of a run, and records what was done.
 extends_documentation_fragment:
   - rackbench.lab.attributes
@@ -43,7 +43,7 @@ options:
     default: observed
   run_id:
     description:
-      - The run for which settings are applied or put back. Needed with O(state=applied) and O(state=restored).
+      - The run for which settings are applied or put back. Required with O(state=applied) and O(state=restored).
     type: str
   settings:
     description:
@@ -53,8 +53,9 @@ options:
     default: {}
   lease:
     description:
-      - The lease of the run that O(state=applied) is for. It is renewed before anything is looked at, and without it
-        nothing is done.
+      - The lease of the run that O(state=applied) is for. It is renewed before anything is looked at, and if the run
+        has lost it, nothing is done.
+      - When left out, nobody's lease is looked at.
     type: dict
     suboptions:
       path:
