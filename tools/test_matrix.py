@@ -122,6 +122,8 @@ def run(core: Core) -> str:
     command(
         *_with(bin_dir), "ansible-playbook", "run.yml", "-l", "local",
         "-e", f"lab_runs_dir={WORK / core.name / 'runs'}",
+        # A lease of its own: nothing is measured here that another run on this machine could disturb.
+        "-e", f"lab_lease_dir={WORK / core.name / 'lease'}",
     )  # fmt: skip
     return ""
 
