@@ -62,9 +62,10 @@ def test_the_checkout_is_its_own_collection() -> None:
 
 def test_the_configured_place_is_relative_to_ansible_cfg_and_comes_before_the_home(project: Path) -> None:
     (project / "ansible.cfg").write_text(
-        "[defaults]\ncollections_path = nowhere:mine ; as Ansible reads it\n"
+        "[defaults]\ncollections_path = nowhere:mine:other ; as Ansible reads it\n"
     )
     mine = _installed(project / "mine")
+    _installed(project / "other")
     _installed(Path.home() / ".ansible/collections")
     assert find_collection(project) == mine == _as_ansible_finds_it(project)
 
