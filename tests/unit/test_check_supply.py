@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make check-supply` finds lock files that are not as asked for, and what pip-audit says or does not say of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("license_expression", reason="make setup-release installs what checks a release")
+
+ROOT = Path(__file__).resolve().parents[2]
+CHECK = """
+import sys
+import check_supply
+from verdict import CheckError
+try:
+    print(getattr(check_supply, sys.argv[1])())
+except CheckError as error:
+    sys.exit(str(error))
+"""
+
+STAND_IN = """#!{python}
+import json, sys
+pins = [line.split()[0].split("==") for line in open(sys.argv[-1])]
+print(json.dumps({{"dependencies": [{{"name": name, "version": version, **({answer})}} for name, version in pins]}}))
+"""
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    for folder in ("tools", "requirements"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def check(copy: Path, name: str = "check_locks") -> str:
+    """Return what a check of a copy says, with "passed: " before it if it passed."""
+    path = f"{copy}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [sys.executable, "-c", CHECK, name],
+        cwd=copy / "tools", env={**os.environ, "PATH": path}, capture_output=True, text=True,
+    )  # fmt: skip
+    return done.stderr if done.returncode else f"passed: {done.stdout}"
+
+
+def stand_in_for_pip_audit(copy: Path, answer: str) -> None:
+    """Put a program before pip-audit on the PATH that gives this answer, a Python expression, for each package."""
+    program = copy / "pip-audit"
+    program.write_text(STAND_IN.format(python=sys.executable, answer=answer))
+    program.chmod(0o755)
+
+
+def edit(path: Path, pattern: str, replacement: str) -> None:
+    text, count = re.subn(pattern, replacement, path.read_text(), count=1, flags=re.MULTILINE)
+    assert count == 1
+    path.write_text(text)
+
+
+def test_the_lock_files_are_as_they_must_be(copy: Path) -> None:
+    assert check(copy).startswith("passed: ")
+
+
+def test_a_package_without_a_digest(copy: Path) -> None:
+    edit(copy / "requirements/run.txt", r"^(isal==\S+).*\n(    --hash.*\n)+", r"\1\n")
+    assert "requirements/run.txt: isal has no digest." in check(copy)
+
+
+def test_an_in_file_that_asks_for_a_newer_version(copy: Path) -> None:
+    edit(copy / "requirements/run.in", r"^rich>=.*$", "rich>=9999")
+    assert "requirements/run.in asks for rich>=9999, and requirements/run.txt has" in check(copy)
+
+
+def test_an_in_file_that_asks_for_a_package_that_is_not_locked(copy: Path) -> None:
+    edit(copy / "requirements/run.in", r"\Z", "left-pad\n")
+    assert "requirements/run.in asks for left-pad, and requirements/run.txt does not have it." in check(copy)
+
+
+def test_a_locked_package_that_nothing_asks_for(copy: Path) -> None:
+    edit(copy / "requirements/run.in", r"^ruptures.*\n", "")
+    assert "requirements/run.txt: nothing asks for ruptures any more." in check(copy)
+
+
+def test_a_package_of_a_run_that_is_another_version_in_dev(copy: Path) -> None:
+    edit(copy / "requirements/dev.txt", r"^urllib3==\S+", "urllib3==99.1")
+    assert "requirements/dev.txt: urllib3 is 99.1, and in requirements/run.txt" in check(copy)
+
+
+def test_a_dependency_of_the_package_that_the_lock_is_too_old_for(copy: Path) -> None:
+    edit(copy / "pyproject.toml", r'"shtab>=[^"]*"', '"shtab>=9999"')
+    assert "pyproject.toml asks for shtab>=9999, and requirements/run.txt has" in check(copy)
+
+
+def test_every_version_of_every_lock_is_asked_about(copy: Path) -> None:
+    stand_in_for_pip_audit(copy, '{"vulns": []}')
+    pins = {
+        words
+        for lock in (copy / "requirements").glob("*.txt")
+        for words in re.findall(r"^\S+==\S+", lock.read_text(), re.MULTILINE)
+    }
+    assert check(copy, "check_advisories") == f"passed: {len(pins)} versions of packages\n"
+
+
+def test_an_advisory_is_named_with_the_lock_file_and_what_mends_it(copy: Path) -> None:
+    found = '{"id": "PYSEC-1", "fix_versions": ["99.2"]}'
+    stand_in_for_pip_audit(copy, f'{{"vulns": [{found}] if name == "paramiko" else []}}')
+    said = check(copy, "check_advisories")
+    assert re.search(r"requirements/run\.txt: paramiko \S+ has PYSEC-1, mended in 99\.2\.", said)
+
+
+def test_an_index_without_advisories_is_no_pass(copy: Path) -> None:
+    stand_in_for_pip_audit(copy, '{"skip_reason": "not found"}')
+    assert check(copy, "check_advisories").startswith("NOTHING WAS CHECKED")
+
+
+def test_an_index_without_an_answer_for_one_package_is_no_pass(copy: Path) -> None:
+    stand_in_for_pip_audit(copy, '{"skip_reason": "not found"} if name == "rich" else {"vulns": []}')
+    assert "NOT ALL WAS CHECKED" in check(copy, "check_advisories")
+
+
+def test_an_index_that_is_not_reached_is_no_pass(copy: Path) -> None:
+    stand_in_for_pip_audit(copy, 'sys.exit("no route to host")')
+    said = check(copy, "check_advisories")
+    assert said.startswith("NOTHING WAS CHECKED")
+    assert "no route to host" in said
