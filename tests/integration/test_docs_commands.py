@@ -172,6 +172,14 @@ def with_quick_agents(project: LabProject, stack: ExitStack) -> None:
     )
 
 
+def with_quick_template(project: LabProject, stack: ExitStack) -> None:
+    """Let the template of the gate measure a few pairs and sizes only."""
+    template = project.root / "templates/perf-gate.yml"
+    text = template.read_text()
+    assert "latency:full" in text
+    template.write_text(text.replace("latency:full", "latency:smoke").replace("repeats: 5", "repeats: 2"))
+
+
 def with_baseline(project: LabProject, stack: ExitStack) -> None:
     """Put a baseline there that nobody has armed, and all that publishing needs."""
     with_results(project, stack)
@@ -184,6 +192,7 @@ def with_baseline(project: LabProject, stack: ExitStack) -> None:
 PREPARE: dict[str, Callable[[LabProject, ExitStack], None]] = {
     "README.md": with_baseline,
     "docs/how-to/import-a-toml-inventory.md": with_older_inventory,
+    "docs/how-to/keep-a-baseline.md": with_quick_template,
     "docs/how-to/model-your-lab.md": with_both_inventories,
     "docs/how-to/publish-results.md": with_results,
     "docs/how-to/run-agents.md": with_quick_agents,
