@@ -58,6 +58,7 @@ from pathlib import Path
 from ansible import constants
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
 from ansible.utils.color import ANSIBLE_COLOR
+from ansible_collections.rackbench.lab.plugins.plugin_utils._names import written_name
 
 try:
     from rackbench.cli import summary
@@ -230,6 +231,11 @@ class CallbackModule(DefaultCallback):
         for host in hosts:
             self._say(f"run_dir: {self._relative(self._run_dirs[host])}")
 
+    def _handle_warnings_and_exception(self, result: CallbackTaskResult) -> None:
+        # Of a task with no_log, Ansible (2.19 to 2.22) shows these, and a failure's message is in them.
+        if "censored" not in result.result:
+            super()._handle_warnings_and_exception(result)
+
     # What our own actions report
 
     def _show_records(self, result: CallbackTaskResult) -> None:
@@ -309,7 +315,7 @@ class CallbackModule(DefaultCallback):
     def _show_task(self, result: CallbackTaskResult, status: str) -> None:
         if self._display.verbosity:
             self._say(
-                f"{result.host.get_name()}    {result.task.get_name().strip()}: {status}",
+                f"{result.host.get_name()}    {_name_of(result)}: {status}",
                 constants.COLOR_VERBOSE,
             )
 
@@ -329,7 +335,7 @@ class CallbackModule(DefaultCallback):
         if failure["code"] in {"steps_failed", "run_cancelled"} or key in self._told:
             return
         self._told.add(key)
-        self._tell_failure(host, failure, task="" if ours else result.task.get_name().strip())
+        self._tell_failure(host, failure, task="" if ours else _name_of(result))
 
     def _show_unplanned(self) -> None:
         """Show the failures of plans, each once with all of its hosts."""
@@ -398,6 +404,10 @@ class CallbackModule(DefaultCallback):
                     if text and text != before and time.monotonic() - last >= PROGRESS_S and self._short:
                         shown[path] = (time.monotonic(), text)
                         self._say(f"{host}    {path.stem}: {text}", constants.COLOR_VERBOSE)
+
+
+def _name_of(result: CallbackTaskResult) -> str:
+    return written_name(result.task) or str(result.task.action)
 
 
 def _show_only_text(display: t.Any) -> None:

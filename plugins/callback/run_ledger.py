@@ -60,6 +60,7 @@ from ansible.plugins.callback import CallbackBase
 from ansible.utils.display import Display
 from ansible_collections.rackbench.lab.plugins.plugin_utils import _ledger_link
 from ansible_collections.rackbench.lab.plugins.plugin_utils._forked import Terminal
+from ansible_collections.rackbench.lab.plugins.plugin_utils._names import written_name
 
 try:
     from rackbench import clock
@@ -175,7 +176,7 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
         """Record the play in each open run."""
-        self._play = _written_name(play)
+        self._play = written_name(play)
         if self._failure is None:
             self._guard(self._record_play)
 
@@ -285,7 +286,7 @@ class CallbackModule(CallbackBase):
         seen.tasks += 1
         seen.items = 0
         part = len(recorder.state.resumed)
-        uuid, name = f"{f'r{part}.' if part else ''}t{seen.tasks}", _written_name(task)
+        uuid, name = f"{f'r{part}.' if part else ''}t{seen.tasks}", written_name(task)
         record = recorder.record("task.began", task=name, action=task.action, uuid=uuid)
         seen.open = _OpenTask(uuid, name, record["step"], clock.monotonic())
 
@@ -408,13 +409,6 @@ class CallbackModule(CallbackBase):
                 recorder.record("ledger.incomplete", expected=dict(summary), seen=seen.as_dict())
         for runs_dir, campaign_id in sorted(self._campaigns):
             campaign.refresh(runs_dir, campaign_id, clock.utc_now())
-
-
-def _written_name(item: Task | Play) -> str:
-    """Return the name of a task or play as it stands in its file; the object's own name is templated by now."""
-    written = item.get_ds()
-    name = written.get("name") if isinstance(written, dict) else None
-    return str(name) if name else ""
 
 
 def _records(payload: Mapping[str, t.Any]) -> Iterator[tuple[str, dict[str, t.Any]]]:

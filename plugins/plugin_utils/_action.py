@@ -325,12 +325,15 @@ class LabAction(ActionBase):
         return self._where_it_broke(text)
 
     def _module_failure(self, module: str, result: dict[str, t.Any]) -> RackbenchError:
-        own = result.get("rackbench_failure") or {}
+        own = result.get("rackbench_failure")
         text = " ".join(
             str(result.get(name) or "") for name in ("msg", "module_stderr", "module_stdout", "exception")
         )
-        if own.get("code") in FAILURES:
-            return RackbenchError(own["code"], own["what"], where=self.machine, detail=own.get("detail"))
+        # It is the host that says so: whatever it is, it becomes a failure with a code.
+        if isinstance(own, dict) and str(own.get("code")) in FAILURES:
+            return RackbenchError(
+                own["code"], str(own.get("what") or text), where=self.machine, detail=own.get("detail")
+            )
         if NO_SPACE in text:
             return self._disk_full(text)
         if "module interpreter" in text or result.get("rc") == 127:

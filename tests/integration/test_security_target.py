@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from rackbench.errors import FAILURES
 
 from tests.integration import made_up
 from tests.integration.harness import make_project
@@ -179,3 +180,77 @@ def test_nothing_that_a_target_says_is_obeyed_with_vvv(made: Made) -> None:
     assert "rackbench forged" in done.said
     assert obeyed_in(done.said) == []
     assert not made.canary.exists()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("umask", [0o027, 0o077], ids=oct)
+def test_a_run_works_with_a_strict_umask_and_lets_nobody_in(project: LabProject, umask: int) -> None:
+    made_up.add(project, families=[made_up.family()])
+    done = project.command("rackbench", "run", "--host", "local", "--benchmarks", "made-up", umask=umask)
+    assert done.rc == 0, done.said
+    run = project.run()
+    # Who may not enter the directory of the runs reads nothing in it.
+    assert run.path.parents[2].stat().st_mode & umask == 0
+    assert (project.home / ".rackbench").stat().st_mode & umask == 0
+
+
+# Changes what a module says, if it is the one that says `KEY`.
+NONSENSE = r"""#!{python}
+import json, subprocess, sys
+done = subprocess.run([sys.executable, *sys.argv[1:]], stdout=subprocess.PIPE)
+try:
+    said = json.loads(done.stdout)
+except ValueError:
+    said = {{}}
+if {key!r} in said:
+    sys.stdout.write({answer})
+else:
+    sys.stdout.buffer.write(done.stdout)
+sys.exit(done.returncode)
+"""
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("key", "answer"),
+    [
+        ("platform", "json.dumps({name: 7 for name in said})"),
+        ("platform", "'{\"platform\": ' + '[' * 200000 + ']' * 200000 + '}'"),
+        ("platform", "json.dumps({**said, 'platform': {**said['platform'], 'hostname': '\\ud800'}})"),
+        ("platform", "json.dumps({'failed': True, 'msg': ['x'], 'rackbench_failure': ['x']})"),
+        (
+            "platform",
+            "json.dumps({'failed': True, 'msg': 'x', 'rackbench_failure': {'code': 'target_disk_full'}})",
+        ),
+        ("job_state", "json.dumps({'changed': False})"),
+        ("job_state", "json.dumps({name: 7 for name in said})"),
+        ("archive", "json.dumps({**said, 'archive': '/etc/hostname', 'files': [], 'members': 'x'})"),
+        ("archive", "json.dumps({**said, 'files': [{'path': '../x', 'size': -1}]})"),
+    ],
+    ids=[
+        "numbers",
+        "depth",
+        "surrogate",
+        "failure",
+        "own-code",
+        "job-nothing",
+        "job-numbers",
+        "empty",
+        "file",
+    ],
+)
+def test_an_answer_of_no_use_ends_the_run_in_order(
+    project: LabProject, tmp_path: Path, key: str, answer: str
+) -> None:
+    made_up.add(project, families=[made_up.family()])
+    interpreter = tmp_path / "python"
+    interpreter.write_text(NONSENSE.format(python=sys.executable, key=key, answer=answer))
+    interpreter.chmod(0o755)
+    done = project.rackbench(
+        "run", "--host", "local", "--benchmarks", "made-up", "-e", f"ansible_python_interpreter={interpreter}"
+    )
+    assert done.rc in {1, 3}, done.said
+    run = project.run()
+    assert run.journal[-1]["kind"] == "run.closed"
+    assert "host.finalize" in run.states
+    assert run.status["alerts"]["primary"]["code"] in FAILURES
