@@ -5,14 +5,16 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Modules add what they support, and the details of what they do not."""
+    """Modules add the details, and what they do otherwise."""
 
     DOCUMENTATION = r"""
 attributes:
   check_mode:
     description: Can run in check mode, and tell what would be done without changing anything.
+    support: full
   diff_mode:
     description: Can tell in diff mode what it changed, as before and after.
+    support: none
   idempotent:
     description: When it is run again with the same arguments, it changes nothing more and reports no change.
 """

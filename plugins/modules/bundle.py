@@ -20,11 +20,6 @@ extends_documentation_fragment:
   - rackbench.lab.run
   - rackbench.lab.run.adapter
 attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-    details: There is nothing to show a difference of.
   idempotent:
     support: full
     details: A bundle that is on the host is not moved again.

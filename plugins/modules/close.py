@@ -17,10 +17,7 @@ extends_documentation_fragment:
   - rackbench.lab.run
 attributes:
   check_mode:
-    support: full
     details: A dry run has a journal of its own, and is closed there.
-  diff_mode:
-    support: none
   idempotent:
     support: none
     details: A run is closed once.

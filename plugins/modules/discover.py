@@ -18,10 +18,7 @@ extends_documentation_fragment:
   - rackbench.lab.run
 attributes:
   check_mode:
-    support: full
     details: The host is read, and its lease is not taken.
-  diff_mode:
-    support: none
   idempotent:
     support: full
     details: A lease that the run has is renewed.

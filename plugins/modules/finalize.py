@@ -19,10 +19,7 @@ extends_documentation_fragment:
   - rackbench.lab.run
 attributes:
   check_mode:
-    support: full
     details: A dry run has a directory of its own, and its exports, which are empty, are written there.
-  diff_mode:
-    support: none
   idempotent:
     support: full
     details: Exports and report are written again from the same records.

@@ -19,11 +19,6 @@ extends_documentation_fragment:
   - rackbench.lab.run
   - rackbench.lab.run.adapter
 attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-    details: There is nothing to show a difference of.
   idempotent:
     support: partial
     details:

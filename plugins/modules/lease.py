@@ -21,10 +21,8 @@ extends_documentation_fragment:
   - rackbench.lab.attributes.linux
 attributes:
   check_mode:
-    support: full
     details: Nothing is changed, and RV(ignore:changed) says whether something would be.
   diff_mode:
-    support: none
     details: RV(holder) and RV(stolen_from) tell what was there.
   idempotent:
     support: full

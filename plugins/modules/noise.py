@@ -21,10 +21,7 @@ extends_documentation_fragment:
   - rackbench.lab.attributes.linux
   - rackbench.lab.run
 attributes:
-  check_mode:
-    support: full
   diff_mode:
-    support: none
     details: RV(settings) names everything.
   idempotent:
     support: full

@@ -20,12 +20,9 @@ extends_documentation_fragment:
   - rackbench.lab.package
 attributes:
   check_mode:
-    support: full
     details:
       - The run is a dry run then. Its directory is made below C(dry-runs/) of O(runs_dir), and its steps change
         nothing.
-  diff_mode:
-    support: none
   idempotent:
     support: none
     details: Each call begins a run of its own, unless O(begin=false).

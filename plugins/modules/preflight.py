@@ -18,10 +18,7 @@ extends_documentation_fragment:
   - rackbench.lab.run
 attributes:
   check_mode:
-    support: full
     details: It changes nothing on the host in any mode.
-  diff_mode:
-    support: none
   idempotent:
     support: full
 seealso:

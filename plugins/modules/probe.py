@@ -17,10 +17,7 @@ extends_documentation_fragment:
   - rackbench.lab.attributes
 attributes:
   check_mode:
-    support: full
     details: It changes nothing in any mode.
-  diff_mode:
-    support: none
   idempotent:
     support: full
 options: {}

@@ -25,8 +25,6 @@ attributes:
         house.
       - In check mode with the directory of a real run the parts are done; call M(rackbench.lab.reopen) first, as the
         playbook C(rackbench.lab.publish) does, which ends there.
-  diff_mode:
-    support: none
   idempotent:
     support: full
     details: What is staged, committed, pushed or proposed already is found again.

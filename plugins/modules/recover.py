@@ -17,10 +17,7 @@ extends_documentation_fragment:
   - rackbench.lab.attributes.linux
   - rackbench.lab.package
 attributes:
-  check_mode:
-    support: full
   diff_mode:
-    support: none
     details: RV(found) names everything.
   idempotent:
     support: full

@@ -17,10 +17,7 @@ extends_documentation_fragment:
   - rackbench.lab.run
 attributes:
   check_mode:
-    support: full
     details: RV(to_run) tells what would be done.
-  diff_mode:
-    support: none
   idempotent:
     support: none
     details: Each call is a part of its own in the run's journal.

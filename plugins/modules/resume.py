@@ -22,10 +22,8 @@ extends_documentation_fragment:
   - rackbench.lab.lease
 attributes:
   check_mode:
-    support: full
     details: As with O(begin=false), it tells what would be done.
   diff_mode:
-    support: none
     details: RV(differences) names what is not as it was.
   idempotent:
     support: full

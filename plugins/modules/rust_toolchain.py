@@ -22,11 +22,7 @@ extends_documentation_fragment:
   - rackbench.lab.target
 attributes:
   check_mode:
-    support: full
     details: Nothing is downloaded or written.
-  diff_mode:
-    support: none
-    details: There is nothing to show a difference of.
   idempotent:
     support: full
     details: With the same options again, one command is asked for its version and nothing is downloaded.

@@ -21,11 +21,6 @@ extends_documentation_fragment:
   - rackbench.lab.run
   - rackbench.lab.run.adapter
 attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-    details: There is nothing to show a difference of.
   idempotent:
     support: full
     details: A bundle that was built once for this kind of host is not built again.

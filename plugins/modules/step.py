@@ -18,10 +18,7 @@ extends_documentation_fragment:
   - rackbench.lab.run
 attributes:
   check_mode:
-    support: full
     details: A dry run has a journal of its own, and its steps are recorded there.
-  diff_mode:
-    support: none
   idempotent:
     support: none
     details: Each call is a record of its own in the journal.

@@ -20,10 +20,8 @@ extends_documentation_fragment:
   - rackbench.lab.target
 attributes:
   check_mode:
-    support: full
     details: Nothing is removed, and RV(removed) says what would be.
   diff_mode:
-    support: none
     details: RV(removed) names everything.
   idempotent:
     support: full

@@ -20,11 +20,7 @@ extends_documentation_fragment:
   - rackbench.lab.target.private
 attributes:
   check_mode:
-    support: full
     details: Nothing is changed; the answers are those of a real run.
-  diff_mode:
-    support: none
-    details: There is nothing to show a difference of.
   idempotent:
     support: full
     details: A bundle that is on the target is not moved again.

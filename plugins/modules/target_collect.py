@@ -19,11 +19,7 @@ extends_documentation_fragment:
   - rackbench.lab.target.private
 attributes:
   check_mode:
-    support: full
     details: Nothing is packed or removed.
-  diff_mode:
-    support: none
-    details: There is nothing to show a difference of.
   idempotent:
     support: full
     details: Results on the target stay, so collecting again gives the same files.

@@ -25,11 +25,7 @@ extends_documentation_fragment:
   - rackbench.lab.target.private
 attributes:
   check_mode:
-    support: full
     details: Nothing is started, stopped or removed, and a lost execution is reported but not written down.
-  diff_mode:
-    support: none
-    details: There is nothing to show a difference of.
   idempotent:
     support: full
     details: Executions are known by O(run_id) and O(execution_id).

@@ -22,10 +22,8 @@ extends_documentation_fragment:
   - rackbench.lab.target.private
 attributes:
   check_mode:
-    support: full
     details: Nothing is written, and RV(changes) says what would be.
   diff_mode:
-    support: none
     details: RV(changes) names everything.
   idempotent:
     support: full

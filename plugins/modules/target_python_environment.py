@@ -21,11 +21,7 @@ extends_documentation_fragment:
   - rackbench.lab.target.private
 attributes:
   check_mode:
-    support: full
     details: Nothing is changed; the answers are those of a real run.
-  diff_mode:
-    support: none
-    details: There is nothing to show a difference of.
   idempotent:
     support: full
     details: With the same requirements again, the environment's Python is started once and nothing is installed.

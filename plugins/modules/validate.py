@@ -20,10 +20,7 @@ extends_documentation_fragment:
   - rackbench.lab.package
 attributes:
   check_mode:
-    support: full
     details: It changes nothing in any mode.
-  diff_mode:
-    support: none
   idempotent:
     support: full
 options:
