@@ -120,9 +120,9 @@ def run(core: Core) -> str:
         return _absent(core)
     bin_dir = _make_environment(core, python)
     command(
-        *_with(bin_dir), "ansible-playbook", "run.yml", "-l", "local",
-        "-e", f"lab_runs_dir={WORK / core.name / 'runs'}",
-        # A lease of its own: nothing is measured here that another run on this machine could disturb.
+        *_with(bin_dir, HOME=str(_make_home(core, bin_dir))),
+        "ansible-playbook", "run.yml", "-l", "local", "-e", f"lab_runs_dir={WORK / core.name / 'runs'}",
+        # A home and a lease of its own: nothing is measured here that another run on this machine could disturb.
         "-e", f"lab_lease_dir={WORK / core.name / 'lease'}",
     )  # fmt: skip
     return ""
