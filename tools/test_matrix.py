@@ -97,8 +97,9 @@ def sanity(core: Core, tarball: Callable[[], Path]) -> str:
         *_with(bin_dir, HOME=str(_make_home(core, bin_dir))),
         "ansible-test", "sanity", "--python", core.python, "--color", "no", *skips,
         cwd=unpack(tarball(), WORK / core.name),
-        # It wants a locale that small machines have not, and none of our tests needs it.
-        quiet_about=['Using locale "C.UTF-8"'],
+        # It wants a locale that small machines have not, and none of our tests needs it. pip, when it first makes the
+        # environments of the tests, tells of the settings of the machine.
+        quiet_about=['Using locale "C.UTF-8"', "WARNING: Location 'file:"],
     )  # fmt: skip
     return f"without {', '.join(core.skipped_tests)}" if skips else ""
 
