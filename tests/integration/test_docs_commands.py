@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands of the documentation, run as they are written: the tutorial first, and each page where it ends.
 
-tests/pages.py says what the comments before blocks mean. `make test` runs the pages whose commands neither run nor
-publish anything; `make test-full` runs all.
+tests/pages.py says what the comments before blocks mean. `make test` runs the pages whose commands start no play;
+`make test-full` runs all.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from tests.integration.docs_session import Answer
 
 TUTORIAL = "docs/tutorial/first-run.md"
-STARTS_RUNS = re.compile(r"rackbench (run|publish) |run\.yml|rebaseline\.yml|baseline collect|--confirm")
+STARTS_PLAYS = re.compile(
+    r"rackbench (run|publish|bundle prune|lease) |run\.yml|rebaseline\.yml|baseline collect|--confirm"
+)
 TOKEN = "a-token-of-the-stand-in"
 # Setting up an environment is what has made the one that runs this test; bundles are those that are built already.
 SETUP = """#!/bin/sh
@@ -48,12 +50,12 @@ def run_here(page: str) -> list[Block]:
 
 
 def pages() -> list[object]:
-    """Return the pages with commands; those that start runs are for `make test-full`."""
+    """Return the pages with commands; those that start plays are for `make test-full`."""
     found: list[object] = []
     for page in PAGES:
         commands = [command for block in run_here(page) for command in block.commands]
         if commands and page != TUTORIAL:
-            marks = [pytest.mark.full] if any(map(STARTS_RUNS.search, commands)) else []
+            marks = [pytest.mark.full] if any(map(STARTS_PLAYS.search, commands)) else []
             found.append(pytest.param(page, marks=marks))
     return found
 
