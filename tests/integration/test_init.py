@@ -21,6 +21,7 @@ from rackbench.cli.main import main
 from rackbench.lab.init import TEMPLATE
 from rackbench.transport import labfile, routes
 
+from tests.integration import made_up
 from tests.integration.harness import ROOT, Done, LabProject
 
 if TYPE_CHECKING:
@@ -72,6 +73,21 @@ def test_every_verb_of_a_lab_without_the_collection_names_the_command(lab: LabPr
     assert done.rc == 2, done.said
     assert "ansible-galaxy collection install rackbench.lab" in done.stderr
     assert "collection_missing" in done.stderr
+
+
+@pytest.mark.slow
+def test_where_ansible_does_not_look_for_the_labs_own_roles_the_step_fails_and_the_run_is_closed(
+    lab: LabProject,
+) -> None:
+    made_up.add(lab, families=[made_up.family()])
+    settings = lab.root / "ansible.cfg"
+    settings.write_text(settings.read_text().replace("roles_path = roles\n", ""))
+    done = lab.playbook("-e", "lab_benchmarks=made-up")
+    assert done.rc == 2, done.said
+    run = lab.run()
+    assert run.states["made-up.stage"] == "failed"
+    assert "did not find the role made_up" in json.dumps(run.records("step.ended"))
+    assert run.records("run.closed")
 
 
 def test_a_wheel_has_every_file_of_the_template() -> None:

@@ -62,6 +62,15 @@ def test_a_configured_publish_target_fails_its_step_and_keeps_the_results(projec
     assert (run.path / "benchmarks/made-up/made-up.only.1/result.json").exists()
 
 
+def test_a_role_without_the_tasks_of_a_phase_is_refused_before_a_run_begins(project: LabProject) -> None:
+    made_up.add(project)
+    (project.root / "roles/made_up/tasks/collect.yml").unlink()
+    done = project.rackbench("run", "--host", "local", "--benchmarks", "made-up")
+    assert done.rc == 2, done.said
+    assert "has no tasks for the phase collect" in done.said
+    assert project.runs() == []
+
+
 @pytest.mark.parametrize(
     ("act", "code"),
     [

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 PREFLIGHT = "preflight"
 _HOST_PHASES = ("discover", "preflight")
-_ADAPTER_PHASES = ("stage", "execute", "collect", "publish")
+# The phases whose tasks are those of the adapter's own role.
+ROLE_PHASES = ("stage", "execute", "collect")
+_ADAPTER_PHASES = (*ROLE_PHASES, "publish")
 _FINALIZE = "finalize"
 _COLLECTION = "rackbench.lab"
 # What an adapter's step waits for, by phase.
