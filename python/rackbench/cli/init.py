@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,5 +73,5 @@ def _validated(lab: Path, output: Output) -> dict[str, Any]:
     from rackbench.lab.init import HOST
 
     find_collection(lab)
-    output.note(f"rackbench validate --host {HOST} --scope all")
+    output.note(shlex.join(["rackbench", "validate", "--host", HOST, "--scope", "all"]))
     return validating.by_playbook(lab, "all", validating.Hosts([HOST], [], []), None, output)

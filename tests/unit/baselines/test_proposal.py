@@ -96,6 +96,7 @@ def test_another_machine_than_before_is_told_as_the_gate_would_tell_it(tmp_path:
     assert "once these numbers are the baseline: passed" in text
 
 
+@pytest.mark.slow
 def test_a_thousand_scenarios_still_fit_into_a_pull_request(tmp_path: Path) -> None:
     text = text_for(tmp_path, {f"scenario {number:0200}": EVEN for number in range(1_000)}, {})
     assert len(text) < 62_000

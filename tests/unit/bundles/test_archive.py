@@ -44,6 +44,7 @@ def _without_clashes(files: dict[str, tuple[bytes, bool]]) -> bool:
     return not any(other.startswith(f"{name}/") for name in files for other in files)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(
     st.dictionaries(NAMES, st.tuples(st.binary(max_size=50), st.booleans()), min_size=1, max_size=6).filter(

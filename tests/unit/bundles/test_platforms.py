@@ -131,6 +131,7 @@ def test_every_name_of_a_machine_becomes_ours(namer: str, ours: str, theirs: str
     assert normalise_machine(theirs) == ours, namer
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(st.text(max_size=30) | st.sampled_from([name for names in NAMES.values() for name in names]))
 def test_normalising_a_machine_name_twice_changes_nothing_more(name: str) -> None:

@@ -181,6 +181,7 @@ def _mutated(plain: bytes, changes: list[tuple[str, int, bytes]], aimed: list[tu
     return bytes(content)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(changes=CHANGES, aimed=AIMED, squeeze=st.booleans())
 def test_a_mutated_archive_is_refused_or_stays_inside(
@@ -261,6 +262,7 @@ def test_any_bytes_are_a_sidecar_or_refused(data: bytes) -> None:
     _read(data)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(field=st.sampled_from([*json.loads(SIDECAR), "more"]), value=JSON_VALUES)
 def test_any_value_in_a_field_is_a_sidecar_or_refused(field: str, value: Any) -> None:

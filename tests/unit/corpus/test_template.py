@@ -151,6 +151,7 @@ def test_zizmor_finds_nothing() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_schema_of_github_accepts_them() -> None:
     done = schema(*FILES)
     assert done.returncode == 0, done.stdout + done.stderr

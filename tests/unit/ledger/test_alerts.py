@@ -386,6 +386,7 @@ def test_the_exit_status_of_a_run_is_the_highest_of_what_decides(
     assert projections.run_manifest(fold(run().records))["exit_status"] == status
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     st.integers(min_value=0), st.sampled_from([whole_run, failed_run]), st.sampled_from([True, False, None])

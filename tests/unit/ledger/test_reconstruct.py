@@ -143,6 +143,7 @@ def damaged(draw: st.DrawFn) -> Documents:
     return left
 
 
+@pytest.mark.slow
 @given(damaged())
 @settings(max_examples=150)
 def test_garbage_in_documents_never_reaches_the_journal(left: Documents) -> None:

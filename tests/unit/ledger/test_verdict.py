@@ -201,6 +201,7 @@ JSON = st.recursive(
 LOOKS = st.dictionaries(st.sampled_from(sorted(BEFORE)), JSON)
 
 
+@pytest.mark.slow
 @given(
     before=LOOKS,
     after=LOOKS,

@@ -240,6 +240,7 @@ def test_a_program_of_another_byte_order_or_of_other_bits_is_for_another_machine
 PARTS = st.lists(st.sampled_from(["a", "b", "c", "..", ".", "", "link"]), min_size=1, max_size=5)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(entries=st.lists(st.tuples(PARTS, st.sampled_from(["file", "dir", "link"]), PARTS), max_size=6))
 def test_no_tree_of_names_and_links_gets_outside(

@@ -106,6 +106,7 @@ NAMES = st.lists(
 CONTENTS = st.one_of(st.binary(max_size=40), st.sampled_from([TABLE, b"at 10.1.2.3\n", b'{"n": 1.50}']))
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     names=NAMES,

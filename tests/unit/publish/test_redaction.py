@@ -146,6 +146,7 @@ class _Number:
     __hash__ = None
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(DOCUMENTS, st.sampled_from([None, 2]), st.booleans())
 def test_json_stays_json_and_no_number_changes(document: Any, indent: int | None, ascii_only: bool) -> None:
