@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Put the bundle that fits the host on it; one that the controller has to make is made first."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Close a run's journal, and fail the host when the run did not come out well."""
 
 from __future__ import annotations

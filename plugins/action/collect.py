@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Fetch what executions left on the host, register it, and read their results."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Reach the host, read what it is, and take its lease."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Give back what the run has on its host, export its results in the configured formats, and write its report."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Run one execution of a benchmark detached on the host, follow it, and say how it ended."""
 
 from __future__ import annotations

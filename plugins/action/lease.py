@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """See, take and give back the lease of a target; outside of runs, so nothing is recorded."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Quiet the host as the run asks for it, see that it stayed quiet, and put it back."""
 
 from __future__ import annotations

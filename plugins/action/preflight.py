@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Choose each adapter's bundle, probe the host for what it needs, and say which adapters are ready."""
 
 from __future__ import annotations

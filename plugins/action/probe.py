@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Probe the machines of a play hop by hop, once for all of them, from the controller."""
 
 from __future__ import annotations

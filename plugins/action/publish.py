@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Publish an adapter's results to its configured target, part by part."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Make the Python environment that a benchmark runs in, from the packages that its bundle pins."""
 
 from __future__ import annotations

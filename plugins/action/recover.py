@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Put right what a run that was given up left on its host: its jobs, its noise settings, its lease."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Open a run again that came to its end, to publish its results. Its host is not asked for anything."""
 
 from __future__ import annotations

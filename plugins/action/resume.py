@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Take a run up again: see what its host knows of it, say what differs, and plan what is left."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Install a Rust toolchain on the host, in one call."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Build an adapter's bundle on the host from the source of its benchmark, and keep it on the controller."""
 
 from __future__ import annotations

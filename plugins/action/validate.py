@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Put the report on all hosts of a play together: how they are reached, and what each benchmark would get there."""
 
 from __future__ import annotations

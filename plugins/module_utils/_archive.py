@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Pack directories and unpack archives that nobody vouches for.
 
 PRIVATE to rackbench.lab. Used on targets (standard library of Python 3.9 only) and by our action plugins

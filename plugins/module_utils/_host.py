@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE. What more than one module reads on a host."""
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def sudo_works() -> bool:
     if sudo is None:
         return False
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # pylint: disable=ansible-bad-function # run_command has no time limit
             [sudo, "-n", "true"],
             check=False,
             stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The state of a host that measurements depend on: firmware, microcode, kernel, mitigations, memory modules, settings.
 
 PRIVATE to rackbench.lab. Nothing here needs root, and nothing is changed. What this user cannot read, or what the host
@@ -62,7 +62,7 @@ class State:
         if path is None:
             raise UnknownError(f"{command[0]} is not installed")
         try:
-            done = subprocess.run(
+            done = subprocess.run(  # pylint: disable=ansible-bad-function # run_command has no time limit
                 [path, *command[1:]],
                 check=False,
                 stdin=subprocess.DEVNULL,

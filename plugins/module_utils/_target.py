@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What our modules share on a target: where things are kept, and failures that carry a code.
 
 PRIVATE to rackbench.lab.

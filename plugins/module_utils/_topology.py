@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE. A snapshot of the files that tell which processors a host has; the controller reads them.
 
 The files are those of `rackbench.topology.sysfs.PATTERNS`, cut down to what is read of them. Of SMT siblings only the

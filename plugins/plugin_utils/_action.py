@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE. The base of our action plugins: arguments checked, failures with a code, records for the ledger."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE. What the actions ask of the package about adapters and bundles, always with the options of the run."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE. What a benchmark needs that runs on the controller and reaches the host by itself."""
 
 from __future__ import annotations

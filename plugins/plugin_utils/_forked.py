@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE. A call in a process of its own, so that the caller can look around while it lasts.
 
 A thread would not do: the call goes through Ansible's connection and shell plugins, which keep state on themselves, and

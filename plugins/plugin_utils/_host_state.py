@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE. The state of the host as the module discover found it, kept in the run directory."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE. Detached jobs on the host: begin one, follow it to its end, fetch what it left."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE. The lease of a run's host, as actions take it, keep it and give it back."""
 
 from __future__ import annotations

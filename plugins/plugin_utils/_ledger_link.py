@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE. How the callback and the actions know of each other: variables in the controller's own environment.
 
 Each task's worker is forked after the callback has set them, so it sees them; nothing else can reach it.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE. Names of tasks and plays as they may be shown and recorded."""
 
 from __future__ import annotations

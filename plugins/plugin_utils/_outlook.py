@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE. What a host's plan and its dry run, or without one the last preflight, say of its bundles and readiness."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE. Secrets that a benchmark is handed: from a file of the controller, or from the lab's broker."""
 
 from __future__ import annotations

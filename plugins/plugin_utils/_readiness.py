@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE. The readiness of every adapter of a run: recorded, and reported in `preflight/`, reached or not."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE. What an execution has to do with the repeats of its family: whether it is needed, and what it measured."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE. What of a run is still at work on its host when the run comes to its end."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE. Bundles on their way to the host: made on the controller if need be, told of, and brought there."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE. A request to stop the run, as something that waits sees it."""
 
 from __future__ import annotations

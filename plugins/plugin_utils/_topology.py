@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE. The topology of a host: kept in `preflight/topology.json` of its run."""
 
 from __future__ import annotations
