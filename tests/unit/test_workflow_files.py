@@ -90,6 +90,7 @@ def test_the_schema_of_github_accepts_them() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.full
 def test_the_schema_of_github_refuses_a_job_without_a_runner(tmp_path: Path) -> None:
     (tmp_path / "bad.yml").write_text(INJECTION.replace("    runs-on: ubuntu-latest\n", ""))
     assert schema(tmp_path / "bad.yml").returncode != 0

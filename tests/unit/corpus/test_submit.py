@@ -464,6 +464,7 @@ def test_what_a_bundle_says_of_itself_gets_into_no_command(tmp_path: Path) -> No
     assert status == 1
 
 
+@pytest.mark.full
 @settings(
     max_examples=150,
     deadline=None,

@@ -104,6 +104,7 @@ def test_what_was_changed_is_named_with_what_to_do(signed: Path) -> None:
     assert "next: Find out who changed it" in done.stdout
 
 
+@pytest.mark.full
 def test_a_run_that_went_on_is_to_be_signed_again_and_then_good(signed: Path, key: Path) -> None:
     writer = journal.JournalWriter(signed / rundir.EVENTS)
     add_file(writer, signed, "report.html", b"new")
@@ -135,6 +136,7 @@ def test_a_run_that_is_not_signed_is_told(tmp_path: Path) -> None:
     assert "evidence/statement.json: It is missing. [evidence_missing]" in done.stdout
 
 
+@pytest.mark.full
 def test_a_directory_that_holds_no_run_or_is_missing_is_wrong_input(tmp_path: Path, key: Path) -> None:
     (tmp_path / "empty").mkdir()
     for name, code in (("empty", "not_a_run_directory"), ("none", "input_missing")):

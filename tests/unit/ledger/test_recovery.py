@@ -349,6 +349,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return left_behind(tmp_path_factory.mktemp("sample"), whole_run())
 
 
+@pytest.mark.full
 @given(st.dictionaries(st.sampled_from([*JSON_FILES, *OTHER_FILES]), GARBAGE, min_size=1, max_size=5))
 @settings(max_examples=120)
 def test_garbage_gives_a_whole_directory_or_a_clear_error(sample: Path, files: dict[str, bytes]) -> None:

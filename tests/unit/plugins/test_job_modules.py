@@ -215,6 +215,7 @@ def test_a_job_passes_and_is_found_again_instead_of_run_again(target: Target) ->
     assert len(list((target.root / "lib").iterdir())) == 1
 
 
+@pytest.mark.full
 def test_a_job_that_runs_is_answered_with_its_heartbeat_and_waited_for(target: Target) -> None:
     target.stage()
     started = target.start("wait")
@@ -384,6 +385,7 @@ def test_a_job_whose_supervisor_is_gone_is_lost_and_not_stopped(target: Target) 
     assert stopped["conditions"]["before"]["boot_id"] == stopped["conditions"]["after"]["boot_id"]
 
 
+@pytest.mark.full
 def test_a_supervisor_that_hangs_is_killed_by_a_stop(target: Target, supervisor: ModuleType) -> None:
     target.stage()
     target.start("wait", grace_s=0)
@@ -397,6 +399,7 @@ def test_a_supervisor_that_hangs_is_killed_by_a_stop(target: Target, supervisor:
     assert supervisor.start_ticks(benchmark) is None
 
 
+@pytest.mark.full
 def test_only_the_directory_of_a_job_that_has_ended_is_removed(
     target: Target, supervisor: ModuleType
 ) -> None:
@@ -423,6 +426,7 @@ def test_a_job_directory_whose_state_is_damaged_is_removed(target: Target) -> No
     assert not target.job_dir("good").exists()
 
 
+@pytest.mark.full
 def test_one_call_lists_all_jobs_of_a_run_and_all_bundles(target: Target, supervisor: ModuleType) -> None:
     assert (listed(target)["jobs"], listed(target)["bundles"]) == ({}, [])
     prepared(target, supervisor, "crash")
@@ -588,6 +592,7 @@ def test_a_job_is_not_begun_when_another_one_begins_while_it_waits(
     assert not target.job_dir("good").exists()
 
 
+@pytest.mark.full
 def test_a_job_of_another_run_with_the_same_id_is_neither_found_nor_listed_nor_stopped(
     target: Target, lease: dict[str, str]
 ) -> None:
@@ -639,6 +644,7 @@ def test_a_job_with_a_damaged_state_is_stopped_by_its_supervisor(
     assert supervisor.start_ticks(benchmark) is None
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("how", ["killed", "hanging"])
 def test_a_job_with_a_damaged_state_and_a_supervisor_that_is_of_no_use_is_lost(
     target: Target, supervisor: ModuleType, how: str

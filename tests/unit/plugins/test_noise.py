@@ -268,6 +268,7 @@ def test_an_original_that_cannot_be_put_back_is_kept_and_the_others_are_put_back
     assert not host.root.exists()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("seed", [1, 2])
 def test_killed_while_it_applies_at_a_random_operation_it_leaves_what_restores_exactly(
     host: Host, seed: int
@@ -282,6 +283,7 @@ def test_killed_while_it_applies_at_a_random_operation_it_leaves_what_restores_e
         assert not host.root.exists(), (seed, at)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("seed", [3])
 def test_killed_while_it_restores_at_a_random_operation_it_restores_exactly_when_called_again(
     host: Host, seed: int
@@ -297,6 +299,7 @@ def test_killed_while_it_restores_at_a_random_operation_it_restores_exactly_when
         assert not host.root.exists(), (seed, at)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("seed", [4])
 def test_killed_at_a_random_time_it_leaves_what_restores_exactly(host: Host, seed: int) -> None:
     before = host.machine.knobs()
@@ -380,6 +383,7 @@ def test_what_a_killed_run_left_is_put_back_before_the_next_run_saves_its_origin
     assert host.machine.knobs() == before
 
 
+@pytest.mark.full
 def test_originals_of_the_run_that_took_an_expired_lease_are_no_leftovers_to_the_run_that_lost_it(
     host: Host,
 ) -> None:

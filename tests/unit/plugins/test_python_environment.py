@@ -141,6 +141,7 @@ def archive(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.full
 def test_an_environment_is_made_once_and_again_from_an_archive_when_it_is_damaged(host: Host) -> None:
     looked = host.call(check=True)
     assert (looked["changed"], looked["present"]) == (True, False)
@@ -174,6 +175,7 @@ def test_an_environment_is_made_once_and_again_from_an_archive_when_it_is_damage
     assert list(host.place.parent.iterdir()) == [host.place]
 
 
+@pytest.mark.full
 def test_a_wheel_that_the_wheelhouse_lacks_is_named(host: Host) -> None:
     (host.wheelhouse / "beta-1.0-py3-none-any.whl").unlink()
     said = host.refusal()
@@ -181,6 +183,7 @@ def test_a_wheel_that_the_wheelhouse_lacks_is_named(host: Host) -> None:
     assert "beta==1.0" in said
 
 
+@pytest.mark.full
 def test_a_damaged_wheel_is_named_with_both_digests(host: Host) -> None:
     other = wheel("alpha") + b"x"
     (host.wheelhouse / "alpha-1.0-py3-none-any.whl").write_bytes(other)
@@ -273,6 +276,7 @@ def index() -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.full
 def test_an_index_gets_the_password_and_nobody_else_does(host: Host, index: str) -> None:
     result = host.call(index_url=index, index_user="lab", index_password=SECRET)
     assert result["changed"] is True, result
@@ -282,6 +286,7 @@ def test_an_index_gets_the_password_and_nobody_else_does(host: Host, index: str)
     assert kept == []
 
 
+@pytest.mark.full
 def test_an_index_that_does_not_answer_is_named_with_the_reason(host: Host) -> None:
     # A port that nobody listens on.
     with socket.socket() as taken:
@@ -290,6 +295,7 @@ def test_an_index_that_does_not_answer_is_named_with_the_reason(host: Host) -> N
         assert "Connection refused" in host.refusal(wheelhouse="", index_url=url)
 
 
+@pytest.mark.full
 def test_a_refused_password_is_said_without_it(host: Host, index: str) -> None:
     said = host.refusal(wheelhouse="", index_url=index, index_user="lab", index_password=f"{SECRET}-old")
     assert "the package index 127.0.0.1" in said

@@ -61,6 +61,7 @@ def wait_until_unlocked(target: Target, act: str = "wait") -> None:
 # Uploads.
 
 
+@pytest.mark.full
 def test_runs_that_stage_one_bundle_at_once_all_end_well_with_one_good_bundle(target: Target) -> None:
     with ThreadPoolExecutor(RUNS) as pool:
         found = list(pool.map(lambda _: target.look(), range(RUNS)))
@@ -96,6 +97,7 @@ def test_a_part_of_another_bundle_is_removed_when_it_has_not_grown_for_long(
     assert not part.exists()
 
 
+@pytest.mark.full
 def test_an_upload_taken_away_because_another_run_was_quicker_is_no_failure(target: Target) -> None:
     slow = target.look()["upload"]
     Path(slow).write_bytes(b"half")
@@ -271,6 +273,7 @@ def test_a_list_names_bundles_jobs_uploads_and_the_toolchain(target: Target, oth
     let_go(target)
 
 
+@pytest.mark.full
 def test_pruning_keeps_the_bundle_of_a_running_job(target: Target, other: Target) -> None:
     target.stage()
     other.stage()
@@ -290,6 +293,7 @@ def test_pruning_keeps_the_bundle_of_a_running_job(target: Target, other: Target
     assert target.job_dir("wait").is_dir()
 
 
+@pytest.mark.full
 def test_pruning_with_days_keeps_what_was_used_since_but_for_what_is_damaged(
     target: Target, other: Target
 ) -> None:
@@ -306,6 +310,7 @@ def test_pruning_with_days_keeps_what_was_used_since_but_for_what_is_damaged(
     assert stored(target) == {target.sha256}
 
 
+@pytest.mark.full
 def test_cleaning_keeps_what_a_running_job_needs_and_later_leaves_nothing(
     target: Target, other: Target
 ) -> None:

@@ -434,6 +434,7 @@ def test_a_wrong_command_line_runs_nothing(supervisor: ModuleType, arguments: li
 BURNER = "import time\nwhile time.process_time() < 2: pass"
 
 
+@pytest.mark.full
 def test_the_conditions_before_and_after_are_kept_and_count_the_time_of_all_its_processes(
     job: Callable[..., Job],
 ) -> None:
@@ -458,6 +459,7 @@ def test_the_conditions_before_and_after_are_kept_and_count_the_time_of_all_its_
     assert verdict.inputs["boot_id"] is not None
 
 
+@pytest.mark.full
 def test_a_process_beside_the_benchmark_makes_it_suspect_and_another_boot_void(
     job: Callable[..., Job],
 ) -> None:

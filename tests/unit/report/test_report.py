@@ -73,6 +73,7 @@ def page_of(results: dict[str, Any], **options: Any) -> str:
         return render(source.read(recorded.run(Path(folder), results, **options))).decode()
 
 
+@pytest.mark.full
 @settings(max_examples=150)
 @given(st.lists(st.lists(METRIC, max_size=6), min_size=1, max_size=3), FACTS)
 def test_whatever_a_valid_result_holds_there_is_a_page_of_it_whose_ids_are_unique(

@@ -57,6 +57,7 @@ def serving(control: Path) -> int:
 NINE = [f"t{index}" for index in range(9)]
 
 
+@pytest.mark.full
 def test_nine_hosts_behind_a_hop_share_one_login_there(sshd: Sshd, start: Callable[[Path], Session]) -> None:
     made = start(sshd.lab())
     done = at_once(made, NINE)
@@ -123,6 +124,7 @@ def test_the_words_of_a_proxy_command_that_failed_reach_the_user(
     assert found["checks"][0]["message"].endswith(": the lab is not running: make lab-up")
 
 
+@pytest.mark.full
 def test_a_connection_that_was_killed_is_opened_again(sshd: Sshd, start: Callable[[Path], Session]) -> None:
     made = start(sshd.lab())
     assert ssh(made, "t0", "true").returncode == 0
@@ -192,6 +194,7 @@ def test_the_broker_answers_only_expected_prompts_and_each_once(
     assert not wire.ask(broker, {"do": "what"})["ok"]
 
 
+@pytest.mark.full
 def test_a_secret_is_asked_for_once_and_is_in_no_file(sshd: Sshd, start: Callable[[Path], Session]) -> None:
     tally = sshd.folder / "tally"
     script = sshd.folder / "manager"

@@ -34,6 +34,7 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.full
 @settings(deadline=None, max_examples=60)
 @given(
     arguments=st.lists(ARGUMENT, max_size=4),
