@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,14 +27,17 @@ def command(
 ) -> str:
     """Run a command and return what it says, both of its outputs together.
 
-    Raises `CheckError` with its words when it fails, or when it warns: a line with "warning" in any spelling that
-    holds none of the texts `quiet_about`.
+    Raises `CheckError` when it cannot be started, and with its words when it fails or warns: a line with "warning" in
+    any spelling that holds none of the texts `quiet_about`.
     """
     words = [str(part) for part in argv]
     variables = None if env is None else {**os.environ, **env}
-    done = subprocess.run(
-        words, cwd=cwd, env=variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    try:
+        done = subprocess.run(
+            words, cwd=cwd, env=variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+    except OSError as error:
+        raise CheckError(f"{shlex.join(words)} could not be started in {cwd}: {error.strerror}.") from None
     excused = tuple(quiet_about)
     warned = [
         line
@@ -49,7 +53,8 @@ def command(
 def report(title: str, checks: Mapping[str, Callable[[], str | None]]) -> int:
     """Run the checks in their order, print one line for each and the verdict last; return the exit status.
 
-    A check returns a remark for its line, or None, and raises `CheckError` when it fails; the others run all the same.
+    A check returns a remark for its line, or None, and raises `CheckError` when it fails. Whatever else it raises is
+    a failure too, shown with its traceback, and the other checks run all the same.
     """
     failed: list[str] = []
     for name, check in checks.items():
@@ -57,8 +62,9 @@ def report(title: str, checks: Mapping[str, Callable[[], str | None]]) -> int:
         try:
             remark = check() or ""
             word = "passed"
-        except CheckError as error:
-            print(error, file=sys.stderr, flush=True)
+        except Exception as error:  # noqa: BLE001 - a check that breaks must not keep the others from their verdicts
+            shown = str(error) if isinstance(error, CheckError) else traceback.format_exc().rstrip()
+            print(shown, file=sys.stderr, flush=True)
             failed.append(name)
             word, remark = "FAILED", ""
         print(
