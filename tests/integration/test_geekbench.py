@@ -7,12 +7,11 @@ import base64
 import json
 import re
 import shutil
-import threading
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from tests.integration.harness import ROOT
 from tests.integration.outside import ELSEWHERE, outside
+from tests.integration.processes import Watch
 from tests.standins.geekbench.archive import (
     CLAIM_KEY,
     LICENCE,
@@ -22,6 +21,8 @@ from tests.standins.geekbench.archive import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.integration.harness import Done, LabProject, Run
 
 RESULTS = "benchmarks/geekbench/geekbench.cpu.1"
@@ -51,39 +52,6 @@ def result_of(run: Run) -> Any:
     return run.document(f"{RESULTS}/result.json")
 
 
-class Watch:
-    """Reads the command lines of all processes of this machine, again and again, until it is left.
-
-    Once it has read that of Geekbench while it exports, it makes the file `seen_it`, which the stand-in waits for.
-    """
-
-    def __init__(self, seen_it: Path) -> None:
-        self._seen_it = seen_it
-        self.seen: set[bytes] = set()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_failure: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._over.is_set():
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
-                    line = path.read_bytes()
-                except OSError:
-                    continue
-                self.seen.add(line)
-                if b"\0--export-json\0" in line:
-                    self._seen_it.touch()
-            self._over.wait(0.02)
-
-
 def holders(folder: Path) -> list[str]:
     """Return the files below a folder that hold a canary."""
     return sorted(
@@ -100,7 +68,13 @@ def test_a_licensed_run_has_scores_and_neither_licence_nor_claim_is_anywhere_els
     archive = make_archive(tmp_path / "operator", mode="pro", ends_after=seen_it)
     licence = tmp_path / "operator/Geekbench 6.preferences"
     licence.write_bytes(LICENCE)
-    with Watch(seen_it) as watch:
+
+    def tell(line: bytes) -> None:
+        # The stand-in waits for this file where it exports. Other tests have stand-ins too, elsewhere.
+        if b"\0--export-json\0" in line and bytes(project.home) in line:
+            seen_it.touch()
+
+    with Watch(tell) as watch:
         done = run(project, {"archive": str(archive), "licence": str(licence)}, "-vvvv")
     assert done.rc == 0, done.said[-4000:]
     (made,) = project.runs()

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import subprocess
 import sys
-import threading
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.integration import made_up
+from tests.integration.processes import Watch
 from tests.integration.publishing import Results, git, row
 from tests.integration.test_webhook import TOKEN as HOOK
 from tests.integration.test_webhook import no_proxy, serving
@@ -24,17 +24,21 @@ from tests.standins.github.server import GithubStandin
 from tests.unit.transport.conftest import PASSPHRASE, Sshd, sshd
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.integration.harness import LabProject
 
 pytestmark = pytest.mark.full
 __all__ = ["no_proxy", "sshd"]
 
+# Tests on other workers, and in other checkouts, make keys with `sshd`'s passphrase in the arguments of ssh-keygen.
+OWN_PASSPHRASE = f"canary-2e8d-passphrase-{os.getpid()}"
 FROM_ENVIRONMENT = "canary-7d1f-environment"
 TOKEN = "canary-93ab-github"
 HIDDEN = "canary-c5e0-no-log"
 IN_A_NAME = "canary-11d2-name"
 SECRETS = {
-    "the passphrase of a key, which a command printed": PASSPHRASE,
+    "the passphrase of a key, which a command printed": OWN_PASSPHRASE,
     "a password from the environment": FROM_ENVIRONMENT,
     "a token of GitHub": TOKEN,
     "an argument of a task with no_log": HIDDEN,
@@ -63,32 +67,6 @@ TASKS = """
 """
 
 
-class Watch:
-    """The arguments of all processes of this machine while it is open."""
-
-    def __init__(self) -> None:
-        self.seen: set[bytes] = set()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_failure: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._over.is_set():
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
-                    self.seen.add(path.read_bytes())
-                except OSError:
-                    continue
-            self._over.wait(0.02)
-
-
 def secrets_in(content: bytes) -> list[str]:
     """Return which of the secrets stand in some bytes."""
     return [name for name, secret in SECRETS.items() if secret.encode() in content]
@@ -102,6 +80,9 @@ def test_no_secret_is_in_anything_that_a_run_says_or_leaves(
     made_up.add(project, families=[made_up.family()], bundle=bundle)
     stage = project.root / "roles/made_up/tasks/stage.yml"
     stage.write_text(stage.read_text() + TASKS.replace("HIDDEN", HIDDEN))
+    (sshd.folder / "word").write_text(OWN_PASSPHRASE)
+    rewrap = ["ssh-keygen", "-q", "-p", "-P", PASSPHRASE, "-N", OWN_PASSPHRASE, "-f", sshd.folder / "id"]
+    subprocess.run(rewrap, check=True)
     lab = sshd.lab(
         auth_refs={
             "word": {"type": "command", "command": ["cat", str(sshd.folder / "word")]},
