@@ -24,25 +24,40 @@ from verdict import ROOT, CheckError, report
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-SHELLS = {"sh", "bash", "dash", "ash", "ksh", "zsh", "busybox"}
+SHELLS = {"sh", "bash", "dash", "ash", "ksh", "zsh", "busybox", "su", "runuser"}
 # `-c`, also among other letters, as in `bash -lc`.
 COMMAND_OPTION = re.compile(r"-[a-z]*c")
+# Options of ssh whose value is the next word.
+SSH_OPTION = re.compile(r"-[46AaCfGgKkMNnqsTtVvXxYy]*[BbcDEeFIiJLlmOoPpQRSWw]")
 STARTERS = {"run", "Popen", "call", "check_call", "check_output"}
 # What these are handed is read by the shell of another machine or process.
 READ_BY_A_SHELL = {"exec_command", "_low_level_execute_command", "create_subprocess_shell", "system", "popen"}
 READ_BY_A_SHELL |= {"getoutput", "getstatusoutput"}
+# The names of the first argument of all these, where it is given by name.
+COMMAND_ARGUMENTS = {"args", "cmd", "command"}
 HUSHED = re.compile(r"noqa:.*\bS60[245]\b")
 
 BUILTIN = re.compile(r"(?:ansible\.(?:builtin|legacy)\.)?(\w+)")
 SHELL_MODULES = {"shell", "raw"}
-COMMAND_MODULES = {"command", "script"}
+COMMAND_MODULES = {"command", "script", "expect"}
+SHELL_LOOP = re.compile(r"with_(?:ansible\.builtin\.)?(?:pipe|lines)")
 ACTIONS = {"action", "local_action"}
 EXPRESSION = re.compile(r"\{\{|\{%")
 # Lookups that hand their text to a shell of the controller.
 SHELL_LOOKUP = re.compile(r"""\b(?:lookup|query|q)\(\s*['"](?:ansible\.builtin\.)?(?:pipe|lines)['"]\s*,""")
+# In a list of Jinja: a shell, and `-c` without a literal behind it.
+SHELL_LIST = re.compile(
+    rf"""(['"])(?:/[\w/]*/)?(?:{"|".join(sorted(SHELLS))})\1\s*,[^\]]*?(['"])-[a-z]*c\2"""
+    r"""(?!\s*,\s*(?:'[^']*'|"[^"]*")\s*[,\]])"""
+)
+QUOTED_EXPRESSION = re.compile(r"\{\{[^{}]*\|\s*quote\s*\}\}")
 # A part of its text that is a literal, or made safe.
 QUOTED = re.compile(r"""^\s*(?:'[^']*'|"[^"]*")|\|\s*quote\b""")
 YAML_IN_MARKDOWN = re.compile(r"^```ya?ml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+# A word of a command, or None: one that is put together, or that cannot be known from the text.
+Word = str | None
 
 
 class Found(NamedTuple):
@@ -57,6 +72,39 @@ class Found(NamedTuple):
         return f"{self.path}:{self.line}: {self.what}"
 
 
+def _of_shell(words: list[Word]) -> str | None:
+    """Return what is wrong with a list of words if they start a shell."""
+    at = _first(words, SHELLS)
+    if at is not None:
+        behind = [*words[at + 1 :], None]
+        for option, command in pairwise(behind):
+            if option is not None and COMMAND_OPTION.fullmatch(option) and command is None:
+                return "a shell is given a command that is put together; use arguments"
+    return None
+
+
+def _of_ssh(words: list[Word]) -> str | None:
+    """Return what is wrong with a list of words if they start ssh."""
+    at = _first(words, {"ssh"})
+    if at is not None and None in _sent_by_ssh(words[at + 1 :]):
+        return "what ssh sends is read by a shell there: give it constants, or quote it"
+    return None
+
+
+def _first(words: list[Word], programs: set[str]) -> int | None:
+    return next((at for at, word in enumerate(words) if word and Path(word).name in programs), None)
+
+
+def _sent_by_ssh(words: list[Word]) -> list[Word]:
+    """Return the words behind the destination."""
+    at = 0
+    while at < len(words) and (word := words[at]) is not None and word.startswith("-"):
+        if word == "--":
+            return words[at + 2 :]
+        at += 2 if SSH_OPTION.fullmatch(word) else 1
+    return words[at + 1 :]
+
+
 # Python
 
 
@@ -68,8 +116,11 @@ def in_python(path: Path, text: str) -> Iterator[Found]:
     for node in ast.walk(ast.parse(text, str(path))):
         if isinstance(node, ast.Call):
             yield from (Found(path, node.lineno, what) for what in _of_call(node))
-        elif isinstance(node, ast.List | ast.Tuple) and _is_shell_with_text(node.elts):
-            yield Found(path, node.lineno, "a shell is given a command that is put together; use arguments")
+        elif isinstance(node, ast.List | ast.Tuple | ast.BinOp):
+            words = _words(node)
+            # A tuple that begins with "ssh" may well be a scheme and a host.
+            if what := _of_shell(words) or (None if isinstance(node, ast.Tuple) else _of_ssh(words)):
+                yield Found(path, node.lineno, what)
         elif (
             isinstance(node, ast.Assign)
             and isinstance(node.value, ast.Constant)
@@ -85,25 +136,43 @@ def _of_call(call: ast.Call) -> Iterator[str]:
         is_shell = keyword.arg == "use_unsafe_shell" or (keyword.arg == "shell" and name in STARTERS)
         if is_shell and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is False):
             yield f"{keyword.arg} is given to {name}; use a list of arguments"
-    first = call.args[0] if call.args else None
+    words = [_word(argument) for argument in call.args]
+    if what := _of_shell(words) or _of_ssh(words):
+        yield what
+    first = next(iter(call.args), None) or next(
+        (keyword.value for keyword in call.keywords if keyword.arg in COMMAND_ARGUMENTS), None
+    )
     if first is None:
         return
+    if any(keyword.arg == "input" and _word(keyword.value) is None for keyword in call.keywords):
+        command = _words(first) or words
+        if _first(command, SHELLS) is not None and not any(
+            word is not None and COMMAND_OPTION.fullmatch(word) for word in command
+        ):
+            yield "a shell reads what is put together as its input; use arguments"
     of_subprocess = isinstance(call.func, ast.Attribute) and _last_name(call.func.value) == "subprocess"
-    if name in STARTERS and of_subprocess and _is_text(first):
+    if ((name in STARTERS and of_subprocess) or name == "run_command") and _is_text(first):
         yield f"{name} is given one text; use a list of arguments"
-    if name in READ_BY_A_SHELL and not isinstance(first, ast.Constant) and not _is_quoted(first):
+    if name in READ_BY_A_SHELL and _word(first) is None:
         yield f"{name} is read by a shell: give it a constant, or shlex.join(...)"
 
 
-def _is_shell_with_text(elements: list[ast.expr]) -> bool:
-    """Return whether a list is `sh -c` and a command that is no constant."""
-    words = [str(element.value) if isinstance(element, ast.Constant) else None for element in elements]
-    if not any(word is not None and Path(word).name in SHELLS for word in words):
-        return False
-    return any(
-        words[at] is not None and COMMAND_OPTION.fullmatch(str(words[at])) and words[after] is None
-        for at, after in pairwise(range(len(words)))
-    )
+def _words(node: ast.expr) -> list[Word]:
+    """Return the words of a list, of a tuple, or of a sum with one; none of anything else."""
+    if isinstance(node, ast.List | ast.Tuple):
+        return [_word(element) for element in node.elts]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        left, right = _words(node.left), _words(node.right)
+        return [*(left or [None]), *(right or [None])] if left or right else []
+    return []
+
+
+def _word(node: ast.expr) -> Word:
+    """Return a constant as it is, and something else for what is quoted: both are safe."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    is_quoted = isinstance(node, ast.Call) and ast.unparse(node.func) in {"shlex.join", "shlex.quote"}
+    return "quoted" if is_quoted else None
 
 
 def _is_text(node: ast.expr) -> bool:
@@ -113,10 +182,6 @@ def _is_text(node: ast.expr) -> bool:
     if isinstance(node, ast.Call):
         return _last_name(node.func) in {"join", "format", "str"}
     return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
-
-
-def _is_quoted(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and ast.unparse(node.func) == "shlex.join"
 
 
 def _last_name(node: ast.expr) -> str:
@@ -163,6 +228,12 @@ def _of_node(node: yaml.Node) -> Iterator[tuple[int, str]]:
                 node.start_mark.line + 1,
                 "this lookup hands its text to a shell: put `| quote` behind each part",
             )
+    if isinstance(node, yaml.ScalarNode) and EXPRESSION.search(node.value) and SHELL_LIST.search(node.value):
+        yield node.start_mark.line + 1, "a shell is given a command that is put together; use arguments"
+    if isinstance(node, yaml.SequenceNode):
+        words = [_yaml_word(item) for item in node.value]
+        if what := _of_shell(words) or _of_ssh(words):
+            yield node.start_mark.line + 1, what
     if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:
@@ -175,6 +246,17 @@ def _of_node(node: yaml.Node) -> Iterator[tuple[int, str]]:
             yield line, f"{module} with an expression: hand values over by `environment`"
         elif module in COMMAND_MODULES and any(map(EXPRESSION.search, _command_texts(value))):
             yield line, f"{module} with an expression in one text: use argv"
+        elif SHELL_LOOP.fullmatch(str(key.value)) and any(
+            isinstance(term, yaml.ScalarNode) and EXPRESSION.search(term.value) for term in _nodes(value)
+        ):
+            yield line, f"{key.value} hands its texts to a shell: use `loop`, and a task with arguments"
+
+
+def _yaml_word(node: yaml.Node) -> Word:
+    """Return a scalar without an expression, or with nothing but quoted ones, as it is."""
+    if isinstance(node, yaml.ScalarNode) and not EXPRESSION.search(QUOTED_EXPRESSION.sub("", node.value)):
+        return str(node.value)
+    return None
 
 
 def _command_texts(value: yaml.Node) -> Iterator[str]:
@@ -183,7 +265,9 @@ def _command_texts(value: yaml.Node) -> Iterator[str]:
         yield value.value
     elif isinstance(value, yaml.MappingNode):
         for key, item in value.value:
-            if key.value in {"cmd", "_raw_params", "free_form"} and isinstance(item, yaml.ScalarNode):
+            if key.value in {"cmd", "command", "_raw_params", "free_form"} and isinstance(
+                item, yaml.ScalarNode
+            ):
                 yield item.value
 
 
@@ -198,6 +282,7 @@ def in_markdown(path: Path, text: str) -> Iterator[Found]:
 READERS: dict[str, Callable[[Path, str], Iterable[Found]]] = {
     ".py": in_python, ".yml": in_yaml, ".yaml": in_yaml, ".md": in_markdown,
 }  # fmt: skip
+PYTHON = re.compile(rb"#!.*\bpython")
 CHECKS = {"Python": (".py",), "YAML": (".yml", ".yaml"), "YAML in pages": (".md",)}
 
 
@@ -211,10 +296,20 @@ def files_of_checkout() -> list[Path]:
     return [path for name in names if (path := ROOT / name).is_file() and not path.is_symlink()]
 
 
+def _suffix(path: Path) -> str:
+    """Return the suffix of a file, or of what its first line says that reads it."""
+    if path.suffix:
+        return path.suffix
+    with path.open("rb") as file:
+        return ".py" if PYTHON.match(file.readline()) else ""
+
+
 def check(paths: list[Path], suffixes: tuple[str, ...]) -> str:
-    """Check the files with one of these suffixes; raise `CheckError` with all that was found."""
-    chosen = [path for path in paths if path.suffix in suffixes]
-    found = [str(one) for path in chosen for one in READERS[path.suffix](path, path.read_text())]
+    """Check the files of one of these kinds; raise `CheckError` with all that was found."""
+    chosen = [(path, suffix) for path in paths if (suffix := _suffix(path)) in suffixes]
+    found = dict.fromkeys(
+        str(one) for path, suffix in chosen for one in READERS[suffix](path, path.read_text())
+    )
     if found:
         raise CheckError("\n".join(found))
     return f"{len(chosen)} files"
