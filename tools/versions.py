@@ -13,21 +13,23 @@ import yaml
 from packaging.version import Version
 from verdict import ROOT, CheckError
 
+# Where others say the version. The image takes artifacts by their names, and more than one of them.
+LINES = {
+    "python/rackbench/__init__.py": r'^__version__ = "(.*)"$',
+    "meta/ee-requirements.txt": r"^rackbench(?:==)?(.*)$",
+    "execution-environment.yml": r"artifacts/rackbench-(?:lab-)?(\d[^-\s]*?)(?:\.tar\.gz|-py3-none-any\.whl)$",
+}
+
 
 def agreed() -> str:
     """Return the version; raises `CheckError` when a file says another one, or a plugin is newer than that."""
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     galaxy: dict[str, Any] = yaml.safe_load((ROOT / "galaxy.yml").read_text())
-    package = re.search(
-        r'^__version__ = "(.*)"$', (ROOT / "python/rackbench/__init__.py").read_text(), re.MULTILINE
-    )
-    said = {
-        "pyproject.toml": project["version"],
-        "galaxy.yml": galaxy["version"],
-        "python/rackbench/__init__.py": package[1] if package else None,
-    }
-    if len(set(said.values())) != 1:
-        places = ", ".join(f"{place} says {version}" for place, version in said.items())
+    said = {"pyproject.toml": {project["version"]}, "galaxy.yml": {galaxy["version"]}}
+    for place, line in LINES.items():
+        said[place] = set(re.findall(line, (ROOT / place).read_text(), re.MULTILINE)) or {"nothing"}
+    if len(set.union(*said.values())) != 1:
+        places = ", ".join(f"{place} says {' and '.join(sorted(found))}" for place, found in said.items())
         raise CheckError(
             f"The versions do not agree: {places}. Next: write the version of the release into each."
         )

@@ -15,7 +15,13 @@ pytestmark = pytest.mark.full
 
 ROOT = Path(__file__).resolve().parents[2]
 VERSION = "99.0.0"
-PLACES = ("pyproject.toml", "galaxy.yml", "python/rackbench/__init__.py")
+PLACES = (
+    "pyproject.toml",
+    "galaxy.yml",
+    "python/rackbench/__init__.py",
+    "meta/ee-requirements.txt",
+    "execution-environment.yml",
+)
 FRAGMENT = "---\nbugfixes:\n  - release - a line that the test put there.\n"
 
 
@@ -40,7 +46,7 @@ class Clone:
         current = self.run(sys.executable, "tools/versions.py").stdout.strip()
         for place in PLACES:
             path = self.root / place
-            path.write_text(path.read_text().replace(current, VERSION, 1))
+            path.write_text(path.read_text().replace(current, VERSION))
         (self.root / "changelogs/fragments/test.yml").write_text(FRAGMENT)
         self.commit("The next version")
 
