@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.full
+
 # Each execution takes the next list of samples of the file that its parameter names.
 PROGRAM = """#!/usr/bin/env python3
 import argparse, json, pathlib

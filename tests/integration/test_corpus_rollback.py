@@ -22,6 +22,8 @@ from tests.unit.publish.made_repositories import git, hook, seen
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.full
+
 BRANCH = "published-results"
 BUNDLES = "results-data/bundles"
 INVENTORY = "results-data/corpus-inventory.json"

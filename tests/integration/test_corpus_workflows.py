@@ -148,6 +148,7 @@ def test_a_failing_bundle_fails_the_step_through_the_pipe(proposed: LabProject, 
     assert labels(ran) == {"+waiting-for-contributor", "-unknown-name", "-new-surface"}
 
 
+@pytest.mark.full
 def test_without_pipefail_the_same_step_would_pass(proposed: LabProject, tmp_path: Path) -> None:
     changed_after_packaging(proposed)
     ran = validated(proposed, tmp_path, pipefail=False)
@@ -172,6 +173,7 @@ def test_an_unknown_platform_stays_red_until_a_maintainer_sets_the_label(
         assert labels(again) == {"+unknown-name", *(["-new-surface"] if number else [])}
 
 
+@pytest.mark.full
 def test_what_a_bundle_says_in_its_text_is_no_unknown_name(proposed: LabProject, tmp_path: Path) -> None:
     bundle = another(9, proposed.root / BUNDLES, "ClickHouse")
     document = json.loads(bundle.read_text())
@@ -346,6 +348,7 @@ def commented(
     return checkout.run(of_template(corpus, "comment-on-submission", "comment"), "2", temp=temp)
 
 
+@pytest.mark.full
 def test_one_comment_is_written_and_kept_up_to_date(
     corpus: LabProject, github: GithubStandin, tmp_path: Path
 ) -> None:
@@ -418,6 +421,7 @@ def test_a_pull_request_that_changes_the_checks_has_a_label_whatever_it_says(
     assert github.issues.labels[1] == []
 
 
+@pytest.mark.full
 def test_labels_come_and_go_and_the_decision_of_a_maintainer_is_not_taken_here(
     corpus: LabProject, github: GithubStandin, tmp_path: Path
 ) -> None:
@@ -496,6 +500,7 @@ def test_the_inventory_of_the_corpus_is_that_of_the_bundles(corpus: LabProject) 
     assert inventory["counts"] == {"files": 6, "bundles": 3, "cohorts": 1}
 
 
+@pytest.mark.full
 def test_the_runbook_backfills_an_inventory_and_stops_at_a_conflict(
     proposed: LabProject, tmp_path: Path
 ) -> None:

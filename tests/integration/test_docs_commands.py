@@ -89,6 +89,7 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Tutorial:
     return Tutorial(replace(reader, root=reader.root / "rackbench"), folder / "kept", answers)
 
 
+@pytest.mark.full
 def test_the_tutorial_runs_as_it_is_written(tutorial: Tutorial, project: LabProject) -> None:
     first, look, choose, dry = (answer.said for answer in tutorial.answers)
     one, two = project.runs()
@@ -244,6 +245,7 @@ def filler(project: LabProject, page: str) -> Callable[[str], str]:
     return fill
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("page", pages())
 def test_the_commands_of_a_page_do_what_it_says(project: LabProject, page: str) -> None:
     with ExitStack() as stack:

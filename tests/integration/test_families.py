@@ -15,6 +15,8 @@ from tests.integration.harness import make_project
 if TYPE_CHECKING:
     from tests.integration.harness import LabProject, Run
 
+pytestmark = pytest.mark.full
+
 USABLE = sorted(os.sched_getaffinity(0))
 AGENTS = {
     "profiles": [

@@ -66,6 +66,7 @@ def kill_when_journal_has(project: LabProject, count: int, extra_s: float) -> Pa
     return run_dir
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("seed", range(10))
 def test_sigkill_at_a_random_moment_leaves_a_true_run_directory(killable: LabProject, seed: int) -> None:
     chance = random.Random(seed)
@@ -105,6 +106,7 @@ def small_file_system(path: Path, *options: str) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
+@pytest.mark.full
 @needs_root
 @pytest.mark.parametrize("size_kb", [16, 48, 96, 128])
 def test_a_full_disk_stops_the_run_with_a_clear_error_and_whole_documents(
@@ -126,6 +128,7 @@ def test_a_full_disk_stops_the_run_with_a_clear_error_and_whole_documents(
             )
 
 
+@pytest.mark.full
 @needs_root
 def test_a_read_only_directory_for_runs_is_said_before_the_host_is_touched(project: LabProject) -> None:
     runs = project.root / "automation-runs"
@@ -137,6 +140,7 @@ def test_a_read_only_directory_for_runs_is_said_before_the_host_is_touched(proje
     assert not list(project.home.glob(".rackbench/*"))
 
 
+@pytest.mark.full
 @needs_root
 def test_a_target_whose_disk_is_full_is_known_before_anything_is_brought_there(project: LabProject) -> None:
     made_up.add(project, families=[made_up.family()])

@@ -101,6 +101,7 @@ def operators(both: Operators) -> Iterator[Operators]:
     both.clear()
 
 
+@pytest.mark.full
 def test_the_second_operator_is_told_who_has_the_host_for_what_and_until_when(operators: Operators) -> None:
     process = operators.ann_at_work()
     holder = json.loads(operators.lease.read_text())
@@ -128,6 +129,7 @@ def test_the_second_operator_is_told_who_has_the_host_for_what_and_until_when(op
     assert not operators.lease.exists()
 
 
+@pytest.mark.full
 def test_with_wait_the_run_starts_when_the_host_is_free(operators: Operators) -> None:
     ann = operators.ann_at_work()
     bob = operators.bob.start("rackbench", "run", "--host", "local", "--benchmarks", "made-up", "--wait")
@@ -149,6 +151,7 @@ def test_with_wait_the_run_starts_when_the_host_is_free(operators: Operators) ->
     assert leases(operators.bob.run()) == [("waiting", owner), ("taken", None), ("released", None)]
 
 
+@pytest.mark.full
 def test_a_run_that_waits_ends_when_it_is_stopped(operators: Operators) -> None:
     operators.ann_at_work()
     bob = operators.bob.start("rackbench", "run", "--host", "local", "--benchmarks", "made-up", "--wait")
@@ -180,6 +183,7 @@ def test_a_theft_needs_a_reason_before_anything_is_begun(operators: Operators) -
         assert not operators.bob.runs()
 
 
+@pytest.mark.full
 def test_a_theft_is_recorded_and_the_robbed_run_starts_no_further_job(operators: Operators) -> None:
     process = operators.ann_at_work()
     robbed = json.loads(operators.lease.read_text())["run_id"]
@@ -206,6 +210,7 @@ def test_a_theft_is_recorded_and_the_robbed_run_starts_no_further_job(operators:
     assert json.loads(operators.lease.read_text())["run_id"] == "eve"
 
 
+@pytest.mark.full
 def test_what_expired_is_taken_and_what_is_no_lease_is_kept_aside(operators: Operators) -> None:
     operators.lease.parent.mkdir(mode=0o1777)
     operators.lease.write_text("no lease")

@@ -49,6 +49,7 @@ def test_an_extra_adapter_is_seen_in_run_status_help_and_summary(project: LabPro
     assert run.document("publish_ledger.json")["adapters"][0]["state"] == "not_configured"
 
 
+@pytest.mark.full
 def test_a_configured_publish_target_fails_its_step_and_keeps_the_results(project: LabProject) -> None:
     made_up.add(project, families=[made_up.family()])
     done = project.playbook(
@@ -71,6 +72,7 @@ def test_a_role_without_the_tasks_of_a_phase_is_refused_before_a_run_begins(proj
     assert project.runs() == []
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("act", "code"),
     [
@@ -104,6 +106,7 @@ def test_a_benchmark_with_a_bad_end_is_named_and_keeps_what_it_left(
     assert document["alerts"]["primary"]["code"] == code
 
 
+@pytest.mark.full
 def test_a_benchmark_over_its_time_limit_is_ended(project: LabProject) -> None:
     made_up.add(project, families=[made_up.family("endless", time_limit_s=2, seconds=3000)])
     done = project.playbook(*ONLY)
@@ -113,6 +116,7 @@ def test_a_benchmark_over_its_time_limit_is_ended(project: LabProject) -> None:
     assert ended["outcome"] == "timeout"
 
 
+@pytest.mark.full
 def test_heartbeats_of_the_benchmark_reach_the_journal(project: LabProject) -> None:
     made_up.add(project, families=[made_up.family("slow", seconds=8)])
     done = project.playbook(*ONLY)
@@ -122,6 +126,7 @@ def test_heartbeats_of_the_benchmark_reach_the_journal(project: LabProject) -> N
     assert all(beat["unit"] == "turns" for beat in beats if beat.get("unit"))
 
 
+@pytest.mark.full
 def test_repeats_run_each_family_that_often(project: LabProject) -> None:
     made_up.add(project, families=[made_up.family()])
     done = project.playbook(*ONLY, "-e", "lab_repeats=3")
@@ -131,6 +136,7 @@ def test_repeats_run_each_family_that_often(project: LabProject) -> None:
     ]
 
 
+@pytest.mark.full
 def test_an_adapter_yml_with_an_unknown_field_is_refused_with_file_and_field(project: LabProject) -> None:
     made_up.add(project, headlines=[])
     done = project.playbook()
@@ -140,6 +146,7 @@ def test_an_adapter_yml_with_an_unknown_field_is_refused_with_file_and_field(pro
     assert "headlines" in done.said
 
 
+@pytest.mark.full
 def test_a_missing_runtime_command_skips_the_adapter_with_the_install_command(project: LabProject) -> None:
     needs = {
         "commands": [
@@ -156,6 +163,7 @@ def test_a_missing_runtime_command_skips_the_adapter_with_the_install_command(pr
     assert states["system-info.collect"] == "completed"
 
 
+@pytest.mark.full
 def test_a_bundle_whose_bytes_changed_is_not_run(project: LabProject) -> None:
     made_up.add(project, families=[made_up.family()])
     (bundle,) = project.root.glob("dist/made-up-*.tar.gz")
@@ -197,6 +205,7 @@ def test_nothing_of_a_failed_no_log_task_and_no_templated_name_reaches_a_file(pr
             assert b"CANARY" not in path.read_bytes(), path
 
 
+@pytest.mark.full
 def test_a_failed_task_that_is_not_ours_leaves_its_message(project: LabProject) -> None:
     made_up.add(project, families=[made_up.family()])
     tasks = project.root / "roles/made_up/tasks/stage.yml"
@@ -209,6 +218,7 @@ def test_a_failed_task_that_is_not_ours_leaves_its_message(project: LabProject) 
     assert "the fan is loud" in project.run().status["alerts"]["primary"]["message"]
 
 
+@pytest.mark.full
 def test_a_bundle_configured_for_an_unknown_benchmark_is_refused(project: LabProject) -> None:
     done = project.playbook("-e", json.dumps({"lab_bundles": {"latncy": "somewhere.tar.gz"}}))
     assert done.rc == 2
@@ -216,6 +226,7 @@ def test_a_bundle_configured_for_an_unknown_benchmark_is_refused(project: LabPro
     assert not project.runs()
 
 
+@pytest.mark.full
 def test_a_number_of_repeats_that_is_no_number_is_refused(project: LabProject) -> None:
     done = project.rackbench("run", "--host", "local", "-e", "lab_repeats=abc")
     assert done.rc == 2

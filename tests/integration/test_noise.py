@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from tests.integration.harness import Done, Run
 
+pytestmark = pytest.mark.full
+
 SETTINGS = {"governor": "performance", "boost": False, "thp": "never", "swap": False, "smt": False}
 WORDS = {"governor": "powersave", "boost": True, "thp": "madvise", "swap": True, "smt": True}
 # What the made-up benchmark does besides: it writes down a knob, and with another parameter it moves one.

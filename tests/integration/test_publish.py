@@ -127,6 +127,7 @@ def test_a_run_publishes_by_itself_and_publishing_again_does_nothing_twice(tmp_p
     assert "[evidence_outgrown]" in verified.stdout
 
 
+@pytest.mark.full
 def test_without_being_asked_nothing_leaves_the_machine_and_the_next_command_is_told(
     lab: LabProject, results: Results
 ) -> None:
@@ -162,6 +163,7 @@ def test_the_same_run_published_on_two_machines_is_one_commit(
     assert len(results.branches()) == 1
 
 
+@pytest.mark.full
 def test_a_repository_without_the_remote_fails_nothing_and_is_an_alert(
     lab: LabProject, results: Results
 ) -> None:
@@ -181,6 +183,7 @@ def test_a_repository_without_the_remote_fails_nothing_and_is_an_alert(
     assert run.status["alerts"]["primary"]["kind"] == "failed_step"
 
 
+@pytest.mark.full
 def test_another_remote_than_the_one_that_is_configured_gets_nothing(
     lab: LabProject, results: Results, tmp_path: Path
 ) -> None:
@@ -191,6 +194,7 @@ def test_another_remote_than_the_one_that_is_configured_gets_nothing(
     assert results.branches() == elsewhere.branches() == {}
 
 
+@pytest.mark.full
 def test_a_remote_that_is_gone_keeps_the_commit_for_later(lab: LabProject, results: Results) -> None:
     away = results.bare.rename(results.bare.with_name("away.git"))
     done = publish(lab, results.target(push_local=True))
@@ -203,6 +207,7 @@ def test_a_remote_that_is_gone_keeps_the_commit_for_later(lab: LabProject, resul
     assert results.branches() == {branch_of(lab.run()): kept["commit"]}
 
 
+@pytest.mark.full
 def test_a_hook_that_refuses_is_quoted_and_nothing_is_forced(lab: LabProject, results: Results) -> None:
     hook = results.bare / "hooks/pre-receive"
     hook.write_text("#!/bin/sh\necho 'no results on Sundays' >&2\nexit 1\n")
@@ -217,6 +222,7 @@ def test_a_hook_that_refuses_is_quoted_and_nothing_is_forced(lab: LabProject, re
     assert results.branches() == {branch_of(lab.run()): found["commit"]}
 
 
+@pytest.mark.full
 def test_a_branch_at_the_remote_with_other_content_is_left_as_it_is(
     lab: LabProject, results: Results
 ) -> None:
@@ -228,6 +234,7 @@ def test_a_branch_at_the_remote_with_other_content_is_left_as_it_is(
     assert results.branches() == {branch_of(lab.run()): main}
 
 
+@pytest.mark.full
 def test_results_that_were_merged_are_published_no_second_time(lab: LabProject, results: Results) -> None:
     assert publish(lab, results.target(), "--push").rc == 0
     branch = branch_of(lab.run())
@@ -277,6 +284,7 @@ def break_lfs(results: Results) -> str:
     return "publish_target_unsupported"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "broken", [break_nothing, break_bare, break_empty, break_dirty, break_locked, break_lfs]
 )
@@ -296,18 +304,21 @@ def test_a_target_that_cannot_be_used_is_named_and_left_without_a_worktree(
         assert not git(results.clone, "for-each-ref", "refs/heads/results")
 
 
+@pytest.mark.full
 def test_targets_that_are_no_mapping_are_named(lab: LabProject) -> None:
     done = publish(lab, "made-up")  # type: ignore[arg-type] - bad input
     assert done.rc == FAILURES["publish_target_invalid"].exit_status
     assert row(lab.run())["code"] == "publish_target_invalid"
 
 
+@pytest.mark.full
 def test_a_push_without_any_target_is_no_success(lab: LabProject) -> None:
     done = publish(lab, {}, "--push")
     assert done.rc == FAILURES["publish_target_invalid"].exit_status
     assert "Nothing was pushed" in done.said
 
 
+@pytest.mark.full
 def test_a_pull_request_elsewhere_than_on_github_is_refused_and_what_was_pushed_stays_told(
     lab: LabProject, results: Results
 ) -> None:
@@ -322,6 +333,7 @@ def test_a_pull_request_elsewhere_than_on_github_is_refused_and_what_was_pushed_
     assert (found["state"], found["pushed"], found["commit"]) == ("blocked", True, pushed["commit"])
 
 
+@pytest.mark.full
 def test_a_key_that_is_no_option_of_a_target_is_named(lab: LabProject, results: Results) -> None:
     done = publish(lab, results.target(push_locally=True))
     assert done.rc == FAILURES["publish_target_invalid"].exit_status
@@ -345,6 +357,7 @@ def test_a_host_under_embargo_stages_not_a_byte_until_its_date(lab: LabProject, 
     assert row(run)["state"] == "pushed_local"
 
 
+@pytest.mark.full
 def test_a_text_under_embargo_in_the_results_of_another_host_is_refused(
     lab: LabProject, results: Results
 ) -> None:
@@ -358,6 +371,7 @@ def test_a_text_under_embargo_in_the_results_of_another_host_is_refused(
     assert results.branches() == {}
 
 
+@pytest.mark.full
 def test_a_file_that_is_not_what_was_collected_is_refused(lab: LabProject, results: Results) -> None:
     (table,) = lab.run().path.glob(f"benchmarks/{ADAPTER}/*/turns.csv")
     table.write_text("turn,rate\n1,400\n")
@@ -367,6 +381,7 @@ def test_a_file_that_is_not_what_was_collected_is_refused(lab: LabProject, resul
     assert results.branches() == {}
 
 
+@pytest.mark.full
 def test_results_tagged_as_simulated_are_withheld(tmp_path: Path, results: Results) -> None:
     project = make_project(tmp_path / "project")
     add_benchmark(project)
@@ -406,6 +421,7 @@ def test_a_pull_request_is_made_once_and_found_afterwards(
     assert len(github.pulls) == 1
 
 
+@pytest.mark.full
 def test_a_pull_request_without_gh_says_what_is_missing_and_keeps_the_push(
     lab: LabProject, results: Results, github: GithubStandin, tmp_path: Path
 ) -> None:
@@ -423,6 +439,7 @@ def test_a_pull_request_without_gh_says_what_is_missing_and_keeps_the_push(
     assert github.pulls == []
 
 
+@pytest.mark.full
 def test_a_bad_token_is_named_and_the_push_is_kept(
     lab: LabProject, results: Results, github: GithubStandin
 ) -> None:
@@ -434,6 +451,7 @@ def test_a_bad_token_is_named_and_the_push_is_kept(
     assert github.pulls == []
 
 
+@pytest.mark.full
 def test_a_dry_run_is_not_published(lab: LabProject, results: Results) -> None:
     assert lab.playbook("--check", "-e", f"lab_benchmarks={ADAPTER}").rc == 0
     (dry,) = lab.root.glob("automation-runs/dry-runs/local/*")
@@ -468,6 +486,7 @@ def test_the_playbook_in_check_mode_changes_nothing(lab: LabProject, results: Re
     assert results.branches() == {}
 
 
+@pytest.mark.full
 def test_validate_names_the_target_of_each_benchmark_and_what_is_wrong_with_it(
     lab: LabProject, results: Results
 ) -> None:
@@ -503,6 +522,7 @@ exit 0
 """
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("hook", ["pre-receive", "post-receive"])
 def test_a_controller_killed_while_it_pushes_pushes_no_second_time(
     lab: LabProject, results: Results, tmp_path: Path, hook: str
@@ -539,6 +559,7 @@ class CallbackModule(CallbackBase):
 """
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("state", ["staged", "committed", "push_ready"])
 def test_a_controller_killed_between_two_parts_commits_no_second_time(
     lab: LabProject, results: Results, tmp_path: Path, state: str
@@ -559,6 +580,7 @@ def test_a_controller_killed_between_two_parts_commits_no_second_time(
     check_one(lab.run(), results)
 
 
+@pytest.mark.full
 def test_a_controller_killed_when_github_has_made_the_pull_request_makes_no_second_one(
     lab: LabProject, results: Results, github: GithubStandin
 ) -> None:

@@ -157,6 +157,7 @@ def documents_of_ours(name: str) -> bool:
     return not name.startswith(("benchmarks/", "preflight/", "exports/", "logs/", "report.html"))
 
 
+@pytest.mark.full
 def test_each_pair_of_files_comes_back_or_is_named(finished: Path, scratch: Path) -> None:
     names = files_of(finished)
     assert len(names) > 20
@@ -196,6 +197,7 @@ def test_without_a_journal_each_status_block_is_filled_from_the_other_documents(
                 assert restored.not_rebuilt
 
 
+@pytest.mark.full
 def test_the_command_brings_each_deleted_file_back_or_names_it(
     project: LabProject, finished: Path, tmp_path: Path
 ) -> None:
@@ -290,6 +292,7 @@ def supervisors(project: LabProject) -> list[str]:
     return found
 
 
+@pytest.mark.full
 def test_a_killed_run_is_given_up_in_order(project: LabProject) -> None:
     run = killed_run(project)
     assert project.rackbench("status", "--run-dir", run.path).rc == 130
@@ -322,6 +325,7 @@ def left_there(project: LabProject, run: Run) -> bool:
     return "left_behind" in {alert["code"] for alert in status["alerts"]["items"]}
 
 
+@pytest.mark.full
 def test_a_host_on_which_a_job_cannot_be_ended_stays_taken_until_it_can(project: LabProject) -> None:
     run = killed_run(project, "longer")
     lease = (project.home / "lease/lease.json").read_text()
@@ -359,6 +363,7 @@ def test_a_host_on_which_a_job_cannot_be_ended_stays_taken_until_it_can(project:
         raise
 
 
+@pytest.mark.full
 def test_the_lease_of_another_project_with_the_same_run_id_is_left_alone(project: LabProject) -> None:
     run = killed_run(project)
     path = project.home / "lease/lease.json"
@@ -373,6 +378,7 @@ def test_the_lease_of_another_project_with_the_same_run_id_is_left_alone(project
         path.unlink()
 
 
+@pytest.mark.full
 def test_a_killed_run_without_its_journal_still_gives_the_host_back(project: LabProject) -> None:
     run = killed_run(project)
     (run.path / "events.jsonl").unlink()

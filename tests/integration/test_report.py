@@ -54,6 +54,7 @@ def test_a_run_leaves_a_page_that_is_registered_with_its_digest(run: Run) -> Non
     assert entry["step"] == "host.finalize"
 
 
+@pytest.mark.full
 def test_a_page_that_cannot_be_written_is_a_warning_and_the_run_is_good(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     made_up.add(project, [made_up.family(spoil=str(project.root))], program=SPOILING)
@@ -71,6 +72,7 @@ def test_a_page_that_cannot_be_written_is_a_warning_and_the_run_is_good(tmp_path
     assert ">Turn rate</h3>" in (tmp_path / "page.html").read_text()
 
 
+@pytest.mark.full
 def test_a_page_and_exports_are_publishable_unless_a_benchmark_of_the_run_was_to_redact(
     run: Run, tmp_path: Path
 ) -> None:

@@ -200,6 +200,7 @@ CHANGES = {
 }  # fmt: skip
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_another_input_value_changes_its_mark_and_its_cells_and_nothing_else(
     opened: Callable[..., Opened], tmp_path: Path, change: Change
@@ -259,6 +260,7 @@ def test_each_mark_stands_where_the_ticks_of_its_axis_say(
         assert place == pytest.approx(start + (law(value) - low) / (high - low) * (end - start), abs=0.6)
 
 
+@pytest.mark.full
 def test_another_latency_of_a_pair_changes_its_two_cells_of_the_heat_map_and_of_the_table(
     opened: Callable[..., Opened], tmp_path: Path
 ) -> None:
@@ -281,6 +283,7 @@ def test_another_latency_of_a_pair_changes_its_two_cells_of_the_heat_map_and_of_
     ]
 
 
+@pytest.mark.full
 def test_the_heat_map_is_read_with_the_keyboard_and_says_what_the_table_says(
     opened: Callable[..., Opened], everything: Path
 ) -> None:
@@ -328,6 +331,7 @@ def test_the_first_tab_is_the_way_to_the_verdict_and_focus_is_seen(
     page.wait_for_function("document.activeElement.id === 'verdict'")
 
 
+@pytest.mark.full
 def test_a_screen_reader_finds_landmarks_headings_in_order_and_a_name_for_each_figure_and_table(
     opened: Callable[..., Opened], everything: Path
 ) -> None:
@@ -358,6 +362,7 @@ def test_a_screen_reader_finds_landmarks_headings_in_order_and_a_name_for_each_f
     )
 
 
+@pytest.mark.full
 def test_printed_in_dark_mode_the_first_page_is_light_and_has_the_verdict(
     opened: Callable[..., Opened], everything: Path
 ) -> None:
@@ -470,6 +475,7 @@ def test_without_scripts_everything_but_the_heat_map_is_there(
     assert page.get_by_role("table", name="Pairs by how near their CPUs are").is_visible()
 
 
+@pytest.mark.full
 def test_a_machine_of_384_cpus_has_its_whole_matrix_in_less_than_3_mb(
     opened: Callable[..., Opened], tmp_path: Path
 ) -> None:

@@ -21,6 +21,8 @@ from tests.integration.harness import LabProject, Run, make_project
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.full
+
 BENCHMARKS = "made-up,made-down"
 
 

@@ -98,6 +98,7 @@ def test_a_benchmark_whose_controller_was_killed_is_found_again_and_runs_once(pr
     assert not list((project.home / "lease").glob("lease.json"))
 
 
+@pytest.mark.full
 def test_the_playbook_of_a_rackbench_that_was_killed_ends_as_well_and_the_run_can_go_on(
     project: LabProject,
 ) -> None:
@@ -122,6 +123,7 @@ def test_a_benchmark_that_ended_while_nobody_looked_is_collected(project: LabPro
     assert [row["execution"] for row in run.records("result")] == ["made-up.only.1"]
 
 
+@pytest.mark.full
 def test_a_failed_execution_is_begun_anew_and_only_it(project: LabProject) -> None:
     count, until = project.home / "count", project.home / "until"
     made_up.add(
@@ -144,6 +146,7 @@ def test_a_failed_execution_is_begun_anew_and_only_it(project: LabProject) -> No
     assert superseded == {"made-up.good.1": False, "made-up.slow.1": True, "made-up.slow.1.a2": False}
 
 
+@pytest.mark.full
 def test_another_bundle_starts_what_is_left_again_and_mixes_nothing(project: LabProject) -> None:
     run, count, until = killed_while_it_ran(project, "first", "second")
     until.touch()
@@ -164,6 +167,7 @@ def test_another_bundle_starts_what_is_left_again_and_mixes_nothing(project: Lab
     assert len(used) == 2
 
 
+@pytest.mark.full
 def test_what_does_not_count_any_more_is_ended_before_it_is_begun_anew(project: LabProject) -> None:
     run, count, until = killed_while_it_ran(project)
     program = project.root / "benchmarks/made-up/bin/run"
@@ -180,6 +184,7 @@ def test_what_does_not_count_any_more_is_ended_before_it_is_begun_anew(project: 
     assert resumed.returncode == 0, said + errors
 
 
+@pytest.mark.full
 def test_a_host_that_still_works_for_a_run_keeps_its_lease_when_the_run_ends(project: LabProject) -> None:
     run, count, until = killed_while_it_ran(project)
     done = project.rackbench("resume", "--run-dir", run.path, "--yes", "--phases", "stage")
@@ -193,6 +198,7 @@ def test_a_host_that_still_works_for_a_run_keeps_its_lease_when_the_run_ends(pro
     assert not (project.home / "lease/lease.json").exists()
 
 
+@pytest.mark.full
 def test_a_completed_run_has_nothing_to_resume_and_stays_as_it_is(project: LabProject) -> None:
     made_up.add(project, families=[made_up.family()])
     assert project.playbook("-e", "lab_benchmarks=made-up").rc == 0
@@ -203,6 +209,7 @@ def test_a_completed_run_has_nothing_to_resume_and_stays_as_it_is(project: LabPr
     assert (run.path / "events.jsonl").read_bytes() == before
 
 
+@pytest.mark.full
 def test_a_run_that_was_limited_to_phases_goes_on_from_there(project: LabProject) -> None:
     count = project.home / "count"
     made_up.add(project, families=[made_up.family(count=str(count))])
@@ -218,6 +225,7 @@ def test_a_run_that_was_limited_to_phases_goes_on_from_there(project: LabProject
     assert record["reused"] == ["host.discover", "host.preflight", "made-up.stage"]
 
 
+@pytest.mark.full
 def test_what_differs_is_said_and_the_run_goes_on(project: LabProject) -> None:
     run, _count, until = killed_while_it_ran(project)
     until.touch()
@@ -230,6 +238,7 @@ def test_what_differs_is_said_and_the_run_goes_on(project: LabProject) -> None:
     assert [one["what"] for one in run.records("run.resumed")[0]["differences"]] == ["inventory"]
 
 
+@pytest.mark.full
 def test_a_run_whose_controller_lives_is_not_taken_over(project: LabProject) -> None:
     count, until = project.home / "count", project.home / "until"
     made_up.add(project, families=[made_up.family(count=str(count), until=str(until))])
@@ -244,6 +253,7 @@ def test_a_run_whose_controller_lives_is_not_taken_over(project: LabProject) -> 
     assert process.returncode == 0, said + errors
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "what", ["a dry run", "a directory that holds no run", "a journal without its beginning"]
 )
@@ -267,6 +277,7 @@ def test_what_cannot_be_resumed_is_refused(project: LabProject, what: str) -> No
     assert expected[1] in done.said
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("answer", ["y", "n"])
 def test_on_a_terminal_the_plan_is_shown_and_a_person_decides(project: LabProject, answer: str) -> None:
     run, count, until = killed_while_it_ran(project)
@@ -286,6 +297,7 @@ def test_on_a_terminal_the_plan_is_shown_and_a_person_decides(project: LabProjec
     assert begun(count) == ["made-up.only.1"]
 
 
+@pytest.mark.full
 def test_without_a_terminal_and_without_yes_nothing_is_done(project: LabProject) -> None:
     made_up.add(project, families=[made_up.family()])
     assert project.playbook("-e", "lab_benchmarks=made-up", "-e", "lab_phases=discover").rc == 0

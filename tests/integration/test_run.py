@@ -137,6 +137,7 @@ def test_an_unknown_family_is_refused_before_anything_is_touched(project: LabPro
     assert not list(project.root.glob("automation-runs/*"))
 
 
+@pytest.mark.full
 def test_an_export_format_that_we_do_not_have_is_refused_before_anything_is_touched(
     project: LabProject,
 ) -> None:
@@ -184,6 +185,7 @@ def test_preflight_alone_runs_the_host_steps_and_nothing_else(project: LabProjec
     assert list(project.run().states) == ["host.discover", "host.preflight", "host.finalize"]
 
 
+@pytest.mark.full
 def test_a_run_limited_to_phases_stops_after_them(project: LabProject) -> None:
     done = project.playbook("-e", "lab_benchmarks=system-info", "-e", "lab_phases=preflight,stage")
     assert done.rc == 0, done.said
@@ -210,6 +212,7 @@ def test_a_dry_run_decides_everything_and_changes_nothing(project: LabProject) -
     assert "dry run" in done.said
 
 
+@pytest.mark.full
 def test_the_rackbench_command_goes_the_same_way(project: LabProject) -> None:
     done = project.rackbench("run", "--host", "local", "--benchmarks", "system-info")
     assert done.rc == 0, done.said
@@ -221,6 +224,7 @@ def test_the_rackbench_command_goes_the_same_way(project: LabProject) -> None:
     assert json.loads(status.stdout)["run_id"] == run.status["run_id"]
 
 
+@pytest.mark.full
 def test_the_directory_of_a_run_can_be_somewhere_else(project: LabProject, tmp_path: Path) -> None:
     done = project.playbook("-e", "lab_benchmarks=preflight", "-e", f"lab_runs_dir={tmp_path / 'elsewhere'}")
     assert done.rc == 0, done.said

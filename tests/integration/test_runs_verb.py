@@ -20,6 +20,8 @@ from tests.integration.harness import LIMIT_S, LabProject, make_project
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.full
+
 STATES = ["interrupted", "failed", "completed"]
 
 

@@ -210,6 +210,7 @@ def test_stop_from_another_terminal_ends_the_benchmark_whole_and_closes_the_run(
     assert len(list((run.path / "control").iterdir())) == 1
 
 
+@pytest.mark.full
 def test_files_that_are_no_requests_stop_nothing_and_two_requests_stop_once(long: LabProject) -> None:
     with going_on(long) as (process, run, _job):
         for name, text in (("no-json", '{"action": "st'), ("list", "[]"), ("other", '{"action": "dance"}')):
@@ -233,6 +234,7 @@ def test_files_that_are_no_requests_stop_nothing_and_two_requests_stop_once(long
     assert len(run.records("execution.ended")) == 1
 
 
+@pytest.mark.full
 def test_a_request_in_strange_words_during_the_first_step_stops_the_run_before_the_second(
     long: LabProject, tmp_path: Path
 ) -> None:
@@ -261,6 +263,7 @@ def test_a_request_in_strange_words_during_the_first_step_stops_the_run_before_t
     assert (record.get("reason"), record["requested_at"]) == (None, None)
 
 
+@pytest.mark.full
 def test_stop_ends_a_build_on_the_controller_with_all_its_processes(
     project: LabProject, tmp_path: Path
 ) -> None:
@@ -281,6 +284,7 @@ def test_stop_ends_a_build_on_the_controller_with_all_its_processes(
     assert not list((project.root / "dist").glob("made-up-*.tar.gz"))
 
 
+@pytest.mark.full
 @NEEDS_SBIN
 def test_stop_ends_a_build_on_the_host(project: LabProject, tmp_path: Path) -> None:
     project.environment["PATH"] = test_builders.PLAIN_PATH
@@ -302,6 +306,7 @@ def test_stop_ends_a_build_on_the_host(project: LabProject, tmp_path: Path) -> N
     assert not list((project.root / ".rackbench/captured").glob("*.tar.gz"))
 
 
+@pytest.mark.full
 def test_stop_of_a_run_whose_controller_was_killed_asks_nobody_and_names_what_to_do(long: LabProject) -> None:
     with going_on(long) as (process, run, job):
         controller = run.records("run.opened")[0]["controller"]["pid"]
@@ -319,6 +324,7 @@ def test_stop_of_a_run_whose_controller_was_killed_asks_nobody_and_names_what_to
         assert len(job.alive()) == PROCESSES + 1
 
 
+@pytest.mark.full
 def test_a_controller_that_does_not_answer_is_told_and_honours_the_request_when_it_does(
     long: LabProject,
 ) -> None:
@@ -422,6 +428,7 @@ def test_ctrl_c_at_a_terminal_stops_the_run_in_order(long: LabProject) -> None:
     assert (asked["by"], asked["reason"]) == (control.who(), "Ctrl-C")
 
 
+@pytest.mark.full
 def test_a_second_ctrl_c_leaves_at_once_and_the_benchmark_goes_on(long: LabProject) -> None:
     with at_terminal(long, *RUN) as (terminal, run, job):
         controller = run.records("run.opened")[0]["controller"]["pid"]
@@ -446,6 +453,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_the_benchmark_goes_on(long: LabProje
         assert (asked.rc, json.loads(asked.stdout)["state"]) == (130, "interrupted")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM"])
 def test_ansible_playbook_that_is_interrupted_detaches_and_the_benchmark_goes_on(
     long: LabProject, how: str

@@ -148,6 +148,7 @@ def listing(home: Path) -> list[str]:
     )
 
 
+@pytest.mark.full
 def test_a_second_run_of_the_same_plan_moves_no_bytes(target: LabProject) -> None:
     plan = ("-e", "lab_benchmarks=made-up")
     assert target.playbook(*plan).rc == 0
@@ -158,6 +159,7 @@ def test_a_second_run_of_the_same_plan_moves_no_bytes(target: LabProject) -> Non
     assert len(store(target)) == 1
 
 
+@pytest.mark.full
 def test_two_runs_that_upload_one_bundle_at_once_both_end_well(target: LabProject, tmp_path: Path) -> None:
     before = len(target.runs())
     project = held(target, tmp_path, TOGETHER)
@@ -174,6 +176,7 @@ def test_two_runs_that_upload_one_bundle_at_once_both_end_well(target: LabProjec
     assert len(store(target)) == 1
 
 
+@pytest.mark.full
 def test_a_bundle_that_was_changed_in_the_store_is_refused_until_it_is_pruned(target: LabProject) -> None:
     stage(target)
     (name,) = store(target)
@@ -192,6 +195,7 @@ def test_a_bundle_that_was_changed_in_the_store_is_refused_until_it_is_pruned(ta
     assert store(target) == [name]
 
 
+@pytest.mark.full
 def test_a_quota_makes_room_and_a_small_one_names_the_command_that_does(target: LabProject) -> None:
     stage(target)
     (first,) = store(target)
@@ -217,6 +221,7 @@ def test_a_quota_makes_room_and_a_small_one_names_the_command_that_does(target: 
     assert "rackbench bundle prune --host local" in done.said
 
 
+@pytest.mark.full
 def test_a_quota_smaller_than_the_bundle_blocks_in_preflight_until_the_bundle_is_there(
     target: LabProject,
 ) -> None:
@@ -245,6 +250,7 @@ def test_a_disk_that_is_full_before_all_is_unpacked_leaves_nothing_half_in_the_s
         assert store(target) == []
 
 
+@pytest.mark.full
 @needs_root
 def test_a_disk_that_is_full_before_all_is_uploaded_leaves_no_part(
     target: LabProject, tmp_path: Path
@@ -257,6 +263,7 @@ def test_a_disk_that_is_full_before_all_is_uploaded_leaves_no_part(
         assert store(target) == []
 
 
+@pytest.mark.full
 @needs_root
 def test_a_read_only_store_serves_what_it_has_and_refuses_what_it_has_not(target: LabProject) -> None:
     root = target.home / ".rackbench"
@@ -274,6 +281,7 @@ def test_a_read_only_store_serves_what_it_has_and_refuses_what_it_has_not(target
         assert "[target_unwritable]" in done.said
 
 
+@pytest.mark.full
 def test_a_controller_killed_while_it_uploads_leaves_nothing_after_the_next_run(
     target: LabProject, tmp_path: Path
 ) -> None:
@@ -300,6 +308,7 @@ def test_a_controller_killed_while_it_uploads_leaves_nothing_after_the_next_run(
     assert len(store(target)) == 1
 
 
+@pytest.mark.full
 def test_pruning_removes_unused_bundles_and_goes_on_without_a_host_that_cannot_be_reached(
     target: LabProject,
 ) -> None:
@@ -324,6 +333,7 @@ def test_pruning_removes_unused_bundles_and_goes_on_without_a_host_that_cannot_b
     assert store(target) == []
 
 
+@pytest.mark.full
 def test_cleaning_leaves_the_home_as_it_was_before_the_first_run(target: LabProject) -> None:
     (target.home / "mine.txt").write_text("not ours")
     before = listing(target.home)

@@ -284,6 +284,7 @@ EMBARGOES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("what", EMBARGOES)
 def test_a_run_under_embargo_is_refused_until_the_date(what: str, lab: LabProject) -> None:
     run_dir = run(lab)
@@ -296,6 +297,7 @@ def test_a_run_under_embargo_is_refused_until_the_date(what: str, lab: LabProjec
     submitted(lab, run_dir)
 
 
+@pytest.mark.full
 def test_a_file_with_a_name_that_is_under_embargo_is_refused(lab: LabProject) -> None:
     file = ROOT / "tests/data/benchbox" / SSB
     cpu = json.loads(file.read_bytes())["environment"]["cpu_model"]

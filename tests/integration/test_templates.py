@@ -75,6 +75,7 @@ def options(run: Run) -> dict[str, Any]:
     return {name: value for name, value in record["options"].items() if not name.endswith(("_dir", "_dirs"))}
 
 
+@pytest.mark.full
 def test_a_template_is_the_same_run_by_both_doors_and_the_command_line_comes_before_it(
     project: LabProject,
 ) -> None:
@@ -119,6 +120,7 @@ def test_a_template_is_the_same_run_by_both_doors_and_the_command_line_comes_bef
     assert again["lab_tags"] == ["smoke", "ci", "night"]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("name", "code", "words"),
     [

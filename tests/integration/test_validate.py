@@ -111,6 +111,7 @@ def test_scope_all_asks_the_host_by_a_dry_run_that_is_kept(project: LabProject) 
     assert project.runs() == runs
 
 
+@pytest.mark.full
 def test_a_missing_command_is_told_with_its_package_and_fails_the_host_of_the_playbook(
     project: LabProject,
 ) -> None:
@@ -128,6 +129,7 @@ def test_a_missing_command_is_told_with_its_package_and_fails_the_host_of_the_pl
     assert good.rc == 0, good.said
 
 
+@pytest.mark.full
 def test_a_corrupted_configured_bundle_is_refused_with_the_reason(project: LabProject) -> None:
     (built,) = (project.root / "dist").glob("made-up-*.tar.gz")
     mine = project.root / "mine" / built.name
@@ -147,6 +149,7 @@ def test_a_corrupted_configured_bundle_is_refused_with_the_reason(project: LabPr
     assert " checksum " in refused
 
 
+@pytest.mark.full
 def test_a_benchmark_without_any_bundle_is_said_to_get_none(project: LabProject) -> None:
     own = inventory(project, lab_dist_dir="nowhere", lab_benchmark_repos={"made-up": "nowhere"})
     done = project.rackbench("bundle", "select", "--host", "local", "--benchmarks", "made-up", "-i", own)
@@ -154,6 +157,7 @@ def test_a_benchmark_without_any_bundle_is_said_to_get_none(project: LabProject)
     assert "made-up: no bundle can be used" in done.stdout
 
 
+@pytest.mark.full
 def test_a_setting_for_an_unknown_benchmark_is_in_the_report(project: LabProject) -> None:
     own = inventory(project, lab_bundles={"no-such": "x.tar.gz"})
     for scope in ("staging", "all"):
@@ -183,6 +187,7 @@ def published(project: LabProject, status: int, *more: str | Path) -> dict[str, 
     return {host["host"]: host["publish"] for host in found}
 
 
+@pytest.mark.full
 def test_publishing_of_an_unknown_benchmark_is_not_said_to_be_possible(project: LabProject) -> None:
     block = published(project, 2, "--host", "local", "--benchmarks", "no-such")["local"]
     assert (block["failure"]["code"], block["benchmarks"]) == ("unknown_benchmark", [])
@@ -191,6 +196,7 @@ def test_publishing_of_an_unknown_benchmark_is_not_said_to_be_possible(project: 
     assert "[unknown_benchmark]" in done.stdout
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("targets", ["made-up", ["made-up"]], ids=["a word", "a list"])
 def test_publish_targets_that_are_no_mapping_are_a_failed_mapping(
     project: LabProject, targets: str | list[str]
@@ -202,6 +208,7 @@ def test_publish_targets_that_are_no_mapping_are_a_failed_mapping(
     assert check["code"] == "publish_target_invalid"
 
 
+@pytest.mark.full
 def test_an_undefined_variable_in_a_target_is_told_of_its_host_and_the_others_have_their_report(
     project: LabProject,
 ) -> None:
@@ -223,6 +230,7 @@ def test_an_undefined_variable_in_a_target_is_told_of_its_host_and_the_others_ha
     assert "no_such" in check["message"]
 
 
+@pytest.mark.full
 def test_a_relative_file_of_variables_is_found_where_the_user_is(project: LabProject) -> None:
     (project.root / "targets.yml").write_text("lab_publish_targets: {made-up-results: {repo: nowhere}}\n")
     asked = ("--host", "local", "--benchmarks", "made-up", "-e", "@targets.yml")

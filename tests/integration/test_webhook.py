@@ -288,6 +288,7 @@ def check_secret(project: LabProject, said: str) -> None:
                 assert TOKEN.encode() not in path.read_bytes(), path
 
 
+@pytest.mark.full
 def test_a_run_that_finishes_and_one_that_fails_are_told_with_the_next_command(project: LabProject) -> None:
     with serving(200) as server:
         good, said = run(project, "good", server.url)
@@ -312,6 +313,7 @@ def test_a_run_that_finishes_and_one_that_fails_are_told_with_the_next_command(p
     check_secret(project, said + said_too)
 
 
+@pytest.mark.full
 def test_a_server_in_trouble_costs_the_run_nothing_but_a_warning(project: LabProject) -> None:
     with serving(500) as server:
         done, said = run(project, "good", server.url)
@@ -322,6 +324,7 @@ def test_a_server_in_trouble_costs_the_run_nothing_but_a_warning(project: LabPro
     check_secret(project, said)
 
 
+@pytest.mark.full
 def test_a_server_that_never_answers_holds_no_run_up(project: LabProject) -> None:
     with serving(SILENCE) as server:
         done, said = run(project, "good", server.url)
@@ -333,6 +336,7 @@ def test_a_server_that_never_answers_holds_no_run_up(project: LabProject) -> Non
     check_secret(project, said)
 
 
+@pytest.mark.full
 def test_nobody_who_listens_costs_the_run_nothing_but_a_warning(project: LabProject) -> None:
     with nobody() as address:
         done, said = run(project, "good", address)
@@ -341,6 +345,7 @@ def test_nobody_who_listens_costs_the_run_nothing_but_a_warning(project: LabProj
     check_secret(project, said)
 
 
+@pytest.mark.full
 def test_an_address_in_ansible_cfg_that_is_no_url_is_not_shown(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     config = project.root / "ansible.cfg"
@@ -352,6 +357,7 @@ def test_an_address_in_ansible_cfg_that_is_no_url_is_not_shown(tmp_path: Path) -
     check_secret(project, done.said)
 
 
+@pytest.mark.full
 def test_a_step_that_gives_no_sign_of_life_is_told_while_the_run_goes_on(project: LabProject) -> None:
     before = len(project.runs())
     with serving(200) as server:

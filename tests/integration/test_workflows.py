@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.full
+
 PLAYED = ("-e", f"lab_baseline={wheel.BASELINE}", "-e", f"lab_template={wheel.TEMPLATE}")
 SETTINGS = {"REFERENCE_TARGET": "local", "BASELINE": wheel.BASELINE, "TEMPLATE": wheel.TEMPLATE}
 
