@@ -8,7 +8,6 @@ file system: whoever builds the same commit with the tools of requirements/relea
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import hashlib
 import io
@@ -21,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verdict import ROOT, CheckError, command
+from verdict import ROOT, CheckError, command, digest_lines, into_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,19 +122,11 @@ def _repack(tarball: Path, seconds: int) -> bytes:
     return gzip.compress(plain.getvalue(), mtime=0)
 
 
-def main() -> int:
-    """Build all of it and print what came out, as sha256sum prints it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("directory", type=Path)
-    out: Path = parser.parse_args().directory.resolve()
-    try:
-        for path in (wheel(out), sdist(out), collection(out)):
-            print(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}")
-    except CheckError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+def all_of_them(out: Path) -> list[str]:
+    """Build all of it into the directory `out` and return what came out, as sha256sum prints it."""
+    built = (wheel(out), sdist(out), collection(out))
+    return digest_lines({path.name: path.read_bytes() for path in built})
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(into_directory(__doc__, all_of_them))

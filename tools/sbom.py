@@ -8,12 +8,10 @@ its files, its licence and what needs it. The same commit gives the same bytes.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tomllib
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
 from cyclonedx.contrib.hash.factories import HashTypeFactory
@@ -28,7 +26,10 @@ from dependencies import RUN, Locked, licence, read_lock
 from packageurl import PackageURL
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from verdict import ROOT, CheckError, command
+from verdict import ROOT, CheckError, command, into_directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def write(out: Path) -> Path:
@@ -100,17 +101,5 @@ def _without_serial_number(text: str, bom: Bom) -> str:
     return text.replace(str(bom.serial_number), "")
 
 
-def main() -> int:
-    """Write it and say where."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("directory", type=Path)
-    try:
-        print(write(parser.parse_args().directory.resolve()))
-    except CheckError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(into_directory(__doc__, lambda out: [str(write(out))]))

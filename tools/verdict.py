@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import argparse
+import hashlib
 import os
 import shlex
 import subprocess
@@ -48,6 +50,28 @@ def command(
         ended = f"ended with {done.returncode}" if done.returncode else "warned"
         raise CheckError(f"{shlex.join(words)} {ended}:\n{done.stdout.rstrip()}")
     return done.stdout
+
+
+def into_directory(description: str | None, make: Callable[[Path], Iterable[str]]) -> int:
+    """Make something in the directory that the command line names, and return the exit status.
+
+    `make` gets the directory's path and returns the lines to print; a `CheckError` is printed as an error.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("directory", type=Path)
+    out: Path = parser.parse_args().directory.resolve()
+    try:
+        for line in make(out):
+            print(line)
+    except CheckError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def digest_lines(contents: Mapping[str, bytes]) -> list[str]:
+    """Return a line for each of these files by its name, as sha256sum prints it."""
+    return [f"{hashlib.sha256(content).hexdigest()}  {name}" for name, content in contents.items()]
 
 
 def report(title: str, checks: Mapping[str, Callable[[], str | None]]) -> int:
