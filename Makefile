@@ -9,7 +9,7 @@ TOGETHER = --numprocesses 2 --dist loadfile
 
 .PHONY: help
 help: ## list the verbs
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | awk -F '\t' '{printf "make %-14s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | awk -F '\t' '{printf "make %-18s %s\n", $$1, $$2}'
 
 .PHONY: run
 run: bundles ## run the benchmarks on this machine (HOST=name for another one)
@@ -42,7 +42,7 @@ test: packages setup-dev lint bundles ## what CI runs: linters, types, and the t
 	tools/test-lab -m "not full"
 
 .PHONY: test-full
-test-full: packages setup-dev lint bundles ## every test there is, on every ansible-core (root; some hours)
+test-full: packages setup-release lint bundles ## every test there is, on every ansible-core (root; some hours)
 	$(PYTEST) $(TOGETHER) tests/unit tests/integration
 	tools/test-lab
 	$(MAKE) test-matrix faults
@@ -53,7 +53,7 @@ faults: packages setup-dev bundles ## kill controllers, cut cables, cut power: e
 	$(PYTEST) tests/faults
 
 .PHONY: test-matrix
-test-matrix: setup-dev bundles ## check the plugins on every supported ansible-core (a quarter of an hour)
+test-matrix: setup-dev bundles ## unit tests and a run on every supported ansible-core (ten minutes)
 	tools/test_matrix.py
 
 .PHONY: lab-up
@@ -96,7 +96,7 @@ docs: setup-release ## build the documentation as a site in build/docs
 	tools/build_docs.py
 
 .PHONY: check-collection
-check-collection: setup-release ## what strangers' tools say of the collection: install, galaxy-importer, sanity, docs
+check-collection: setup-release ## what strangers' tools say of the collection: install, galaxy-importer, ansible-test, docs
 	tools/check_collection.py
 
 .PHONY: check-environment
@@ -104,11 +104,16 @@ check-environment: setup-release ## what ansible-builder makes of our execution 
 	tools/check_environment.py
 
 .PHONY: check-supply
-check-supply: setup-release ## locks, advisories, licences, SBOM, and two builds with one digest
+check-supply: setup-release ## locks, licences, versions, and two builds with one digest
 	tools/check_supply.py
 
+.PHONY: check-advisories
+check-advisories: setup-release ## what is known against the versions in the lock files (asks the package index)
+	tools/check_advisories.py
+
 .PHONY: release-check
-release-check: lint docs check-supply check-collection check-environment test-matrix ## all that a release needs besides test-full
+release-check: setup-release ## all that a release needs besides test-full: each check and lint, docs, test-matrix
+	tools/release_check.py
 
 .PHONY: schemas
 schemas: setup-dev ## write docs/reference/schemas from the models

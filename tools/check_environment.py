@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 from artifacts import collection, wheel
+from cores import CORES
 from packaging.requirements import Requirement
 from packaging.utils import parse_wheel_filename
-from test_matrix import CORES
 from verdict import ROOT, CheckError, command, report
 
 if TYPE_CHECKING:
@@ -124,9 +124,7 @@ def _check_versions(dependencies: dict[str, Any]) -> str:
                 raise CheckError(f"{DEFINITION} asks for {asked}, and meta/runtime.yml for another version.")
             series = [core.name for core in CORES if asked.specifier.contains(f"{core.name}.99")]
             if len(series) != 1:
-                raise CheckError(
-                    f"{DEFINITION} asks for {asked}: that is not one series of tools/test_matrix.py."
-                )
+                raise CheckError(f"{DEFINITION} asks for {asked}: that is not one series of tools/cores.py.")
     return ", ".join(told)
 
 

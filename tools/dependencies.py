@@ -66,6 +66,12 @@ class Locked:
     wanted_by: tuple[str, ...]
 
 
+def lock_files() -> list[Path]:
+    """Return every lock file; each has its *.in beside it."""
+    found = [*ROOT.glob("requirements/*.in"), *ROOT.glob("benchmarks/*/requirements.in")]
+    return sorted(path.with_suffix(".txt") for path in found)
+
+
 def read_lock(path: Path) -> list[Locked]:
     """Return the packages of a lock file in its order; raises `CheckError` for a line that pins no version."""
     packages: list[Locked] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make check-supply` finds lock files that are not as asked for, and what pip-audit says or does not say of them."""
+"""`make check-supply` finds lock files that are not as asked for, `make check-advisories` tells what pip-audit says."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ pytest.importorskip("license_expression", reason="make setup-release installs wh
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECK = """
-import sys
-import check_supply
+import importlib, sys
 from verdict import CheckError
+module, function = sys.argv[1:]
 try:
-    print(getattr(check_supply, sys.argv[1])())
+    print(getattr(importlib.import_module(module), function)())
 except CheckError as error:
     sys.exit(str(error))
 """
@@ -40,14 +40,18 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def check(copy: Path, name: str = "check_locks") -> str:
+def check(copy: Path, module: str = "check_supply", name: str = "check_locks") -> str:
     """Return what a check of a copy says, with "passed: " before it if it passed."""
     path = f"{copy}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        [sys.executable, "-c", CHECK, name],
+        [sys.executable, "-c", CHECK, module, name],
         cwd=copy / "tools", env={**os.environ, "PATH": path}, capture_output=True, text=True,
     )  # fmt: skip
     return done.stderr if done.returncode else f"passed: {done.stdout}"
+
+
+def advisories(copy: Path) -> str:
+    return check(copy, "check_advisories", "check_advisories")
 
 
 def stand_in_for_pip_audit(copy: Path, answer: str) -> None:
@@ -104,28 +108,28 @@ def test_every_version_of_every_lock_is_asked_about(copy: Path) -> None:
         for lock in (copy / "requirements").glob("*.txt")
         for words in re.findall(r"^\S+==\S+", lock.read_text(), re.MULTILINE)
     }
-    assert check(copy, "check_advisories") == f"passed: {len(pins)} versions of packages\n"
+    assert advisories(copy) == f"passed: {len(pins)} versions of packages\n"
 
 
 def test_an_advisory_is_named_with_the_lock_file_and_what_mends_it(copy: Path) -> None:
     found = '{"id": "PYSEC-1", "fix_versions": ["99.2"]}'
     stand_in_for_pip_audit(copy, f'{{"vulns": [{found}] if name == "paramiko" else []}}')
-    said = check(copy, "check_advisories")
+    said = advisories(copy)
     assert re.search(r"requirements/run\.txt: paramiko \S+ has PYSEC-1, mended in 99\.2\.", said)
 
 
 def test_an_index_without_advisories_is_no_pass(copy: Path) -> None:
     stand_in_for_pip_audit(copy, '{"skip_reason": "not found"}')
-    assert check(copy, "check_advisories").startswith("NOTHING WAS CHECKED")
+    assert advisories(copy).startswith("NOTHING WAS CHECKED")
 
 
 def test_an_index_without_an_answer_for_one_package_is_no_pass(copy: Path) -> None:
     stand_in_for_pip_audit(copy, '{"skip_reason": "not found"} if name == "rich" else {"vulns": []}')
-    assert "NOT ALL WAS CHECKED" in check(copy, "check_advisories")
+    assert "NOT ALL WAS CHECKED" in advisories(copy)
 
 
 def test_an_index_that_is_not_reached_is_no_pass(copy: Path) -> None:
     stand_in_for_pip_audit(copy, 'sys.exit("no route to host")')
-    said = check(copy, "check_advisories")
+    said = advisories(copy)
     assert said.startswith("NOTHING WAS CHECKED")
     assert "no route to host" in said
