@@ -8,18 +8,19 @@ of the packages and of the bill of materials give the same bytes.
 
 from __future__ import annotations
 
-import hashlib
 import sys
-import tempfile
 import tomllib
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dependencies
 import versions
+from build_release import build_twice
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from verdict import ROOT, CheckError, command, report
+from verdict import ROOT, CheckError, command, digest_lines, report
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # What may be beside a program under Apache-2.0: docs/explanation/licences.md says why.
 ALLOWED = {
@@ -27,18 +28,8 @@ ALLOWED = {
     "MIT", "MIT-0", "MPL-2.0", "PSF-2.0", "Zlib",
 }  # fmt: skip
 
-RELEASE = ROOT / "build/release"
-
 # Files of these kinds begin with their licence; REUSE.toml speaks for all others.
 SOURCES = (".c", ".css", ".h", ".js", ".py", ".rs", ".sh")
-
-# A clock that is wrong by some days, for all Python that is started with it.
-OTHER_CLOCK = """\
-import time
-
-_now = time.time
-time.time = lambda: _now() - 1_000_000
-"""
 
 
 def check_locks() -> str:
@@ -138,37 +129,8 @@ def check_dependencies() -> str:
 
 
 def check_builds() -> str:
-    """Build all of HEAD in two clones that differ in all that must not matter, compare, and keep the first."""
-    with tempfile.TemporaryDirectory(prefix="rackbench-builds-") as directory:
-        clock = Path(directory, "clock")
-        clock.mkdir()
-        (clock / "sitecustomize.py").write_text(OTHER_CLOCK)
-        plain = {"TZ": "UTC", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "1"}
-        other = {"TZ": "Asia/Kathmandu", "LC_ALL": "C", "PYTHONHASHSEED": "2", "PYTHONPATH": str(clock)}
-        origin = command("git", "rev-parse", "HEAD").strip()
-        first = _build(Path(directory, "one"), origin, "022", plain)
-        second = _build(Path(directory, "another/and/deeper"), origin, "077", other)
-    if first != second:
-        differ = ", ".join(sorted(name for name in first | second if first.get(name) != second.get(name)))
-        raise CheckError(f"Two builds of one commit differ: {differ}. Next: unpack both and compare.")
-    RELEASE.mkdir(parents=True, exist_ok=True)
-    for name, content in first.items():
-        (RELEASE / name).write_bytes(content)
-    digests = (f"{name} sha256:{hashlib.sha256(content).hexdigest()}" for name, content in first.items())
-    return "; ".join(digests)
-
-
-def _build(clone: Path, commit: str, umask: str, env: dict[str, str]) -> dict[str, bytes]:
-    """Build the commit in a new clone, and return the files that came out."""
-    command("git", "clone", "--quiet", "--no-local", "--no-checkout", ROOT, clone)
-    command("git", "checkout", "--quiet", "--detach", commit, cwd=clone)
-    built = clone / "build/release"
-    for tool in ("artifacts.py", "sbom.py"):
-        command(
-            "sh", "-c", 'umask "$1"; shift; exec "$@"',
-            "sh", umask, sys.executable, clone / "tools" / tool, built, cwd=clone, env=env,
-        )  # fmt: skip
-    return {path.name: path.read_bytes() for path in sorted(built.iterdir())}
+    """Build all of HEAD twice, and compare; nothing of it is kept."""
+    return "; ".join(digest_lines(build_twice()))
 
 
 if __name__ == "__main__":
