@@ -19,7 +19,8 @@ def find_collection(project: Path) -> Path:
     """Return the directory of the collection that Ansible takes for a project, with all links resolved.
 
     Ansible looks where ANSIBLE_COLLECTIONS_PATH says, without it where `collections_path` in the project's ansible.cfg
-    says, and without both in its own directories; then on Python's path.
+    says, and without both in its own directories; then on Python's path. No other ansible.cfg counts: what we start
+    for a project gets its own, whatever ANSIBLE_CONFIG says.
 
     Raises `RackbenchError("collection_missing")`.
     """

@@ -85,7 +85,7 @@ FAILURES: dict[str, Failure] = {
     "collection_missing": Failure(
         USAGE,
         "Ansible does not find the collection rackbench.lab.",
-        "Install it, or name its place in `collections_path` of ansible.cfg.",
+        "Install it, or name its place in `collections_path` of the lab's ansible.cfg; no other one is read.",
     ),
     "not_a_run_directory": Failure(
         USAGE,

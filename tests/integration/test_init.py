@@ -75,6 +75,25 @@ def test_every_verb_of_a_lab_without_the_collection_names_the_command(lab: LabPr
     assert "collection_missing" in done.stderr
 
 
+@pytest.mark.parametrize("line", ["adapters list", "lease list --host locl"])
+def test_settings_that_ansible_config_names_are_not_those_of_a_lab(lab: LabProject, line: str) -> None:
+    other = lab.home / "other.cfg"
+    other.write_text("[defaults]\ninventory = elsewhere,\ncollections_path = /nowhere\n")
+    # The place of the collection is in the lab's own settings, and nowhere else.
+    collections = lab.environment["ANSIBLE_COLLECTIONS_PATH"]
+    settings = lab.root / "ansible.cfg"
+    settings.write_text(
+        settings.read_text().replace("[defaults]\n", f"[defaults]\ncollections_path = {collections}\n", 1)
+    )
+    done = LabProject(lab.root, lab.home, {"ANSIBLE_CONFIG": str(other)}).rackbench(*line.split())
+    if line == "adapters list":
+        assert done.rc == 0, done.said
+        assert "latency" in done.stdout
+    else:
+        assert "unknown_host" in done.stderr, done.said
+        assert "local" in done.stderr.replace("locl", ""), done.said
+
+
 @pytest.mark.slow
 def test_where_ansible_does_not_look_for_the_labs_own_roles_the_step_fails_and_the_run_is_closed(
     lab: LabProject,

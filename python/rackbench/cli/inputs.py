@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -138,7 +139,11 @@ def _inventory(
     command = [str(Path(sys.executable).parent / "ansible-inventory"), "--list", *more]
     for inventory in inventories:
         command += ["-i", inventory]
-    listed = subprocess.run(command, cwd=directory, capture_output=True, text=True)
+    environment = dict(os.environ)
+    if (settings := directory / "ansible.cfg").is_file():
+        # As for plays, so that one command has one set of settings.
+        environment["ANSIBLE_CONFIG"] = str(settings)
+    listed = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True)
     if listed.returncode != 0:
         # Of a lab file that no plugin reads Ansible says much, and not that the collection is missing.
         find_collection(directory)
