@@ -24,6 +24,12 @@ def check_advisories() -> str:
         for lock in reversed(dependencies.lock_files())
         for package in dependencies.read_lock(lock)
     }
+    if bare := sorted(
+        f"{lock.relative_to(ROOT)}: {package.name}" for package, lock in pinned.values() if not package.hashes
+    ):
+        raise CheckError(
+            f"NOTHING WAS CHECKED: these have no digest, and pip-audit wants one: {', '.join(bare)}. Next: tools/lock"
+        )
     by_name: dict[str, list[str]] = {}
     for (name, version), (package, _) in sorted(pinned.items()):
         by_name.setdefault(name, []).append(f"{name}=={version} --hash={package.hashes[0]}\n")

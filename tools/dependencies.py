@@ -14,7 +14,6 @@ from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from license_expression import get_spdx_licensing
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from verdict import ROOT, CheckError
@@ -158,6 +157,10 @@ def page() -> str:
 
 @cache
 def _spdx() -> Licensing:
+    from license_expression import (
+        get_spdx_licensing,
+    )  # of requirements/release.txt; lock files are read without it
+
     return get_spdx_licensing()
 
 
