@@ -20,6 +20,7 @@ if MISSING is None:
     from rackbench import clock, templates
     from rackbench.adapters import export
     from rackbench.adapters.catalog import require
+    from rackbench.adapters.plan import ROLE_PHASES
     from rackbench.adapters.settings import changed
     from rackbench.errors import RackbenchError
     from rackbench.ledger import labels, rundir
@@ -74,6 +75,9 @@ class ActionModule(LabAction):
         args["settings"] = changed(args["settings"], args["set"])
         with with_template:
             planned = _planning.planned(catalog, args, args["phases"])
+        for step in planned.steps:
+            if step.phase in ROLE_PHASES:
+                _adapters.require_tasks(catalog[str(step.adapter)], step.phase)
         runs_dir = self.in_project(args["runs_dir"])
         asked = {
             "benchmarks": planned.benchmarks,

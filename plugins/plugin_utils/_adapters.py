@@ -25,24 +25,23 @@ def catalog(project: Path) -> dict[str, Adapter]:
 
 
 def role_of(adapter: Adapter) -> str:
-    """Return the name by which a play includes the adapter's role.
+    """Return the name by which a play includes the adapter's role."""
+    folder = adapter.directory
+    return f"rackbench.lab.{folder.name}" if folder.parent == COLLECTION / "roles" else folder.name
 
-    Raises `RackbenchError` (adapter_invalid) when the role lacks the tasks of a phase: Ansible would end the play.
-    """
-    from rackbench.adapters.plan import ROLE_PHASES
+
+def require_tasks(adapter: Adapter, phase: str) -> None:
+    """Raise `RackbenchError` (adapter_invalid) when the role has no tasks for a phase: Ansible would end the play."""
     from rackbench.errors import RackbenchError
 
-    folder = adapter.directory
-    for phase in ROLE_PHASES:
-        tasks = folder / "tasks" / f"{phase}.yml"
-        if not tasks.is_file():
-            raise RackbenchError(
-                "adapter_invalid",
-                f"The role of {adapter.name} has no tasks for the phase {phase}: there is no {tasks}.",
-                where=str(tasks),
-                next_step="Write the file, as docs/how-to/add-a-benchmark.md shows it.",
-            )
-    return f"rackbench.lab.{folder.name}" if folder.parent == COLLECTION / "roles" else folder.name
+    tasks = adapter.directory / "tasks" / f"{phase}.yml"
+    if not tasks.is_file():
+        raise RackbenchError(
+            "adapter_invalid",
+            f"The role of {adapter.name} has no tasks for the phase {phase}: there is no {tasks}.",
+            where=str(tasks),
+            next_step="Write the file, as docs/how-to/add-a-benchmark.md shows it.",
+        )
 
 
 def decide(state: RunState, project: Path, adapter: Adapter) -> Decision:

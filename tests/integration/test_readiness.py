@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 import yaml
+from rackbench.adapters.plan import ROLE_PHASES
 
 from tests.integration import made_up
 from tests.integration.harness import Done, LabProject, Run, make_project
@@ -48,6 +49,10 @@ def add(project: LabProject, name: str, requirements: dict[str, Any] | None = No
         "default_families": ["long"],
         **({"requirements": requirements} if requirements else {}),
     }
+    # Preflight ends the run before any of them is read, and the plan wants to see that they are there.
+    (role / "tasks").mkdir()
+    for phase in ROLE_PHASES:
+        (role / "tasks" / f"{phase}.yml").touch()
     (role / "adapter.yml").write_text(yaml.safe_dump(document, sort_keys=False))
     return source
 
