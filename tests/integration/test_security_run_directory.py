@@ -34,7 +34,12 @@ def rackbench(folder: Path, *arguments: str | Path) -> str:
     command = Path(sys.executable).with_name("rackbench")
     environment = {**os.environ, "NO_COLOR": "1", "HOME": str(folder)}
     done = subprocess.run(
-        [str(command), *map(str, arguments)], cwd=folder, env=environment, capture_output=True, text=True
+        [str(command), *map(str, arguments)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert "internal_error" not in done.stderr, done.stderr
     assert done.returncode in {0, 1, 2, 3}, done
@@ -68,6 +73,10 @@ def handed_over(tmp_path: Path) -> Path:
             record["path"] = "../../../outside.txt"
     journal.write_text("".join(json.dumps(record) + "\n" for record in records))
     (tmp_path / "outside.txt").write_text("of somebody else\n")
+    # A run that nobody opened again is claimed to be restored.
+    (run_dir / "state/live").mkdir(parents=True)
+    (run_dir / "state/claim").symlink_to(tmp_path / "claimed")
+    (run_dir / "state/live/.controller").symlink_to(tmp_path / "signed")
     for name in ("status.json", "recovery_summary.md", "run_manifest.json"):
         (run_dir / name).unlink(missing_ok=True)
         (run_dir / name).symlink_to(tmp_path / "outside.txt")
@@ -91,7 +100,54 @@ def test_a_run_directory_of_a_stranger_is_shown_and_nothing_of_it_is_obeyed(
     }
     assert "rackbench forged" in said["status --run-dir"]
     assert {name: found[:3] for name, text in said.items() if (found := obeyed_in(text))} == {}
-    assert not (tmp_path / "canary").exists()
+    assert not [name for name in ("canary", "claimed", "signed") if (tmp_path / name).exists()]
     # Who follows a link out of it would have written, or shown, what is not its own.
     assert (tmp_path / "outside.txt").read_text() == "of somebody else\n"
     assert not [name for name, text in said.items() if "of somebody else" in text]
+
+
+KINDS = ["pipe", pytest.param("link", marks=pytest.mark.full), pytest.param("device", marks=pytest.mark.full)]
+
+
+def replace(path: Path, kind: str) -> str:
+    """Put something in the place of a file that is none, and return what is said of it."""
+    if kind == "pipe":
+        path.unlink()
+        os.mkfifo(path)
+        return "it is no regular file"
+    moved = path.rename(path.parents[3] / "moved")
+    path.symlink_to(moved if kind == "link" else "/dev/zero")
+    return "it is a link"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_journal_that_is_no_file_is_named_at_once_and_hides_no_other_run(tmp_path: Path, kind: str) -> None:
+    for name in ("ansible.cfg", "run.yml"):
+        (tmp_path / name).touch()
+    runs = tmp_path / "automation-runs/2026-11-21"
+    bad, _good = (
+        recorded.run(runs, {"wheel.only.1": recorded.result("wheel", [])}, host=host)
+        for host in ("bad", "good")
+    )
+    problem = f"events.jsonl is not read: {replace(bad / 'events.jsonl', kind)}"
+    for verb in ("status", "watch", "report"):
+        said = rackbench(tmp_path, verb, "--run-dir", bad)
+        assert "ledger_damaged" in said, verb
+        assert problem in said, verb
+    listed = rackbench(tmp_path, "runs")
+    assert "2026-11-21/good/20261121T080000Z" in listed
+    assert problem in listed
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_result_that_is_no_file_is_named_at_once_and_the_others_count(tmp_path: Path, kind: str) -> None:
+    metrics = [recorded.metric("rate", [7.0, 8.0])]
+    results = {f"wheel.{name}.1": recorded.result("wheel", metrics) for name in ("one", "two")}
+    run_dir = recorded.run(tmp_path, results)
+    problem = f"result.json: {replace(run_dir / 'benchmarks/wheel/wheel.one.1/result.json', kind)}"
+    said = rackbench(tmp_path, "compare", run_dir, run_dir)
+    assert problem in said
+    assert "wheel.two" in said
+    assert problem in rackbench(tmp_path, "export", run_dir, "--csv")
+    rackbench(tmp_path, "report", "--run-dir", run_dir, "--output", tmp_path / "report.html")
+    assert problem in (tmp_path / "report.html").read_text()

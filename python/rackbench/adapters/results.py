@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rackbench.adapters.headline import headlines
 from rackbench.errors import RackbenchError
+from rackbench.files import read_regular
 from rackbench.models.common import check
 from rackbench.models.result import ResultFile
 from rackbench.strict_json import NotANumberError, refuse_constant
@@ -60,12 +61,12 @@ def read_result(path: Path) -> Result:
     Raises `RackbenchError` naming the file: result_missing, and what `parse_result` raises.
     """
     try:
-        return parse_result(path.read_bytes(), path)
+        return parse_result(read_regular(path), path)
     except FileNotFoundError as error:
         raise RackbenchError(
             "result_missing", f"{path}: the benchmark left no result.json.", where=str(path)
         ) from error
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a journal may name it with a NUL
         raise _unreadable(path, error) from error
 
 
@@ -109,7 +110,8 @@ def check_text(check: Mapping[str, Any]) -> str:
 
 
 def _unreadable(path: Path, error: Exception) -> RackbenchError:
-    return RackbenchError("result_unreadable", f"{path}: {error}", where=str(path), next_path=str(path))
+    reason = error.strerror if isinstance(error, OSError) else error
+    return RackbenchError("result_unreadable", f"{path}: {reason}.", where=str(path), next_path=str(path))
 
 
 def summarise(result: Result, adapter: Adapter) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections import OrderedDict
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from rackbench.files import write_atomic
+from rackbench.files import open_regular, write_atomic
 from rackbench.ledger import journal, rundir, steps
 from rackbench.ledger import state as states
 
@@ -44,8 +45,8 @@ def save(loaded: Loaded) -> None:
     """Keep a folded journal to which nobody writes now. One that cannot be kept costs nothing but time."""
     with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
         path = loaded.run_dir / rundir.EVENTS
-        offset = path.stat().st_size
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
+            offset = os.fstat(stream.fileno()).st_size
             stream.seek(max(0, offset - _LONGEST_LINE))
             line = stream.read().splitlines(keepends=True)[-1]
         record = journal.decode(line)
@@ -69,18 +70,18 @@ def save(loaded: Loaded) -> None:
 
 def load(run_dir: Path) -> tuple[states.RunState, Point] | None:
     """Return the kept fold and how far it went, or None when there is none or it does not fit the journal."""
-    path = run_dir / PATH
     try:
-        if path.is_symlink() or path.stat().st_size > _MOST_BYTES:
-            return None
-        document = json.loads(path.read_bytes())
+        with open_regular(run_dir / PATH) as kept:
+            if os.fstat(kept.fileno()).st_size > _MOST_BYTES:
+                return None
+            document = json.loads(kept.read())
         if document["schema"] != SCHEMA or document["code"] != code_digest():
             return None
         told = document["point"]
         point = Point(**{**told, "bad_lines": tuple(told["bad_lines"])})
         if not 0 < point.last_bytes <= point.offset:
             return None
-        with (run_dir / rundir.EVENTS).open("rb") as stream:
+        with open_regular(run_dir / rundir.EVENTS) as stream:
             stream.seek(point.offset - point.last_bytes)
             line = stream.read(point.last_bytes)
         if hashlib.sha256(line).hexdigest() != point.last_sha256:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rackbench import clock
 from rackbench.errors import RackbenchError
+from rackbench.files import open_below
 from rackbench.ledger import documents, journal, liveness, rundir
 
 if TYPE_CHECKING:
@@ -36,13 +37,11 @@ class Sign:
 
     def __init__(self, run_dir: Path) -> None:
         """Make and lock it. Raises `RackbenchError`: `run_busy` or `ledger_write_failed`."""
-        path = run_dir / _SIGN
         self._touched_mono = float("-inf")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._handle: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._handle: int | None = open_below(run_dir, _SIGN, os.O_RDWR | os.O_CREAT)
         except OSError as error:
-            raise journal.write_failed(path, error) from error
+            raise journal.write_failed(run_dir / _SIGN, error) from error
         if not _lock(self._handle, fcntl.LOCK_EX):
             self.close()
             raise busy(run_dir, "Another process still writes to it.")
@@ -69,17 +68,16 @@ def claim(run_dir: Path) -> Iterator[documents.Loaded]:
     Raises `RackbenchError("run_busy")` while a controller is at work on it or another process claims it,
     `ledger_write_failed`, and what `documents.load` raises.
     """
-    path = run_dir / rundir.CLAIM
     if not rundir.is_run_directory(run_dir):
         raise RackbenchError("not_a_run_directory", f"{run_dir} holds no run.", where=str(run_dir))
     with contextlib.ExitStack() as stack:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            stream = stack.enter_context(path.open("ab"))
+            handle = open_below(run_dir, rundir.CLAIM, os.O_RDWR | os.O_CREAT)
         except OSError as error:
-            raise journal.write_failed(path, error) from error
+            raise journal.write_failed(run_dir / rundir.CLAIM, error) from error
+        stack.callback(os.close, handle)
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise busy(run_dir, "Another process is taking it over at this moment.") from error
         loaded = documents.load(run_dir)
@@ -131,7 +129,7 @@ def _last_sign(run_dir: Path) -> float:
 def _is_locked(run_dir: Path) -> bool:
     """Return whether another process keeps the run's sign locked."""
     try:
-        handle = os.open(run_dir / _SIGN, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        handle = open_below(run_dir, _SIGN, os.O_RDONLY)
     except OSError:
         return False
     try:

@@ -11,7 +11,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from rackbench import clock
-from rackbench.files import json_text, write_atomic
+from rackbench.files import json_text, read_regular, write_atomic
 from rackbench.ledger import journal, rundir
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def requests(run_dir: Path) -> list[dict[str, Any]]:
     found = []
     for path in sorted((run_dir / rundir.CONTROL).glob("*.json")):
         try:
-            document = json.loads(path.read_bytes())
+            document = json.loads(read_regular(path))
         except (OSError, ValueError, RecursionError):
             continue
         if isinstance(document, dict) and document.get("action") == STOP:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rackbench import clock
 from rackbench.errors import RackbenchError
-from rackbench.files import json_text, write_atomic
+from rackbench.files import NotRegularError, json_text, open_regular, write_atomic
 from rackbench.ledger import alerts, journal, liveness, projections, rundir
 from rackbench.ledger import state as states
 
@@ -67,7 +67,8 @@ def load(run_dir: Path) -> Loaded:
     """Fold the journal of a run directory and read its live beats.
 
     Missing files, an empty journal, a torn last line and lines that are no records are told in `health` and never
-    raised. Raises `RackbenchError("not_a_run_directory")` when the directory is none of ours or cannot be read.
+    raised. Raises `RackbenchError`: `not_a_run_directory` when the directory is none of ours or cannot be read,
+    `ledger_damaged` when its journal is a link or no file.
     """
     try:
         if not rundir.is_run_directory(run_dir):
@@ -79,6 +80,14 @@ def load(run_dir: Path) -> Loaded:
             health = alerts.Health(bad_lines=point.bad_lines)
             loaded = Loaded(run_dir, state, {}, health, point.lines, point.offset, point.offset)
         _fold_on(loaded)
+    except NotRegularError as error:
+        raise RackbenchError(
+            "ledger_damaged",
+            f"{error.filename} is not read: {error.strerror}.",
+            where=str(error.filename),
+            next_step="Look at what it is, and move it away.",
+            next_path=str(error.filename),
+        ) from error
     except OSError as error:
         raise RackbenchError(
             "not_a_run_directory",
@@ -97,7 +106,7 @@ def refreshed(loaded: Loaded) -> Loaded:
     """
     try:
         # Opened each time: on a network file system, what is known of a file by its name alone may be a minute old.
-        with (loaded.run_dir / rundir.EVENTS).open("rb") as stream:
+        with open_regular(loaded.run_dir / rundir.EVENTS) as stream:
             stream.seek(max(0, loaded.folded_to - 1))
             goes_on = os.fstat(stream.fileno()).st_ino == loaded.inode and stream.read(1) == b"\n"
         if goes_on:
@@ -112,7 +121,7 @@ def _fold_on(loaded: Loaded) -> None:
     """Fold what the journal has behind `folded_to`, and read the live beats. Raises `OSError`."""
     torn, bad = False, list(loaded.health.bad_lines)
     try:
-        stream = (loaded.run_dir / rundir.EVENTS).open("rb")
+        stream = open_regular(loaded.run_dir / rundir.EVENTS)
     except FileNotFoundError:
         loaded.health = alerts.Health(missing=True)
     else:
@@ -156,8 +165,9 @@ def read_live(run_dir: Path, names: Iterable[str]) -> Live:
     for name in names:
         path = run_dir / rundir.live_document(name)
         try:
-            written = path.stat().st_mtime
-            beat = json.loads(path.read_bytes())
+            with open_regular(path) as stream:
+                written = os.fstat(stream.fileno()).st_mtime
+                beat = json.loads(stream.read())
         except (OSError, ValueError, RecursionError):
             continue
         if isinstance(beat, dict):
@@ -168,7 +178,7 @@ def read_live(run_dir: Path, names: Iterable[str]) -> Live:
 def current_status(run_dir: Path, now: datetime | None = None) -> dict[str, Any]:
     """Return the status document of a run directory as of `now`, folded afresh from its journal.
 
-    Raises `RackbenchError("not_a_run_directory")` as `load` does.
+    Raises `RackbenchError` as `load` does.
     """
     return status_of(load(run_dir), now or clock.utc_now())
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rackbench.errors import RackbenchError
+from rackbench.files import read_regular
 from rackbench.ledger import rundir
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def read(run_dir: Path) -> dict[str, Any]:
 
     path = run_dir / PATH
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_regular(path))
     except FileNotFoundError:
         problem = f"{run_dir.name} recorded no state of its host"
     except (OSError, ValueError, RecursionError) as error:

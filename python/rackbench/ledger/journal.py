@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rackbench import clock
 from rackbench.errors import RackbenchError
+from rackbench.files import open_below, open_regular
 from rackbench.ledger import publish_states, rundir
 from rackbench.words import escaped
 
@@ -216,10 +217,10 @@ def decode(line: bytes) -> dict[str, Any] | None:
 def lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | None, bool]]:
     """Yield line number, record (None when the line is none) and whether the line is torn; a missing file has no lines.
 
-    Raises `OSError` when the file is there and cannot be read.
+    Raises `OSError` when the file is there and cannot be read, or is no regular file.
     """
     try:
-        stream = path.open("rb")
+        stream = open_regular(path)
     except FileNotFoundError:
         return
     with stream:
@@ -253,7 +254,7 @@ class JournalWriter:
         self._handle = -1
         try:
             self._seq = self._repair()
-            self._handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._handle = open_below(path.parent, path.name, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             self._size = os.fstat(self._handle).st_size
         except OSError as error:
             self.close()
@@ -313,9 +314,11 @@ class JournalWriter:
     def _repair(self) -> int:
         """Move a torn last line into logs/torn-<n>.txt and return the highest number of the records."""
         last, torn_bytes = 0, 0
-        if not self.path.exists():
+        try:
+            stream = open_regular(self.path)
+        except FileNotFoundError:
             return 0
-        with self.path.open("rb") as stream:
+        with stream:
             line = b""
             for line in stream:
                 record = decode(line)
@@ -329,8 +332,8 @@ class JournalWriter:
             _keep_torn(self.path.parent / rundir.LOGS, line)
             os.truncate(self.path, self.path.stat().st_size - torn_bytes)
         else:
-            with self.path.open("ab") as stream:
-                stream.write(b"\n")
+            with self.path.open("ab") as end:
+                end.write(b"\n")
         return last
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rackbench import clock
 from rackbench.errors import RackbenchError
+from rackbench.files import open_below, read_regular
 from rackbench.ledger import (
     checkpoint,
     claim,
@@ -283,7 +284,7 @@ class _Beat:
             if mtime_ns == self._mtime_ns:
                 return False
             self._mtime_ns = mtime_ns
-            beat = json.loads(path.read_bytes())
+            beat = json.loads(read_regular(path))
         except (OSError, ValueError, RecursionError):
             return False
         if not isinstance(beat, dict) or monitoring.same_beat(beat, self.document):
@@ -303,10 +304,9 @@ def _utc_or_none(text: str) -> str | None:
 def _open_ledger(path: Path) -> int:
     """Open an append-only ledger; a torn last line of it is cut off, since the journal has the record."""
     try:
-        if path.exists():
-            data = path.read_bytes()
-            os.truncate(path, data.rfind(b"\n") + 1)
-        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with contextlib.suppress(FileNotFoundError):
+            os.truncate(path, read_regular(path).rfind(b"\n") + 1)
+        return open_below(path.parent, path.name, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     except OSError as error:
         raise journal.write_failed(path, error) from error
 

@@ -9,6 +9,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from rackbench.errors import RackbenchError
+from rackbench.files import read_regular
 from rackbench.ledger import rundir
 from rackbench.models.common import check
 from rackbench.models.topology import TopologyDocument
@@ -51,7 +52,7 @@ def recorded(run_dir: Path) -> Topology | None:
     """Return the topology that a run found on its host; None if it wrote none, or none that can be read."""
     path = run_dir / rundir.TOPOLOGY
     try:
-        document = check(TopologyDocument, json.loads(path.read_bytes()), path=path, code="topology_unknown")
+        document = check(TopologyDocument, json.loads(read_regular(path)), path=path, code="topology_unknown")
         return Topology.from_dict(document.model_dump())
     except (OSError, ValueError, RecursionError, RackbenchError):
         return None

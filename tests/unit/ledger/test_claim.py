@@ -174,3 +174,17 @@ def test_the_command_for_a_run_directory_with_a_space_in_its_path_is_quoted(tmp_
     with pytest.raises(RackbenchError) as caught:
         claim.check_free(documents.load(run_dir), clock.utc_now())
     assert caught.value.next_command == f"rackbench status --run-dir '{run_dir}'"
+
+
+@pytest.mark.parametrize(
+    "name", [rundir.CLAIM, "state/live/.controller", rundir.EVENTS, rundir.COMMAND_LEDGER]
+)
+def test_a_link_in_the_place_of_what_a_writer_opens_makes_nothing_outside(tmp_path: Path, name: str) -> None:
+    run_dir = closed_run(tmp_path / "runs")
+    (run_dir / name).unlink(missing_ok=True)
+    (run_dir / name).symlink_to(tmp_path / "outside")
+    with pytest.raises(RackbenchError, match="it is a link") as caught, claim.claim(run_dir):
+        Recorder(run_dir).close()
+    # The journal is read before anything is written.
+    assert caught.value.code == ("ledger_damaged" if name == rundir.EVENTS else "ledger_write_failed")
+    assert not (tmp_path / "outside").exists()

@@ -12,6 +12,7 @@ from rackbench.baselines.fingerprint import fingerprint
 from rackbench.baselines.numbers import MICROSECONDS, Results
 from rackbench.baselines.readers.series import TIMES, gathered, in_microseconds, positive, refused, scenario
 from rackbench.compare.runs import problem_remarks, read_run, verdict_remarks
+from rackbench.files import read_regular
 from rackbench.ledger import documents, rundir
 from rackbench.publish.refusal import refusals
 
@@ -68,7 +69,7 @@ def scenario_name(key: Key) -> str:
 def machine(run_dir: Path, state: RunState) -> str | None:
     """Return the fingerprint of the machine that a run measured, as far as the run found it out."""
     try:
-        topology = json.loads((run_dir / rundir.TOPOLOGY).read_bytes())
+        topology = json.loads(read_regular(run_dir / rundir.TOPOLOGY))
     except (OSError, ValueError, RecursionError):
         topology = {}
     if not isinstance(topology, dict):
