@@ -14,6 +14,8 @@ from tests.integration.harness import LabProject, make_project
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.full
+
 GOOD = [40.0, 44.0, 42.0, 41.0, 43.0, 42.0, 40.0, 44.0]
 SLOW = [rate / 2 for rate in GOOD]
 SCENARIO = {"unit": "turns/s", "direction": "higher", "ips": 42.0, "samples": GOOD}

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tests.integration.harness import LabProject, Run
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture(scope="module")
 def wheels() -> Path:

@@ -22,6 +22,8 @@ from tests.lab.at_work import finish, wait_for
 if TYPE_CHECKING:
     from tests.integration.harness import LabProject, Run
 
+pytestmark = pytest.mark.full
+
 ONLY = ("-e", "lab_benchmarks=made-up")
 STAGE = (*ONLY, "-e", "lab_phases=stage")
 TOML = """

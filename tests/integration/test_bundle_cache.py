@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture
 def cached(tmp_path: Path) -> Iterator[tuple[LabProject, CacheServer]]:

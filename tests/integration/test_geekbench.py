@@ -9,6 +9,8 @@ import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.integration.harness import ROOT
 from tests.integration.outside import ELSEWHERE, outside
 from tests.integration.processes import Watch
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.integration.harness import Done, LabProject, Run
+
+pytestmark = pytest.mark.full
 
 RESULTS = "benchmarks/geekbench/geekbench.cpu.1"
 CANARIES = [word.encode() for word in (CLAIM_KEY, *LICENCE_WORDS)]

@@ -17,6 +17,8 @@ from tests.integration import made_up
 if TYPE_CHECKING:
     from tests.integration.harness import LabProject, Run
 
+pytestmark = pytest.mark.full
+
 # Each execution measures the next one of `values`, as a file in the home directory counts them; null is a crash.
 PROGRAM = """#!/usr/bin/env python3
 import json, os, pathlib, sys

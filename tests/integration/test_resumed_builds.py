@@ -8,6 +8,8 @@ import os
 import signal
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.integration.test_builders import INSTALL, NEEDS_SBIN, ON_HOST_ONLY, PLAIN_PATH, add
 from tests.lab.at_work import finish, wait_for
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.integration.harness import LabProject, Run
+
+pytestmark = pytest.mark.full
 
 PLAY = ("ansible-playbook", "run.yml", "-l", "local", "-e", "lab_benchmarks=made-up")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from rackbench.ledger.verdict import RULES
 from rackbench.models.conditions import JobConditions
 
@@ -13,6 +14,8 @@ from tests.integration.harness import make_project
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.full
 
 
 def test_each_execution_has_a_verdict_right_before_its_end_and_its_conditions_are_kept(
