@@ -9,18 +9,19 @@ of the packages and of the bill of materials give the same bytes.
 from __future__ import annotations
 
 import sys
+import tarfile
+import tempfile
 import tomllib
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import dependencies
 import versions
+from artifacts import collection
 from build_release import build_twice
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from verdict import ROOT, CheckError, command, digest_lines, report
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # What may be beside a program under Apache-2.0: docs/explanation/licences.md says why.
 ALLOWED = {
@@ -88,8 +89,13 @@ def _unmet(wish: Requirement, packages: list[dependencies.Locked], asking: str, 
 
 
 def check_licences() -> str:
-    """Check that each file in git has a licence and a holder of its copyright, and each source says the right one."""
+    """Check that each file, here and in the collection, has a licence and a holder, and each source the right one."""
     command("reuse", "lint", "--lines")
+    with tempfile.TemporaryDirectory(prefix="rackbench-licences-") as name:
+        unpacked = Path(name, "unpacked")
+        with tarfile.open(collection(Path(name))) as archive:
+            archive.extractall(unpacked, filter="data")
+        command("reuse", "--root", unpacked, "lint", "--lines")
     files = command("git", "ls-files", "-z").split("\0")[:-1]
     sources = {name: (ROOT / name).read_bytes() for name in files if name.endswith(SOURCES)}
     wrong = [name for name, text in sources.items() if text and _licence_line(name) not in text[:1000]]
