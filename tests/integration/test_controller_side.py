@@ -19,8 +19,6 @@ from tests.integration import made_up, reaching
 from tests.unit.transport.conftest import PASSPHRASE, Sshd, sshd
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.integration.harness import LabProject, Run
 
 pytestmark = pytest.mark.full

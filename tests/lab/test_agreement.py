@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tests.integration.harness import LabProject
     from tests.lab.conftest import LabControl
 
+pytestmark = pytest.mark.full
+
 HOST = "turind8"
 # A tool that the target gets and the controller has not: what needs it is built on the target.
 TOOL = "lab-bench-builder"

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from tests.integration.harness import LabProject
     from tests.lab.conftest import LabControl
 
+pytestmark = pytest.mark.full
+
 HOST = "turind8"
 HOME = "/home/deploy"
 EXECUTION = "made-up.only.1"

@@ -7,6 +7,8 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.integration.harness import ROOT
 from tests.lab.at_work import check_left_behind, make_lab_project
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.lab.conftest import LabControl
+
+pytestmark = pytest.mark.full
 
 MOST_LINES = 10
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tests.integration.harness import LabProject
     from tests.lab.conftest import LabControl
 
+pytestmark = pytest.mark.full
+
 USERS = {"turind8": ("10.77.2.20", 22, "deploy"), "skadi": ("10.77.3.30", 2222, "ops")}
 
 

@@ -156,6 +156,7 @@ def blocked(lab: LabControl, tmp_path_factory: pytest.TempPathFactory) -> Blocke
         return Blocked(done, project, lab.failed_logins("thor") - before, left.split())
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("host", "code", "where", "words"),
     [
@@ -179,6 +180,7 @@ def test_a_host_that_cannot_be_used_is_named_with_its_cause(
     assert run.states["made-up.stage"] == "skipped"
 
 
+@pytest.mark.full
 def test_a_run_with_blocked_hosts_exits_with_3_and_says_each_code(blocked: Blocked) -> None:
     said = blocked.done.said
     assert blocked.done.rc == 3, said
@@ -192,10 +194,12 @@ def test_a_run_with_blocked_hosts_exits_with_3_and_says_each_code(blocked: Block
         assert f"[{code}]" in said
 
 
+@pytest.mark.full
 def test_a_wrong_password_is_one_failed_login_for_all_hosts_behind_the_jump_box(blocked: Blocked) -> None:
     assert blocked.failed_logins == 1
 
 
+@pytest.mark.full
 def test_a_full_disk_fails_the_stage_step_and_leaves_nothing_half_on_the_host(blocked: Blocked) -> None:
     run = check_left_behind(blocked.project, blocked.project.run("turind8").path)
     failure = failure_of(run, "made-up.stage")
@@ -205,6 +209,7 @@ def test_a_full_disk_fails_the_stage_step_and_leaves_nothing_half_on_the_host(bl
     assert blocked.left_on_full_disk == []
 
 
+@pytest.mark.full
 def test_a_host_among_hosts_in_trouble_runs_to_its_end(blocked: Blocked) -> None:
     run = check_left_behind(blocked.project, blocked.project.run("thor").path)
     assert run.status["exit_status"] == 0
@@ -242,6 +247,7 @@ def test_a_benchmark_goes_on_behind_a_cut_cable_and_its_result_comes_when_it_is_
     assert ended["duration_s"] >= SECONDS
 
 
+@pytest.mark.full
 def test_a_cable_that_stays_cut_ends_the_run_and_not_the_benchmark(
     checkout: LabProject, cut_off: tuple[Done, dict[str, Run]]
 ) -> None:
@@ -255,6 +261,7 @@ def test_a_cable_that_stays_cut_ends_the_run_and_not_the_benchmark(
     assert run.status["exit_status"] == 3
 
 
+@pytest.mark.full
 def test_a_disk_that_fills_up_fails_the_benchmark_and_is_named(
     checkout: LabProject, cut_off: tuple[Done, dict[str, Run]]
 ) -> None:
@@ -279,6 +286,7 @@ def rebooted(lab: LabControl, checkout: LabProject) -> tuple[Done, dict[str, Run
     return done, runs
 
 
+@pytest.mark.full
 def test_a_jump_box_that_reboots_costs_the_benchmark_nothing(
     checkout: LabProject, rebooted: tuple[Done, dict[str, Run]]
 ) -> None:
@@ -287,6 +295,7 @@ def test_a_jump_box_that_reboots_costs_the_benchmark_nothing(
     assert [row["outcome"] for row in run.status["executions"]] == ["passed"]
 
 
+@pytest.mark.full
 def test_a_target_that_lost_its_power_is_told_from_one_that_cannot_be_reached(
     checkout: LabProject, rebooted: tuple[Done, dict[str, Run]]
 ) -> None:
@@ -301,6 +310,7 @@ def test_a_target_that_lost_its_power_is_told_from_one_that_cannot_be_reached(
     assert (run.path / f"benchmarks/made-up/{EXECUTION}/progress.ndjson").exists()
 
 
+@pytest.mark.full
 def test_a_jump_box_that_dies_is_named_for_every_host_behind_it(
     broken_lab: LabControl, checkout: LabProject
 ) -> None:

@@ -190,6 +190,7 @@ def test_the_key_with_a_passphrase_opens_the_same_hosts(tmp_path: Path) -> None:
     assert done.stdout == "skadi\n", done.stderr
 
 
+@pytest.mark.full
 def test_thor_takes_its_password_only(ssh: Ssh, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_text("not the password")
@@ -331,6 +332,7 @@ def test_a_wrong_command_line_changes_nothing(words: tuple[str, ...]) -> None:
     assert status() == before
 
 
+@pytest.mark.full
 def test_packages_install_and_upgrade_offline(ssh: Ssh) -> None:
     apt = "sudo DEBIAN_FRONTEND=noninteractive apt-get -q -y"
     try:
@@ -343,6 +345,7 @@ def test_packages_install_and_upgrade_offline(ssh: Ssh) -> None:
         ssh("turind8", f"{apt} purge --auto-remove lab-demo hwloc-nox libfaketime")
 
 
+@pytest.mark.full
 def test_a_cut_cable_ends_the_way_until_it_is_mended(ssh: Ssh, mended: None) -> None:
     lab("cut", "turind8")
     assert status()["turind8"]["cut"] == ["core"]
@@ -352,6 +355,7 @@ def test_a_cut_cable_ends_the_way_until_it_is_mended(ssh: Ssh, mended: None) -> 
     assert ssh("turind8", "hostname").stdout == "turind8\n"
 
 
+@pytest.mark.full
 def test_one_cable_of_two_can_be_cut(ssh: Ssh, mended: None) -> None:
     lab("cut", "loki", "deep")
     assert status()["loki"]["cut"] == ["deep"]
@@ -359,6 +363,7 @@ def test_one_cable_of_two_can_be_cut(ssh: Ssh, mended: None) -> None:
     assert ssh.cannot_reach("skadi")
 
 
+@pytest.mark.full
 def test_a_power_cut_and_a_start_give_a_new_boot_with_the_old_files(ssh: Ssh, mended: None) -> None:
     before = status()["turind8"]["boot_id"]
     assert ssh("turind8", "echo kept > kept; sudo cp kept /var/kept").returncode == 0
@@ -373,11 +378,13 @@ def test_a_power_cut_and_a_start_give_a_new_boot_with_the_old_files(ssh: Ssh, me
     assert ssh("turind8", "cat kept /var/kept; rm kept; sudo rm /var/kept").stdout == "kept\nkept\n"
 
 
+@pytest.mark.full
 def test_up_starts_a_host_that_is_down(mended: None) -> None:
     lab("kill", "skadi")
     assert lab("up").stdout == "the lab was up; started skadi\n"
 
 
+@pytest.mark.full
 def test_a_reboot_gives_a_new_boot_id(ssh: Ssh) -> None:
     before = status()["loki"]["boot_id"]
     lab("reboot", "loki")
@@ -385,6 +392,7 @@ def test_a_reboot_gives_a_new_boot_id(ssh: Ssh) -> None:
     assert ssh("loki", "hostname").stdout == "loki\n"
 
 
+@pytest.mark.full
 def test_a_reboot_asked_for_inside_comes_back_by_itself(ssh: Ssh) -> None:
     before = status()["turind8"]["boot_id"]
     ssh("turind8", "sudo systemctl reboot")
@@ -392,6 +400,7 @@ def test_a_reboot_asked_for_inside_comes_back_by_itself(ssh: Ssh) -> None:
     wait_for(lambda: ssh("turind8", "hostname").stdout == "turind8\n")
 
 
+@pytest.mark.full
 def test_a_full_home_gives_enospc_until_it_is_freed(ssh: Ssh, mended: None) -> None:
     lab("fill", "turind8")
     full = ssh("turind8", "head -c 65536 /dev/zero > big")
@@ -402,6 +411,7 @@ def test_a_full_home_gives_enospc_until_it_is_freed(ssh: Ssh, mended: None) -> N
     assert done.stdout == "65536\n", done.stderr
 
 
+@pytest.mark.full
 def test_a_changed_host_key_is_seen_by_ssh_until_it_is_put_back(ssh: Ssh, mended: None) -> None:
     lab("rekey", "turind8")
     changed = ssh("turind8", "true")
@@ -412,6 +422,7 @@ def test_a_changed_host_key_is_seen_by_ssh_until_it_is_put_back(ssh: Ssh, mended
     assert ssh("turind8", "hostname").stdout == "turind8\n"
 
 
+@pytest.mark.full
 def test_a_host_can_be_without_python(ssh: Ssh, mended: None) -> None:
     lab("hide-python", "turind8")
     assert ssh("turind8", "python3 -V").returncode == 127
@@ -419,6 +430,7 @@ def test_a_host_can_be_without_python(ssh: Ssh, mended: None) -> None:
     assert ssh("turind8", "python3 -V").stdout.startswith("Python 3.")
 
 
+@pytest.mark.full
 def test_a_line_that_loses_everything_and_is_cleared(mended: None) -> None:
     ping = ("exec", "thor", "ping", "-c", "3", "-i", "0.2", "-W", "1", "10.77.2.20")
     lab("loss", "turind8", "100")
@@ -427,6 +439,7 @@ def test_a_line_that_loses_everything_and_is_cleared(mended: None) -> None:
     lab("exec", "thor", "ping", "-c", "1", "-w", "60", "10.77.2.20")
 
 
+@pytest.mark.full
 def test_a_slow_line_carries_everything_through_a_token_bucket(ssh: Ssh, mended: None) -> None:
     lab("rate", "turind8", "2000")
     show = ["tc", "-n", "lab-sw", "qdisc", "show", "dev", "turind8-core"]
@@ -453,6 +466,7 @@ def left_behind(top: Path) -> list[str]:
     return traces
 
 
+@pytest.mark.full
 def test_down_leaves_nothing_even_in_the_middle_of_a_connection(ssh: Ssh) -> None:
     busy = subprocess.Popen(
         ssh.command("skadi", "echo here; sleep 600"),
@@ -477,6 +491,7 @@ def test_down_leaves_nothing_even_in_the_middle_of_a_connection(ssh: Ssh) -> Non
     assert (RUN / "secrets/thor.pw").read_text() != old_password
 
 
+@pytest.mark.full
 def test_an_up_killed_half_way_is_cleaned_up_by_down_and_by_another_checkout(other_checkout: Path) -> None:
     lab("down")
     other_top = other_checkout.parents[2]

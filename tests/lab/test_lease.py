@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.integration.harness import LabProject
     from tests.lab.conftest import LabControl
 
+pytestmark = pytest.mark.full
+
 HOST = "turind8"
 PLACE = "/var/tmp/rackbench"
 FILE = f"{PLACE}/lease.json"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tests.lab.conftest import LabControl
 
+pytestmark = pytest.mark.full
+
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = sorted(path.parent.name for path in ROOT.glob("extensions/molecule/*/molecule.yml"))
 # Scenarios share nothing, and wait for round trips most of the time.

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tests.lab.conftest import LabControl
     from tests.lab.rust_mirror import RustMirror
 
+pytestmark = pytest.mark.full
+
 ROOT = Path(__file__).resolve().parents[2]
 HOME = "/home/deploy"
 RUST = f"{HOME}/.rackbench/rust"

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.integration.harness import LabProject
     from tests.lab.conftest import LabControl
 
+pytestmark = pytest.mark.full
+
 HOST, KEEPER = "turind8", "loki"
 BARE = "/home/hop/results.git"
 

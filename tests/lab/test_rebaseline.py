@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.integration.harness import LabProject
     from tests.lab.conftest import LabControl
 
+pytestmark = pytest.mark.full
+
 SETTINGS = {"REFERENCE_TARGET": "turind8", "BASELINE": wheel.BASELINE, "TEMPLATE": wheel.TEMPLATE}
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tests.integration.harness import LabProject, Run
     from tests.lab.conftest import LabControl
 
+pytestmark = pytest.mark.full
+
 HOST = "turind8"
 EXECUTION = "made-up.only.1"
 

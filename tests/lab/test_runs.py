@@ -78,6 +78,7 @@ def test_a_second_run_moves_no_byte_of_a_bundle(checkout: LabProject, first: tup
     assert (upload["bytes"], upload["reused"]) == (0, True)
 
 
+@pytest.mark.full
 def test_an_adapter_that_is_not_ready_is_skipped_with_its_reason_and_the_run_is_not_good(
     lab: LabControl, tmp_path: Path
 ) -> None:
@@ -103,6 +104,7 @@ def test_an_adapter_that_is_not_ready_is_skipped_with_its_reason_and_the_run_is_
     assert "no-such-package" in done.stdout
 
 
+@pytest.mark.full
 def test_a_cut_cable_at_one_host_of_four_costs_the_others_nothing(
     broken_lab: LabControl, checkout: LabProject
 ) -> None:
@@ -132,6 +134,7 @@ def test_a_cut_cable_at_one_host_of_four_costs_the_others_nothing(
     assert document["exit_status"] == 3
 
 
+@pytest.mark.full
 def test_two_controllers_at_once_share_a_campaign_and_run_each_host_once(checkout: LabProject) -> None:
     before = {host: len(checkout.runs(host)) for host in HOSTS}
     # A run that was cut off has left its lease.

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.lab.conftest import LabControl
     from tests.lab.rust_mirror import RustMirror
 
+pytestmark = pytest.mark.full
+
 HOST = "turind8"
 RUST = "/home/deploy/.rackbench/rust"
 SYSTEM_CARGO = "/usr/local/bin/cargo"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tests.integration.harness import LabProject
     from tests.lab.conftest import LabControl
 
+pytestmark = pytest.mark.full
+
 HOST = "turind8"
 # No other process of the lab sleeps so long: the benchmark's own, a child of it, and one that left for a session of
 # its own.

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.integration.harness import Done, LabProject
     from tests.lab.conftest import LabControl
 
+pytestmark = pytest.mark.full
+
 HOST, HOME = "turind8", "/home/deploy"
 ROOT = f"{HOME}/.rackbench"
 PLAN = ("-e", "lab_benchmarks=made-up", "-e", "lab_families=made-up:only")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tests.lab.conftest import LabControl
 
+pytestmark = pytest.mark.full
+
 HOST, USER = "turind8", "deploy"
 RUN_ID = "20261121T080000Z-units"
 PATIENCE_S = 120

@@ -77,6 +77,7 @@ def test_files_go_through_two_hops_and_come_back(lab: LabControl, tmp_path: Path
     lab.tool("ansible", "skadi", "-m", "ansible.builtin.file", "-a", f"path='{target}' state=absent")
 
 
+@pytest.mark.full
 def test_a_wrong_password_is_one_failed_login_for_nine_hosts(
     lab: LabControl, lab_file: Callable[..., Path]
 ) -> None:
@@ -103,6 +104,7 @@ def test_nine_hosts_behind_the_jump_box_share_one_login(
     assert done.stdout.count('"ping": "pong"') == 9
 
 
+@pytest.mark.full
 def test_a_missing_environment_variable_is_named_and_dials_nothing(
     lab: LabControl, lab_file: Callable[..., Path]
 ) -> None:
@@ -118,6 +120,7 @@ def test_a_missing_environment_variable_is_named_and_dials_nothing(
     assert "RACKBENCH_TEST_NOT_SET is not set" in done.stdout
 
 
+@pytest.mark.full
 def test_a_password_from_the_environment_works(lab: LabControl, lab_file: Callable[..., Path]) -> None:
     def change(document: dict[str, Any]) -> None:
         document["auth_refs"]["thor-password"] = {
@@ -138,6 +141,7 @@ def test_a_password_from_the_environment_works(lab: LabControl, lab_file: Callab
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.full
 def test_a_password_in_the_file_encrypted_by_ansible_vault_works(
     lab: LabControl, lab_file: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -162,6 +166,7 @@ def test_a_password_in_the_file_encrypted_by_ansible_vault_works(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.full
 def test_a_key_with_a_passphrase_works(lab: LabControl, lab_file: Callable[..., Path]) -> None:
     def change(document: dict[str, Any]) -> None:
         words = str(lab.secrets / "id_ed25519_locked.pw")
@@ -178,6 +183,7 @@ def test_a_key_with_a_passphrase_works(lab: LabControl, lab_file: Callable[..., 
     assert lab.tool("rackbench", "validate", "-i", path, "--host", "skadi").returncode == 0
 
 
+@pytest.mark.full
 def test_sudo_that_asks_gets_its_password_from_the_lookup(
     lab: LabControl, lab_file: Callable[..., Path]
 ) -> None:
@@ -191,6 +197,7 @@ def test_sudo_that_asks_gets_its_password_from_the_lookup(
     assert (lab.secrets / "careful.pw").read_text().strip() not in listed.stdout
 
 
+@pytest.mark.full
 def test_a_refused_port_behind_the_jump_box_is_named(lab: LabControl, lab_file: Callable[..., Path]) -> None:
     done = lab.tool("ansible", "-i", lab_file(turind8(port=9)), "-m", "ansible.builtin.ping", "turind8")
     assert done.returncode == 4
@@ -208,6 +215,7 @@ def test_a_changed_host_key_stops_and_says_so(broken_lab: LabControl, lab_file: 
     assert "turind8: failed at turind8: host key" in probed.stdout
 
 
+@pytest.mark.full
 def test_a_cut_cable_names_the_host_and_the_others_go_on(
     broken_lab: LabControl, lab_file: Callable[..., Path]
 ) -> None:
@@ -218,6 +226,7 @@ def test_a_cut_cable_names_the_host_and_the_others_go_on(
     assert "skadi | SUCCESS" in done.stdout
 
 
+@pytest.mark.full
 def test_a_jump_box_without_power_is_named_for_every_host_behind_it(
     broken_lab: LabControl, lab_file: Callable[..., Path]
 ) -> None:
@@ -227,6 +236,7 @@ def test_a_jump_box_without_power_is_named_for_every_host_behind_it(
     assert done.stdout.count("[hop_unreachable] thor: ") >= 2
 
 
+@pytest.mark.full
 def test_the_password_is_in_no_command_line_environment_or_file(lab: LabControl, tmp_path: Path) -> None:
     secret = (lab.secrets / "thor.pw").read_bytes().strip()
     assert len(secret) >= 10
@@ -283,6 +293,7 @@ def test_the_password_is_in_no_command_line_environment_or_file(lab: LabControl,
     temporary.rmdir()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("arguments", [("--graph",), ("--list",)])
 def test_the_inventory_works_beside_plain_ones(lab: LabControl, arguments: tuple[str, ...]) -> None:
     done = lab.tool("ansible-inventory", *arguments)

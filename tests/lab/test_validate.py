@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from .conftest import LabControl
 
+pytestmark = pytest.mark.full
+
 # What is asked of a host that is not reached stands in the report as it would be looked for.
 EXPECTED = [{"command": "python3", "package": "python3", "required": True, "checked": False, "found": None}]
 
