@@ -46,6 +46,7 @@ test-full: packages setup-release lint bundles ## every test there is, on every 
 	$(PYTEST) $(TOGETHER) tests/unit tests/integration
 	tools/test-lab
 	$(MAKE) test-matrix faults
+	@echo "test-full: passed"
 
 .PHONY: faults
 faults: packages setup-dev bundles ## kill controllers, cut cables, cut power: every fault (root; an hour)
