@@ -3,43 +3,51 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rackbench.errors import RackbenchError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def scaffold(template: Path, directory: Path, finish: Callable[[Path], None] | None = None) -> list[str]:
+def scaffold(
+    kind: str, template: Path, directory: Path, finish: Callable[[Path], None] | None = None
+) -> list[str]:
     """Fill a directory, new or empty, with all files of a template or with none.
 
     Returns the paths of the files below `directory`, sorted. `finish` is called before, with a directory that has them
-    all, and may change and add some.
+    all, and may change and add some. Whatever ends the work before it is done, nothing is left of it.
 
-    Raises `FileExistsError` where there is anything already, and other `OSError`.
+    Raises `RackbenchError` with a code of the `kind`: KIND_exists where there is anything already, KIND_unwritable.
     """
-    is_new = not directory.is_dir()
-    if is_new:
-        directory.mkdir()
-    elif any(directory.iterdir()):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(directory))
+    is_new = not os.path.lexists(directory)
     try:
-        with tempfile.TemporaryDirectory(dir=directory, prefix=".new-") as scratch:
-            new = Path(scratch)
+        if not is_new and not (directory.is_dir() and next(directory.iterdir(), None) is None):
+            raise RackbenchError(
+                f"{kind}_exists", f"{directory} is there already, and not empty.", where=str(directory)
+            )
+        # A new directory gets its name when it is whole; one that is there stays the one that it is.
+        beside = directory.parent if is_new else directory
+        with tempfile.TemporaryDirectory(dir=beside, prefix=f".{kind}-") as scratch:
+            new = Path(scratch, "new")
+            new.mkdir()
             _copy(template, new)
             if finish is not None:
                 finish(new)
             files = sorted(str(path.relative_to(new)) for path in new.rglob("*") if path.is_file())
-            for entry in new.iterdir():
-                entry.rename(directory / entry.name)
-    except OSError:
-        if is_new:
-            shutil.rmtree(directory, ignore_errors=True)
-        raise
+            if is_new:
+                new.rename(directory)
+            else:
+                _move(new, directory)
+    except OSError as error:
+        raise RackbenchError(
+            f"{kind}_unwritable", f"{directory} cannot be made: {error.strerror}.", where=str(directory)
+        ) from error
     return files
 
 
@@ -50,3 +58,16 @@ def _copy(template: Path, new: Path) -> None:
         if path.is_file() and "__pycache__" not in target.parts:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
+
+
+def _move(new: Path, directory: Path) -> None:
+    """Move all entries of a directory into another one, or none."""
+    names = sorted(entry.name for entry in new.iterdir())
+    try:
+        for name in names:
+            (new / name).rename(directory / name)
+    except BaseException:
+        for name in names:
+            if not os.path.lexists(new / name):
+                (directory / name).rename(new / name)
+        raise

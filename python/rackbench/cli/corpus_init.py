@@ -3,26 +3,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rackbench.cli.inputs import add_new_directory_argument
 from rackbench.cli.output import add_json_option
 from rackbench.errors import GOOD
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from rackbench.cli.output import Output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    parser.add_argument(
-        "directory",
-        type=Path,
-        metavar="DIR",
-        help="the directory to make; what is there is never overwritten",
-    )
+    add_new_directory_argument(parser)
     add_json_option(parser)
 
 

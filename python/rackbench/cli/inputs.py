@@ -27,6 +27,16 @@ def there(path: Path) -> Path:
     return path
 
 
+def add_new_directory_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``DIR`` as the verbs have it that begin something."""
+    parser.add_argument(
+        "directory",
+        type=Path,
+        metavar="DIR",
+        help="the directory to make; what is there is never overwritten",
+    )
+
+
 def add_lab_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--inventory`` as the verbs have it that read lab files."""
     parser.add_argument(

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from rackbench import __version__
 from rackbench.corpus import inventory
-from rackbench.errors import RackbenchError
 from rackbench.scaffold import scaffold
 
 TEMPLATE = Path(__file__).with_name("template")
@@ -22,16 +21,7 @@ def init(directory: Path) -> list[str]:
 
     Raises `RackbenchError`: `corpus_exists` where there is anything already, `corpus_unwritable`.
     """
-    try:
-        return scaffold(TEMPLATE, directory, _finish)
-    except FileExistsError as error:
-        raise RackbenchError(
-            "corpus_exists", f"{directory} is there already, and not empty.", where=str(directory)
-        ) from error
-    except OSError as error:
-        raise RackbenchError(
-            "corpus_unwritable", f"{directory} cannot be made: {error.strerror}.", where=str(directory)
-        ) from error
+    return scaffold("corpus", TEMPLATE, directory, _finish)
 
 
 def _finish(new: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rackbench.errors import RackbenchError
 from rackbench.scaffold import scaffold
 
 TEMPLATE = Path(__file__).with_name("template")
@@ -18,13 +17,4 @@ def init(directory: Path) -> list[str]:
 
     Raises `RackbenchError`: `lab_exists` where there is anything already, `lab_unwritable`.
     """
-    try:
-        return scaffold(TEMPLATE, directory)
-    except FileExistsError as error:
-        raise RackbenchError(
-            "lab_exists", f"{directory} is there already, and not empty.", where=str(directory)
-        ) from error
-    except OSError as error:
-        raise RackbenchError(
-            "lab_unwritable", f"{directory} cannot be made: {error.strerror}.", where=str(directory)
-        ) from error
+    return scaffold("lab", TEMPLATE, directory)
