@@ -36,6 +36,7 @@ MADE = {
 }
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 CONTENTS = re.compile(r"^\.\. contents::\n( .*\n)*", re.MULTILINE)
+DEFINITION = re.compile(r"^(\[[^\]]+\]: )(\S+)$", re.MULTILINE)
 HEADING = re.compile(r"^(##+) (.*)$")
 
 
@@ -63,7 +64,11 @@ def with_links_of_the_site(text: str, page: Path, pages: set[Path]) -> str:
         kind = "tree" if file.is_dir() else "blob"
         return f"]({repository}/{kind}/main/{file.relative_to(ROOT)}{link[2] or ''})"
 
-    return LINK.sub(turned, text)
+    def turned_back(definition: re.Match[str]) -> str:
+        file = ROOT / definition[2].removeprefix(f"{repository}/blob/main/")
+        return f"{definition[1]}{os.path.relpath(place_of(file), here)}" if file in pages else definition[0]
+
+    return DEFINITION.sub(turned_back, LINK.sub(turned, text))
 
 
 def listed() -> dict[str, list[Path]]:
