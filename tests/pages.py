@@ -6,7 +6,8 @@ what they print. tests/integration/test_docs_commands.py runs them all. A commen
 see, says otherwise:
 
     <!-- not run: REASON -->           nothing can run it here
-    <!-- run by: PATH::TEST -->        that test runs it; several are parted by a comma and a space
+    <!-- run by: PATH::TEST -->        that test runs it: it takes the block from the page, or has the verbs of its
+                                       commands; several are parted by a comma and a space
     <!-- lab -->                       tests/lab/test_docs_commands.py runs it, on the lab's hosts
     <!-- dry -->                       verbs of make that CI runs as they are; only `make -n` of them is run
     <!-- exits: N -->                  its last command exits with N, and not with 0

@@ -27,7 +27,7 @@ def test_the_first_change_of_the_page_is_red_and_then_green(tmp_path: Path) -> N
     (tmp_path / ".venv/bin").mkdir(parents=True)
     (tmp_path / ".venv/bin/python").symlink_to(sys.executable)
 
-    _setup, test, change = [block for block in blocks("CONTRIBUTING.md") if block.kind == "run by"]
+    test, change = [block for block in blocks("CONTRIBUTING.md") if block.kind == "run by"]
     red = bash(test.text, tmp_path)
     assert red.returncode == 1, red.stdout
     assert "24 h 0 min" in red.stdout

@@ -9,12 +9,13 @@ import functools
 import re
 import shlex
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 from rackbench.cli.main import VERBS, build_parser
 
-from tests.pages import DATA, KINDS, PAGES, ROOT, SHELLS, Block, blocks
+from tests.pages import COMMENT, DATA, KINDS, PAGES, ROOT, SHELLS, Block, blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,7 @@ COMMAND = re.compile(
 INLINE = re.compile(r"`(rackbench [^`]+)`")
 MAKE = re.compile(r"(?:`|^\$ )make ([a-z-]+)")
 PATHS = re.compile(r"(?:^|[` ])((?:playbooks|tools|tests)/[\w/-]+\.(?:yml|py))\b")
+FROM_AN_INDEX = re.compile(r"\b(?:pip|ansible-galaxy collection) install rackbench(?:\.lab)?(?:\s|$)")
 OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]*|-[a-z])(?![\w-])")
 
 
@@ -76,16 +78,63 @@ def test_a_test_that_runs_a_block_is_there_and_has_its_verbs(block: Block) -> No
     for test in (block.value or "").split(", "):
         path, _, name = test.partition("::")
         source = (ROOT / path).read_text()
-        assert name in {node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
+        (function,) = [
+            node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == name
+        ]
+        if _takes_from(block.page, function):
+            return
         sources += source
-    if block.page in sources:
-        return  # a test takes the commands from the page itself
     for line in block.lines:
+        assert not FROM_AN_INDEX.search(line), f"no test has an index to run this with: {line}"
         words = shlex.split(line, comments=True)
         if words[:1] == ["rackbench"]:
             assert re.search(rf"[\"' .]{words[1]}[\"' (]", sources), line
         if words[:1] == ["ansible-playbook"]:
             assert words[1] in sources, line
+
+
+def _takes_from(page: str, function: ast.FunctionDef) -> bool:
+    """Return whether a test takes blocks from a page: by `blocks(PAGE)` or `block(PAGE)`, or by `ROOT / PAGE`."""
+    named: list[ast.expr] = []
+    for node in ast.walk(function):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in {"block", "blocks"}
+        ):
+            named += node.args[:1]
+        elif isinstance(node, ast.BinOp) and isinstance(node.left, ast.Name) and node.left.id == "ROOT":
+            named.append(node.right)
+    # `block` of a test may add the folder of all its pages.
+    return any(
+        isinstance(name, ast.Constant) and page in {name.value, f"docs/how-to/{name.value}"} for name in named
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "taken"),
+    [
+        ('blocks("README.md")', True),
+        ('(ROOT / "README.md").read_text()', True),
+        ('lab.root / "README.md"', False),
+        ('shutil.copy("README.md", lab)', False),
+        ('blocks("tests/README.md")', False),
+    ],
+)
+def test_a_page_whose_name_a_test_only_mentions_is_not_taken_for_run(body: str, taken: bool) -> None:
+    (function,) = ast.parse(f"def test() -> None:\n    {body}\n").body
+    assert isinstance(function, ast.FunctionDef)
+    assert _takes_from("README.md", function) is taken
+
+
+def test_each_block_has_one_comment_of_ours() -> None:
+    twice = []
+    for page in PAGES:
+        rows = [row for row in (ROOT / page).read_text().splitlines() if row.strip()]
+        twice += [
+            f"{page}: {row}" for row, after in pairwise(rows) if COMMENT.match(row) and COMMENT.match(after)
+        ]
+    assert twice == []
 
 
 def test_the_dry_blocks_have_nothing_but_verbs_of_make() -> None:
