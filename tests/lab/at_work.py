@@ -40,6 +40,31 @@ FOLDERS: dict[str, Any] = {
     "preflight/summary.json": preflight.Preflight,
 }
 OVER = {"completed", "failed", "skipped"}
+# What a person has in ~/.ssh/config, in the lab's own terms: {way} is how ssh gets from here to loki, behind thor.
+SSH_CONFIG = """
+Host thor
+  HostName 10.77.1.10
+  Port 2201
+  User jump
+  HostKeyAlias thor
+  ProxyCommand {root}/tests/lab/lab.py proxy %h %p
+Host loki
+  HostName 10.77.2.11
+  Port 2202
+  User hop
+  HostKeyAlias loki
+  IdentityFile {root}/.lab/run/secrets/id_ed25519
+  IdentitiesOnly yes
+  ProxyCommand {way}
+Host *
+  UserKnownHostsFile {root}/.lab/run/known_hosts
+  StrictHostKeyChecking yes
+"""
+
+
+def ssh_config(way: str) -> str:
+    """Return the settings with which ssh, called by a person or by git, reaches thor, and loki by this ProxyCommand."""
+    return SSH_CONFIG.format(root=ROOT, way=way)
 
 
 def make_lab_project(folder: Path) -> LabProject:

@@ -12,8 +12,7 @@ import pytest
 
 from tests.integration import made_up
 from tests.integration.publishing import KEY, branch_of, git, row
-from tests.lab.at_work import finish, make_lab_project
-from tests.lab.conftest import ROOT
+from tests.lab.at_work import finish, make_lab_project, ssh_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,33 +26,13 @@ pytestmark = pytest.mark.full
 HOST, KEEPER = "turind8", "loki"
 BARE = "/home/hop/results.git"
 
-# git asks nobody for a password: the way through the jump box brings its own.
-SSH_CONFIG = """
-Host thor
-  HostName 10.77.1.10
-  Port 2201
-  User jump
-  HostKeyAlias thor
-  ProxyCommand {root}/tests/lab/lab.py proxy %h %p
-Host loki
-  HostName 10.77.2.11
-  Port 2202
-  User hop
-  HostKeyAlias loki
-  IdentityFile {secrets}/id_ed25519
-  IdentitiesOnly yes
-  ProxyCommand sshpass -f {secrets}/thor.pw ssh -F {config} -W %h:%p thor
-Host *
-  UserKnownHostsFile {root}/.lab/run/known_hosts
-  StrictHostKeyChecking yes
-"""
-
 
 @pytest.fixture
 def remote(lab: LabControl, tmp_path: Path) -> Iterator[str]:
     """The configuration of ssh that leads to the host which keeps results, where a bare repository is."""
     config = tmp_path / "ssh_config"
-    config.write_text(SSH_CONFIG.format(root=ROOT, secrets=lab.secrets, config=config))
+    # git asks nobody for a password: the way through the jump box brings its own.
+    config.write_text(ssh_config(f"sshpass -f {lab.secrets}/thor.pw ssh -F {config} -W %h:%p thor"))
     lab("exec", KEEPER, "apt-get", "-y", "install", "git")
     lab("exec", KEEPER, "rm", "-rf", BARE)
     lab("exec", KEEPER, "su", "hop", "-c", f"git init --quiet --bare --initial-branch=main {BARE}")

@@ -26,7 +26,7 @@ from rackbench.lab.init import init
 from tests import wheelhouse
 from tests.integration import made_up
 from tests.integration.harness import ROOT, Done, LabProject
-from tests.lab.at_work import check_left_behind, finish, wait_for
+from tests.lab.at_work import check_left_behind, finish, ssh_config, wait_for
 from tests.pages import blocks
 
 if TYPE_CHECKING:
@@ -69,28 +69,8 @@ hops:
 hosts:
   turind8: {{hostname: 10.77.2.20, user: deploy, transport: {{type: jump_chain, hops: [thor]}}}}
 """
-# What a person has in ~/.ssh/config. ssh gives up a dead line after some seconds.
-SSH_CONFIG = """
-Host *
-  UserKnownHostsFile {root}/.lab/run/known_hosts
-  StrictHostKeyChecking yes
-  ServerAliveInterval 2
-  ServerAliveCountMax 3
-Host thor
-  HostName 10.77.1.10
-  Port 2201
-  User jump
-  HostKeyAlias thor
-  ProxyCommand {root}/tests/lab/lab.py proxy %h %p
-Host loki
-  HostName 10.77.2.11
-  Port 2202
-  User hop
-  HostKeyAlias loki
-  IdentityFile {root}/.lab/run/secrets/id_ed25519
-  IdentitiesOnly yes
-  ProxyCommand ssh -W %h:%p thor
-"""
+# ssh gives up a dead line after some seconds; this is said of every host, behind what is said of two.
+GIVE_UP = "  ServerAliveInterval 2\n  ServerAliveCountMax 3\n"
 # In place of ssh, so that it reads the file above; what goes through it is kept to be looked at.
 SSH = """#!/bin/bash
 set -o pipefail
@@ -216,7 +196,7 @@ def job(lab: LabControl, worker: None, tmp_path: Path) -> Iterator[Job]:
     for name, text in {"ssh": SSH, "askpass": ASKPASS}.items():
         (tools / name).write_text(text.format(root=ROOT, folder=tmp_path))
         (tools / name).chmod(0o755)
-    (tmp_path / "ssh_config").write_text(SSH_CONFIG.format(root=ROOT))
+    (tmp_path / "ssh_config").write_text(ssh_config("ssh -W %h:%p thor") + GIVE_UP)
     path = os.pathsep.join((str(tools), str(Path(sys.executable).parent), os.environ["PATH"]))
     environment = {"PATH": path, "SSH_ASKPASS": str(tools / "askpass"), "SSH_ASKPASS_REQUIRE": "force"}
     project = LabProject(root, tmp_path / "home", environment)
