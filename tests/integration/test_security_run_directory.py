@@ -151,3 +151,32 @@ def test_a_result_that_is_no_file_is_named_at_once_and_the_others_count(tmp_path
     assert problem in rackbench(tmp_path, "export", run_dir, "--csv")
     rackbench(tmp_path, "report", "--run-dir", run_dir, "--output", tmp_path / "report.html")
     assert problem in (tmp_path / "report.html").read_text()
+
+
+# What says which record it is, and of what.
+NAMING = {"seq", "at", "mono", "kind", "execution", "step", "adapter"}
+
+
+def test_records_with_fields_of_another_type_are_counted_and_the_others_are_shown(tmp_path: Path) -> None:
+    results = {
+        "agents.one.1": recorded.agents_result(1),
+        "wheel.only.1": recorded.result("wheel", [recorded.metric("rate", [7.0, 8.0])]),
+    }
+    run_dir = recorded.run(tmp_path, results, failed="wheel")
+    journal = run_dir / "events.jsonl"
+    opened, *others = (json.loads(line) for line in journal.read_text().splitlines())
+    opened["executions"]["agents"][0]["family"] = None
+    told = [opened]
+    for record in others:
+        wrong = [
+            {name: value if name in NAMING else other for name, value in record.items()}
+            for other in (None, 7, "text", [7], {"of": 7})
+        ]
+        # The last result of an execution counts.
+        told += [*wrong, record] if record["kind"] == "result" else [record, *wrong]
+    numbered = (json.dumps({**record, "seq": number}) for number, record in enumerate(told, start=1))
+    journal.write_text("\n".join(numbered) + "\n")
+    assert "records could not be used" in rackbench(tmp_path, "status", "--run-dir", run_dir)
+    assert "20261121T080000Z-box" in rackbench(tmp_path, "compare", run_dir, run_dir)
+    rackbench(tmp_path, "report", "--run-dir", run_dir, "--output", tmp_path / "report.html")
+    assert "Agent scaling" in (tmp_path / "report.html").read_text()

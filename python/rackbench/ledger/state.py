@@ -362,6 +362,8 @@ def _run_opened(state: RunState, record: Mapping[str, Any]) -> None:
         opened[name] = _list(opened.get(name))
     for name in ("executions", "controller", "versions", "project", "options", "inventory"):
         opened[name] = _dict(opened.get(name))
+    opened["executions"] = _planned(opened["executions"])
+    opened["identity"] = _identity(opened.get("identity"))
     state.opened = opened
     state.opened_at = _text_or_none(record.get("at"))
     state.opened_mono = _number(record.get("mono"))
@@ -369,6 +371,16 @@ def _run_opened(state: RunState, record: Mapping[str, Any]) -> None:
         step = steps.Step.from_dict(fields)
         state.steps[step.step_id] = StepState(step)
     _plan_executions(state, opened["executions"])
+
+
+def _planned(executions: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return the planned executions of each adapter. Raises `TypeError` when one is no object."""
+    return {str(name): [dict(entry) for entry in map(_dict, _list(of))] for name, of in executions.items()}
+
+
+def _identity(value: Any) -> dict[str, Any] | None:
+    found = _dict(value)
+    return {**found, "adapters": _dict(found.get("adapters"))} if found else None
 
 
 def _plan_executions(state: RunState, planned: Mapping[str, Any]) -> None:
@@ -379,15 +391,19 @@ def _plan_executions(state: RunState, planned: Mapping[str, Any]) -> None:
                 state.executions[name] = ExecutionState(
                     execution=name,
                     adapter=str(adapter),
-                    family=fields.get("family"),
-                    repeat=fields.get("repeat"),
-                    time_limit_s=fields.get("time_limit_s"),
+                    family=_text_or_none(fields.get("family")),
+                    repeat=_whole_or_none(fields.get("repeat")),
+                    time_limit_s=_number(fields.get("time_limit_s")),
                     warmup=bool(fields.get("warmup")),
                 )
 
 
 def _run_resumed(state: RunState, record: Mapping[str, Any]) -> None:
     body = _body(record)
+    for name in ("phases", "reattached"):
+        body[name] = _list(body.get(name))
+    body["executions"] = _planned(_dict(body.get("executions")))
+    body["identity"] = _identity(body.get("identity"))
     if _dict(body.get("controller")).get("boot_id") != state.controller.get("boot_id"):
         # The monotonic clock of another machine or boot has nothing to do with that of the beginning.
         state.opened_mono = None
@@ -403,7 +419,7 @@ def _run_resumed(state: RunState, record: Mapping[str, Any]) -> None:
         earlier = known[name]
         fresh = StepState(earlier.step, attempt=earlier.attempt + 1, tasks=earlier.tasks)
         state.steps[name] = replace(fresh, artifacts=earlier.artifacts)
-    _plan_executions(state, _dict(body.get("executions")))
+    _plan_executions(state, body["executions"])
     for name in map(str, _list(body.get("superseded"))):
         if name in state.executions:
             state.executions[name].superseded = True
@@ -475,7 +491,8 @@ def _noise(state: RunState, record: Mapping[str, Any]) -> None:
 
 
 def _verdict(state: RunState, record: Mapping[str, Any]) -> None:
-    _execution_of(state, record).verdict = {**_body(record), "verdict": str(record["verdict"])}
+    told = {name: _list(record.get(name)) for name in ("reasons", "unknown")}
+    _execution_of(state, record).verdict = {**_body(record), **told, "verdict": str(record["verdict"])}
 
 
 def _repeats(state: RunState, record: Mapping[str, Any]) -> None:
@@ -592,7 +609,7 @@ def _families(state: RunState, record: Mapping[str, Any]) -> None:
     adapter = str(record["adapter"])
     executions = record.get("executions")
     if executions is not None:
-        executions = _list(executions)
+        executions = _planned({adapter: executions})[adapter]
         _plan_executions(state, {adapter: executions})
     state.families[adapter] = {"executions": executions, "unavailable": _list(record.get("unavailable"))}
 
@@ -627,7 +644,10 @@ def _execution_of(state: RunState, record: Mapping[str, Any]) -> ExecutionState:
     if name not in state.executions:
         adapter = record.get("adapter") or name.partition(".")[0]
         state.executions[name] = ExecutionState(
-            execution=name, adapter=str(adapter), family=record.get("family"), repeat=record.get("repeat")
+            execution=name,
+            adapter=str(adapter),
+            family=_text_or_none(record.get("family")),
+            repeat=_whole_or_none(record.get("repeat")),
         )
     return state.executions[name]
 
@@ -658,7 +678,7 @@ def _execution_ended(state: RunState, record: Mapping[str, Any]) -> None:
     entry.outcome = _text_or_none(record.get("outcome"))
     entry.rc = record.get("rc")
     entry.signal = record.get("signal")
-    entry.failure = record.get("failure")
+    entry.failure = _dict(record.get("failure")) or None
     entry.metric = _dict(record.get("metric")) or None
 
 
@@ -667,7 +687,8 @@ def _result(state: RunState, record: Mapping[str, Any]) -> None:
     if execution is not None and execution.superseded:
         return
     headline = [_dict(line) for line in _list(record.get("headline"))]
-    state.results[str(record["execution"])] = {**_body(record), "headline": headline}
+    told = {name: _text_or_none(record[name]) for name in ("family", "status", "path") if name in record}
+    state.results[str(record["execution"])] = {**_body(record), **told, "headline": headline}
 
 
 def _artifact(state: RunState, record: Mapping[str, Any]) -> None:
@@ -726,6 +747,10 @@ def _list(value: Any) -> list[Any]:
 
 def _text_or_none(value: Any) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _whole_or_none(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 _HANDLERS: dict[str, Callable[[RunState, Mapping[str, Any]], None]] = {

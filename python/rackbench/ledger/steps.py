@@ -57,9 +57,10 @@ class Step:
         """Return the step that `as_dict` wrote; fields that are missing are taken from the step's id."""
         step_id = str(fields.get("step_id") or "")
         owner, _, phase = step_id.rpartition(".")
+        adapter = fields.get("adapter", owner if owner != "host" else None)
         return cls(
             step_id=step_id,
-            adapter=fields.get("adapter") if "adapter" in fields else (owner if owner != "host" else None),
+            adapter=None if adapter is None else str(adapter),
             phase=str(fields.get("phase") or phase),
             role=str(fields.get("role") or ""),
             depends=tuple(str(name) for name in fields.get("depends") or ()),

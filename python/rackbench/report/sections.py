@@ -100,7 +100,7 @@ def _summary(executions: Sequence[Measured]) -> str:
         for each in executions
         if each.result
     )
-    families = dict.fromkeys(str(each.execution.family) for each in executions)
+    families = dict.fromkeys(each.family or text.NONE for each in executions)
     return (
         f"{', '.join(versions) or 'No result'}. {text.counted(len(executions), 'execution')} of "
         f"{text.counted(len(families), 'family', 'families')}: {', '.join(families)}."
@@ -221,8 +221,7 @@ def _scaling(adapter: str, group: Sequence[Series], executions: Sequence[Measure
     and are never set against each other.
     """
     kinds = {
-        str(each.execution.family): (_fact(each.facts, ("profile",)), _fact(each.facts, ("label",)))
-        for each in executions
+        each.family: (_fact(each.facts, ("profile",)), _fact(each.facts, ("label",))) for each in executions
     }
     found: dict[_Kind, dict[int, list[float]]] = {}
     for one in group:

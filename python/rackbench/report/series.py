@@ -41,6 +41,11 @@ class Measured:
         return str((self.execution.verdict or {}).get("verdict") or "unknown")
 
     @property
+    def family(self) -> str:
+        """Return the family of the execution; empty when the journal does not tell it."""
+        return self.execution.family or ""
+
+    @property
     def simulated(self) -> bool:
         """Return whether a stand-in for the real benchmark made the result."""
         return self.result is not None and self.result.simulated
@@ -134,9 +139,8 @@ def collected(executions: Iterable[Measured]) -> list[Series]:
         if each.result is None:
             continue
         repeat, verdict = str(each.execution.repeat or 1), each.verdict
-        family = str(each.execution.family or "")
         for metric in each.result.metrics:
-            key = (family, metric.name, metric.unit, metric.direction, tuple(metric.labels.items()))
+            key = (each.family, metric.name, metric.unit, metric.direction, tuple(metric.labels.items()))
             one = found.get(key)
             if one is None:
                 one = found[key] = Series(*key)
