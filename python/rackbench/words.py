@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
+import json
 import math
-import re
 
 _DIGITS = 4
 _MINUTE, _HOUR = 60, 3600
-# What is not seen and changes how the rest is shown: marks of the direction of writing, separators of lines, and halves
-# of surrogate pairs, which cannot be written at all.
-_UNSEEN = r"\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
-# A terminal obeys these: with ESC, or the one byte that means the same, a text begins a command. Not \t and \n.
-_CONTROL = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_UNSEEN}]")
-# What JSON leaves as it is among these.
-_RAW_IN_JSON = re.compile(rf"[\x7f-\x9f{_UNSEEN}]")
+# Python calls these unprintable, and they only part words and lines.
+_SPACES = frozenset(
+    "\t\n\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+)
+# Python calls these printable, and they are not seen: a joiner, and letters that only fill their place.
+_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 # What the further lines of a text begin with, so that none of them passes for a line of ours.
 _CONTINUED = "\n  | "
 
@@ -49,9 +48,12 @@ def span(seconds: float) -> str:
 def printable(text: str) -> str:
     """Return a text with `?` for each control character but tab and newline, so that a terminal only shows it.
 
-    The same stands for what changes the direction of writing, and for what no encoding can write.
+    The same stands for each format character of Unicode (category Cf), whoever needs it: marks of the direction of
+    writing, soft hyphens, what joins letters and emoji. None of them is seen, so a name could be another one than it
+    looks. So are characters that are private, not assigned, or what no encoding can write.
     """
-    return _CONTROL.sub("?", text)
+    found = _obeyed(text)
+    return text.translate(dict.fromkeys(map(ord, found), "?")) if found else text
 
 
 def quoted(text: str) -> str:
@@ -66,7 +68,17 @@ def one_line(text: str) -> str:
 
 def escaped(json_text: str) -> str:
     """Return a JSON text that means the same and does nothing to a terminal that shows it."""
-    return _RAW_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", json_text)
+    # What is below is escaped in a string already, and elsewhere only parts lines.
+    raw = {ord(each): json.dumps(each)[1:-1] for each in _obeyed(json_text) if each >= "\x7f"}
+    return json_text.translate(raw) if raw else json_text
+
+
+def _obeyed(text: str) -> set[str]:
+    """Return the characters of a text that a terminal obeys, or that nobody sees."""
+    # Most texts are plain, and each record of the journal comes through here.
+    if text.isprintable() and (text.isascii() or _UNSEEN.isdisjoint(text)):
+        return set()
+    return {each for each in set(text) if (not each.isprintable() and each not in _SPACES) or each in _UNSEEN}
 
 
 def is_usual(value: float) -> bool:

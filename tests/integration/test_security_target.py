@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
 # What no output and no document may hold: a terminal obeys it, or shows something else than what is there.
 OBEYED = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u200b-\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ud800-\udfff\ufeff"
+    r"\U000e0000-\U000e007f]"
 )
 # Lines that would pass for ours, with a command to paste; and a command of GitHub's workflows.
 FORGED = "\nrun_dir: /forged\n  run     rackbench forged\n::error::forged\n"
 LINES = ("run_dir: /forged", "  run     rackbench forged", "::error::")
-# Colours, the clipboard, a link, C1, backspaces over what stood there, the direction of writing.
-TERMINAL = "\x1b[31m\x1b]52;c;Zm9yZ2Vk\x07\x1b]8;;http://forged.example\x1b\\\x9b2J\x90q\x08\x08\r\x7f\u202e\u2066\u2028"
+# Colours, the clipboard, a link, C1, backspaces over what stood there, the direction of writing, what nobody sees.
+TERMINAL = "\x1b[31m\x1b]52;c;Zm9yZ2Vk\x07\x1b]8;;http://forged.example\x1b\\\x9b2J\x90q\x08\x08\r\x7f\u202e\u2066\u2028\u200b\u00ad\U000e0041"
 
 PROGRAM = r"""#!/usr/bin/env python3
 import json, pathlib, sys

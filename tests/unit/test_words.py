@@ -41,10 +41,26 @@ def test_each_number_is_near_to_what_is_said_and_has_no_zeros_at_its_end(value: 
 # ESC, the C1 byte that means the same, backspace, carriage return, DEL, the direction of writing, separators of lines,
 # half of a surrogate pair.
 OBEYED = "\x1b[2J\x9b2J\x08\r\x7f\x00\u202e\u2066\u200f\u061c\u2028\u2029\ud800"
+# Nobody sees these: of no width, joiners, a soft hyphen, fillers, tags, and what no version of Unicode has.
+UNSEEN = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u034f\u180e\u3164\U000e0001\U000e0041\U000e007f\u0378\uffff\U0010ffff"
 
 
 def test_what_a_terminal_obeys_is_replaced_and_the_rest_stays() -> None:
     assert words.printable(f"é\t\U0001f600 {OBEYED}\nb") == "é\t\U0001f600 ?[2J?2J???????????\nb"
+
+
+def test_what_nobody_sees_is_replaced_and_other_scripts_and_spaces_stay() -> None:
+    assert words.one_line(f"tur{UNSEEN}in") == f"tur{'?' * len(UNSEEN)}in"
+    for text in (
+        "\u05d0\u05d1",
+        "\u0647",
+        "\u0915\u094d\u0937",
+        "\u65e5\u672c",
+        "a\u00a0b\u3000c",
+        "\u2764\ufe0f",
+        "n\u0303",
+    ):
+        assert words.printable(text) == text
 
 
 def test_further_lines_of_a_text_never_pass_for_a_line_of_ours() -> None:
@@ -57,6 +73,6 @@ def test_further_lines_of_a_text_never_pass_for_a_line_of_ours() -> None:
 
 @given(st.text(st.characters()))
 def test_json_that_a_terminal_may_show_is_the_same_json(text: str) -> None:
-    written = words.escaped(json.dumps([text + OBEYED], ensure_ascii=False))
-    assert json.loads(written) == [text + OBEYED]
+    written = words.escaped(json.dumps([text + OBEYED + UNSEEN], ensure_ascii=False, indent=2))
+    assert json.loads(written) == [text + OBEYED + UNSEEN]
     assert words.printable(written) == written
