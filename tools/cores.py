@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -70,12 +71,16 @@ def make_environment(core: Core) -> Path:
     environment = WORK / core.name / "venv"
     stamp = environment / "made-from"
     made_from = f"{core.requirement} {PACKAGES} {(ROOT / 'pyproject.toml').read_text()}"
-    if not stamp.is_file() or stamp.read_text() != made_from:
-        command(find_python(core.python), "-m", "venv", "--clear", environment)
-        pip: list[str | Path] = [environment / "bin/pip", "install", "-qq", "--disable-pip-version-check"]
-        command(*pip, core.requirement, *PACKAGES)
-        command(*pip, "--no-build-isolation", "--editable", ROOT)
-        stamp.write_text(made_from)
+    environment.parent.mkdir(parents=True, exist_ok=True)
+    # Two verbs may be at work in two terminals.
+    with (environment.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.is_file() or stamp.read_text() != made_from:
+            command(find_python(core.python), "-m", "venv", "--clear", environment)
+            pip: list[str | Path] = [environment / "bin/pip", "install", "-qq", "--disable-pip-version-check"]
+            command(*pip, core.requirement, *PACKAGES)
+            command(*pip, "--no-build-isolation", "--editable", ROOT)
+            stamp.write_text(made_from)
     return environment / "bin"
 
 
