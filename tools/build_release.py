@@ -46,12 +46,12 @@ def _build(clone: Path, commit: str, umask: str, env: dict[str, str]) -> dict[st
     """Build the commit in a new clone, and return the files that came out."""
     command("git", "clone", "--quiet", "--no-local", "--no-checkout", ROOT, clone)
     command("git", "checkout", "--quiet", "--detach", commit, cwd=clone)
-    script = 'umask "$1"; shift; exec "$@"'
     built = clone / "build/artifacts"
     for tool in ("artifacts.py", "sbom.py"):
         command(
-            "sh", "-c", script, "sh", umask, sys.executable, clone / "tools" / tool, built, cwd=clone, env=env
-        )
+            "sh", "-c", 'umask "$1"; shift; exec "$@"',
+            "sh", umask, sys.executable, clone / "tools" / tool, built, cwd=clone, env=env,
+        )  # fmt: skip
     return {path.name: path.read_bytes() for path in sorted(built.iterdir())}
 
 

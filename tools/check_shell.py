@@ -150,8 +150,11 @@ def _of_call(call: ast.Call) -> Iterator[str]:
             word is not None and COMMAND_OPTION.fullmatch(word) for word in command
         ):
             yield "a shell reads what is put together as its input; use arguments"
-    of_subprocess = isinstance(call.func, ast.Attribute) and _last_name(call.func.value) == "subprocess"
-    if ((name in STARTERS and of_subprocess) or name == "run_command") and _is_text(first):
+    # Others may well have a function `run` or `call` of their own.
+    is_other = name in {"run", "call"} and not (
+        isinstance(call.func, ast.Attribute) and _last_name(call.func.value) == "subprocess"
+    )
+    if ((name in STARTERS and not is_other) or name == "run_command") and _is_text(first):
         yield f"{name} is given one text; use a list of arguments"
     if name in READ_BY_A_SHELL and _word(first) is None:
         yield f"{name} is read by a shell: give it a constant, or shlex.join(...)"
