@@ -248,7 +248,8 @@ class Collection:
             cwd=unpack(self.tarball, WORK / core.name),
             # It wants a locale that small machines have not, and none of our tests needs it. pip, when it first makes
             # the environments of the tests, tells of the settings of the machine.
-            quiet_about=['Using locale "C.UTF-8"', "WARNING: Location 'file:"],
+            # At its end it repeats its warnings, below a line that warns of nothing itself.
+            quiet_about=['Using locale "C.UTF-8"', "WARNING: Location 'file:", "WARNING: Reviewing previous"],
         )  # fmt: skip
         return f"without {', '.join(core.skipped_tests)}" if skips else ""
 
