@@ -81,8 +81,8 @@ def test_no_secret_is_in_anything_that_a_run_says_or_leaves(
     stage = project.root / "roles/made_up/tasks/stage.yml"
     stage.write_text(stage.read_text() + TASKS.replace("HIDDEN", HIDDEN))
     (sshd.folder / "word").write_text(OWN_PASSPHRASE)
-    rewrap = ["ssh-keygen", "-q", "-p", "-P", PASSPHRASE, "-N", OWN_PASSPHRASE, "-f", sshd.folder / "id"]
-    subprocess.run(rewrap, check=True)
+    words = ["-P", PASSPHRASE, "-N", OWN_PASSPHRASE]
+    subprocess.run(["ssh-keygen", "-q", "-p", *words, "-f", str(sshd.folder / "id")], check=True)
     lab = sshd.lab(
         auth_refs={
             "word": {"type": "command", "command": ["cat", str(sshd.folder / "word")]},
