@@ -14,7 +14,7 @@ import pytest
 from tests.integration import recorded
 from tests.integration.test_security_target import FORGED, TERMINAL, obeyed_in
 
-HOSTILE = f"{{{{ 7 * 191 }}}}{TERMINAL}{FORGED}=1+1|<script>forged()</script>"
+HOSTILE = f"{{{{ 'eva' ~ 'luated' }}}}{TERMINAL}{FORGED}=1+1|<script>forged()</script>"
 # Fields of the journal that are ours to write, and that nobody checked here.
 REPLACED = (
     "label",

@@ -96,7 +96,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     canary = folder / "canary"
     touch = f"touch {canary}"
     hostile = (
-        f"{{{{ lookup('ansible.builtin.pipe', '{touch}') }}}}{{{{ 7 * 191 }}}}{{% for a in [1] %}}{{% endfor %}}"
+        f"{{{{ lookup('ansible.builtin.pipe', '{touch}') }}}}{{{{ 'eva' ~ 'luated' }}}}{{% for a in [1] %}}{{% endfor %}}"
         f"$({touch})`{touch}`;{touch};{TERMINAL}{FORGED}=1+1|<script>forged()</script>"
     )
     families = [made_up.family("bad", act="bad"), made_up.family("good")]
@@ -114,7 +114,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def obeyed_in(text: str) -> list[str]:
     """Return what of a text would not only be read, with what stands around it."""
     found = [f"{text[max(0, hit.start() - 40) : hit.end() + 20]!r}" for hit in OBEYED.finditer(text)]
-    return found + [line for line in text.splitlines() if line.startswith(LINES)] + re.findall("1337", text)
+    return found + [line for line in text.splitlines() if line.startswith(LINES)] + re.findall("evaluated", text)
 
 
 def test_nothing_that_a_target_says_is_obeyed_in_any_output(made: Made) -> None:
