@@ -113,7 +113,7 @@ check-advisories: setup-release ## what is known against the versions in the loc
 	tools/check_advisories.py
 
 .PHONY: release-check
-release-check: setup-release ## all that a release needs besides test-full: each check and lint, docs, test-matrix
+release-check: setup-release ## all that a release needs besides test-full: test-fast, lint, docs, each check, test-matrix
 	tools/release_check.py
 
 .PHONY: schemas

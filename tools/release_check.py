@@ -15,7 +15,7 @@ from verdict import ROOT, CheckError, report
 
 # Last what needs an index that knows advisories, which not every machine reaches.
 PARTS = (
-    "lint", "docs", "check-supply", "check-collection", "check-environment", "test-matrix", "check-advisories",
+    "lint", "test-fast", "docs", "check-supply", "check-collection", "check-environment", "test-matrix", "check-advisories",
 )  # fmt: skip
 
 
