@@ -15,7 +15,8 @@ from verdict import ROOT, CheckError, report
 
 # Last what needs an index that knows advisories, which not every machine reaches.
 PARTS = (
-    "lint", "test-fast", "docs", "check-supply", "check-collection", "check-environment", "test-matrix", "check-advisories",
+    "lint", "test-fast", "docs", "check-supply", "check-collection", "check-environment", "test-matrix",
+    "check-advisories",
 )  # fmt: skip
 
 

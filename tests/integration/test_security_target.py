@@ -96,7 +96,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     canary = folder / "canary"
     touch = f"touch {canary}"
     hostile = (
-        f"{{{{ lookup('ansible.builtin.pipe', '{touch}') }}}}{{{{ 'eva' ~ 'luated' }}}}{{% for a in [1] %}}{{% endfor %}}"
+        f"{{{{ lookup('ansible.builtin.pipe', '{touch}') }}}}{{{{ 'eva' ~ 'luated' }}}}"
+        f"{{% for a in [1] %}}{{% endfor %}}"
         f"$({touch})`{touch}`;{touch};{TERMINAL}{FORGED}=1+1|<script>forged()</script>"
     )
     families = [made_up.family("bad", act="bad"), made_up.family("good")]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from ansible.plugins.loader import init_plugin_loader
 
 from tests.unit.plugins.target import Target
 
@@ -32,6 +33,12 @@ def load(name: str) -> ModuleType:
     sys.modules[spec.name] = module  # dataclasses look themselves up there
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def loader() -> None:
+    """Let Python find the collection as Ansible does, once in a process."""
+    init_plugin_loader([str(REPOSITORY / "collections")])  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(scope="session")

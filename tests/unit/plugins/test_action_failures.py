@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
-from ansible.plugins.loader import init_plugin_loader
 from rackbench.errors import RackbenchError
 from rackbench.transport import failures
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 FULL = "failed to transfer file to a b:\n\ndd: error writing 'b': No space left on device\n"
 LOST = "Data could not be sent to remote host. Shared connection to turind8 closed."
 HOP = failures.marked("hop_unreachable", "thor", "timeout", "jump@10.77.1.10 port 2201: timed out")
@@ -32,9 +30,8 @@ class Line:
 
 
 @pytest.fixture(scope="module")
-def lab_action() -> Any:
+def lab_action(loader: None) -> Any:
     """The base class, from the collection as Ansible finds it."""
-    init_plugin_loader([str(REPOSITORY / "collections")])  # type: ignore[no-untyped-call]
     module = importlib.import_module("ansible_collections.rackbench.lab.plugins.plugin_utils._action")
     return module.LabAction
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.plugins.loader import init_plugin_loader
 
 from tests.unit.plugins.documentation import PLUGINS, REPOSITORY, modules
 
@@ -52,12 +51,6 @@ def dump(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
         kind: {name.removeprefix("rackbench.lab."): entry for name, entry in everything[kind].items()}
         for kind in (*KINDS, "role")
     }
-
-
-@pytest.fixture(scope="module")
-def loader() -> None:
-    """Let Python find the collection as Ansible does."""
-    init_plugin_loader([str(REPOSITORY / "collections")])  # type: ignore[no-untyped-call]
 
 
 def texts(description: Any) -> list[str]:

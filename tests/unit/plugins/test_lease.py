@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ansible.plugins.loader import init_plugin_loader
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,9 +64,8 @@ def wish(run: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def lease() -> Any:
+def lease(loader: None) -> Any:
     """The part of it that modules share."""
-    init_plugin_loader([str(REPOSITORY / "collections")])
     return importlib.import_module("ansible_collections.rackbench.lab.plugins.module_utils._lease")
 
 

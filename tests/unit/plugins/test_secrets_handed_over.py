@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from ansible.plugins.loader import init_plugin_loader
 from rackbench.errors import RackbenchError
 from rackbench.transport import labfile, routes
 from rackbench.transport.secrets import Secrets
@@ -26,8 +25,7 @@ ENCODED = base64.b64encode(LICENCE).decode()
 
 
 @pytest.fixture(name="module", scope="module")
-def fixture_module() -> Any:
-    init_plugin_loader([str(REPOSITORY / "collections")])  # type: ignore[no-untyped-call]
+def fixture_module(loader: None) -> Any:
     return importlib.import_module("ansible_collections.rackbench.lab.plugins.plugin_utils._private")
 
 
