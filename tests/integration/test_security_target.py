@@ -115,7 +115,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def obeyed_in(text: str) -> list[str]:
     """Return what of a text would not only be read, with what stands around it."""
     found = [f"{text[max(0, hit.start() - 40) : hit.end() + 20]!r}" for hit in OBEYED.finditer(text)]
-    return found + [line for line in text.splitlines() if line.startswith(LINES)] + re.findall("evaluated", text)
+    return (
+        found + [line for line in text.splitlines() if line.startswith(LINES)] + re.findall("evaluated", text)
+    )
 
 
 def test_nothing_that_a_target_says_is_obeyed_in_any_output(made: Made) -> None:
