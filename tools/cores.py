@@ -16,7 +16,7 @@ from verdict import ROOT, CheckError, command
 
 WORK = ROOT / ".lab" / "matrix"
 # What our package is built with, and what its tests need.
-PACKAGES = ("hatchling", "editables", "hypothesis", "pytest", "pytest-xdist")
+PACKAGES = ("hatchling", "editables", "hypothesis", "pytest")
 
 # ansible-test installs pip into its environments with a script that it downloads, from a host of Ansible's own and not
 # from the package index. With this one in its cache the index is enough.
