@@ -280,6 +280,7 @@ def test_a_lease_that_cannot_be_given_back_does_not_cost_the_exports(operators: 
     assert len(run.document("exports/results.json")["executions"]) == 2
 
 
+@pytest.mark.full
 def test_a_benchmark_on_the_controller_renews_the_lease_of_its_host_and_needs_it(
     project: LabProject, tmp_path: Path
 ) -> None:

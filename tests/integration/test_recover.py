@@ -168,6 +168,7 @@ def test_each_pair_of_files_comes_back_or_is_named(finished: Path, scratch: Path
             check(finished, copy, gone, recovery.restore(copy))
 
 
+@pytest.mark.full
 def test_each_pair_of_status_blocks_comes_back(finished: Path, scratch: Path) -> None:
     status = json.loads((finished / "status.json").read_text())
     with copy_of(finished, scratch) as copy:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
+import pytest
 from rackbench.ledger import rundir
 
 from tests.integration import made_up
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.full
 def test_a_run_that_is_resumed_after_signing_has_outgrown_it_and_nothing_else_does(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     made_up.add(project, families=[made_up.family()])
