@@ -96,6 +96,8 @@ def test_a_recorder_that_is_opened_in_a_claim_keeps_the_run_after_it(tmp_path: P
     assert taken_elsewhere(run_dir) == "taken"
 
 
+# Ansible forks its workers beside the recorder's thread too, which Python 3.12 warns of.
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_worker_neither_ends_nor_keeps_the_lock_of_its_controller(tmp_path: Path) -> None:
     run_dir = closed_run(tmp_path)
     recorder = Recorder(run_dir)
