@@ -11,6 +11,7 @@ from rackbench import clock
 from rackbench.cli.output import add_json_option
 from rackbench.cli.status import run_dir_of
 from rackbench.errors import CHECK_SAYS_NO, GOOD, RackbenchError
+from rackbench.files import open_regular
 from rackbench.ledger import control, documents, journal, liveness, monitoring, rundir
 from rackbench.ledger import state as states
 from rackbench.ledger.steps import CANCELLED
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
     wait = _Wait(run_dir, state, control.request(run_dir, control.STOP, args.reason))
     output.note(f"Asked the run on {state.host} to stop.")
     try:
-        with (run_dir / rundir.EVENTS).open("rb") as stream:
+        with open_regular(run_dir / rundir.EVENTS) as stream:
             wait.for_the_end(_Followed(stream), output)
     except OSError as error:
         raise RackbenchError(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rackbench import clock
 from rackbench.errors import RackbenchError
-from rackbench.files import json_text, write_atomic
+from rackbench.files import json_text, read_regular, write_atomic
 from rackbench.ledger import documents, monitoring
 from rackbench.ledger.outcome import outcome_of
 
@@ -51,7 +51,8 @@ def join(runs_dir: Path, campaign_id: str, run_id: str, run_dir: Path) -> None:
 def rollup(runs_dir: Path, campaign_id: str, now: datetime) -> dict[str, Any]:
     """Return the campaign's document, computed from its runs as they stand.
 
-    `exit_status` is that of the worst run. Raises `RackbenchError("not_a_campaign")` when there is no such campaign.
+    `exit_status` is that of the worst run. Raises `RackbenchError`: not_a_campaign, and ledger_unreadable that names
+    what says of a run that it is a member.
     """
     runs = sorted(_runs(runs_dir, campaign_id, now), key=lambda run: (run["host"] or "", run["run_id"]))
     states = [run["state"] for run in runs]
@@ -74,7 +75,7 @@ def refresh(runs_dir: Path, campaign_id: str, now: datetime) -> dict[str, Any]:
 
 
 def members(runs_dir: Path, campaign_id: str) -> list[Path]:
-    """Return the directories of a campaign's runs so far, by host and stamp. Raises `RackbenchError("not_a_campaign")`.
+    """Return the directories of a campaign's runs so far, by host and stamp. Raises `RackbenchError` as `rollup` does.
 
     One that was moved away is left out.
     """
@@ -82,12 +83,25 @@ def members(runs_dir: Path, campaign_id: str) -> list[Path]:
     return sorted((path for path in found if path.is_dir()), key=lambda path: (path.parent.name, path.name))
 
 
-def _members(runs_dir: Path, campaign_id: str) -> Iterator[dict[str, Any]]:
+def _members(runs_dir: Path, campaign_id: str) -> Iterator[dict[str, str]]:
     folder = directory(runs_dir, campaign_id)
     if not folder.is_dir():
         raise RackbenchError("not_a_campaign", f"{folder} is no campaign.", where=str(folder))
     for path in folder.glob("members/*.json"):
-        yield json.loads(path.read_text())
+        yield _member(path)
+
+
+def _member(path: Path) -> dict[str, str]:
+    try:
+        member = json.loads(read_regular(path))
+        return {name: str(member[name]) for name in ("run_id", "run_dir")}
+    except (OSError, ValueError, RecursionError, TypeError, KeyError) as error:
+        raise RackbenchError(
+            "ledger_unreadable",
+            f"The file that makes a run a member of its campaign cannot be read: {error}.",
+            where=str(path),
+            next_step="The run itself has lost nothing. Bring the file back from a copy, or remove it.",
+        ) from error
 
 
 def _runs(runs_dir: Path, campaign_id: str, now: datetime) -> Iterator[dict[str, Any]]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rackbench import private
 from rackbench.adapters.results import parse_result
 from rackbench.errors import RackbenchError
-from rackbench.files import json_text, write_atomic
+from rackbench.files import json_text, open_regular, write_atomic
 from rackbench.ledger import journal, rundir
 from rackbench.ledger import state as states
 from rackbench.models.common import check
@@ -315,7 +315,7 @@ def _circumstances(run_dir: Path, state: RunState, adapter: str, executions: set
     """Return what held when the last of the executions ended, from the journal's records up to that one."""
     left, then = set(executions), states.RunState()
     found: _Circumstances | None = None
-    with contextlib.suppress(FileNotFoundError), (run_dir / rundir.EVENTS).open("rb") as stream:
+    with contextlib.suppress(FileNotFoundError), open_regular(run_dir / rundir.EVENTS) as stream:
         for line in stream:
             record = journal.decode(line)
             if record is None:
