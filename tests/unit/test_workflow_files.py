@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of the CI recipe: what linters and GitHub's schema say, and what the two workflows must agree on."""
+"""The workflows: what linters and GitHub's schema say, what the two of the gate agree on, what a change has to pass."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".github/workflows"
 FILES = sorted(FOLDER.glob("*.yml"))
 TOOLS = Path(sys.executable).parent
-REBASELINE, REGRESSION = "perf-rebaseline", "perf-regression"
+REBASELINE, REGRESSION, TEST = "perf-rebaseline", "perf-regression", "test"
 INJECTION = """---
 name: bad
 on: pull_request
@@ -37,6 +37,7 @@ jobs:
 """
 
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+of_the_gate = pytest.mark.parametrize("name", [REBASELINE, REGRESSION])
 
 
 def read(name: str) -> dict[str, Any]:
@@ -69,8 +70,8 @@ def schema(*paths: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_both_workflows_are_there() -> None:
-    assert {path.stem for path in FILES} >= {REBASELINE, REGRESSION}
+def test_the_workflows_are_there() -> None:
+    assert {path.stem for path in FILES} == {REBASELINE, REGRESSION, TEST}
 
 
 def test_zizmor_finds_nothing() -> None:
@@ -123,12 +124,13 @@ def test_a_job_has_the_permissions_that_it_needs_and_no_others(path: Path) -> No
     assert {name: job["permissions"] for name, job in workflow["jobs"].items()} == {
         REBASELINE: {"rebaseline": {"contents": "write", "pull-requests": "write"}},
         REGRESSION: {"gate": {"contents": "read"}, "unmeasured": {}},
+        TEST: {"test": {"contents": "read"}},
     }[path.stem]
 
 
-@every_file
-def test_results_and_console_log_are_kept_for_thirty_days_also_after_a_failure(path: Path) -> None:
-    (kept,) = [step for step in steps(read(path.stem)) if "upload-artifact" in step.get("uses", "")]
+@of_the_gate
+def test_results_and_console_log_are_kept_for_thirty_days_also_after_a_failure(name: str) -> None:
+    (kept,) = [step for step in steps(read(name)) if "upload-artifact" in step.get("uses", "")]
     assert kept["if"] == "always()"
     assert kept["with"]["path"].splitlines() == [
         "${{ runner.temp }}/results.json",
@@ -156,6 +158,23 @@ def test_both_share_the_key_of_the_cache() -> None:
     assert len(keys[0]) == 1
     assert keys[0] == keys[1]
     assert "-perf-" in keys[0][0]["key"]
+
+
+def test_every_change_and_every_week_is_tested_with_each_python_that_a_core_needs() -> None:
+    workflow = read(TEST)
+    assert set(workflow["on"]) == {"pull_request", "push", "schedule"}
+    (job,) = workflow["jobs"].values()
+    (python,) = [step for step in job["steps"] if "setup-python" in step.get("uses", "")]
+    installed = python["with"]["python-version"].split()
+    needed = set(re.findall(r'^    Core\(.*?"(3\.\d+)"', (ROOT / "tools/cores.py").read_text(), re.MULTILINE))
+    assert needed
+    assert needed <= set(installed)
+    # What comes last is `python3`, of which `tools/setup` makes the environment.
+    assert installed[-1] == min(installed)
+    verbs = set(job["strategy"]["matrix"]["verb"])
+    assert verbs == {"test", "release-check"}
+    makefile = (ROOT / "Makefile").read_text()
+    assert all(re.search(rf"^{verb}:", makefile, re.MULTILINE) for verb in verbs)
 
 
 def owners(path: str) -> list[str]:
