@@ -128,7 +128,7 @@ def verify(directory: Path) -> int | None:
     try:
         files = json.loads((directory / MARKER).read_bytes())["files"]
         expected = {str(entry["path"]): (int(entry["size"]), str(entry["sha256"])) for entry in files}
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError) as error:
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise changed_on_disk(directory, MARKER) from error
     present = {}
     for path in sorted(directory.rglob("*")):

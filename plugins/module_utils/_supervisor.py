@@ -288,7 +288,7 @@ def progress_of(path: Path) -> dict[str, Any]:
     for line in reversed(lines):
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(record, dict):
             return {name: _plain(record.get(name)) for name in ("done", "total", "unit", "label")}
@@ -618,11 +618,26 @@ class Supervisor:
         now = time.monotonic()
         self.end_orphans()
         remove_private(self.job_dir)
-        after = snapshot(self.job_dir)
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        after["own_cpu_s"] = round(used.ru_utime + used.ru_stime, 6)
         self.asked = self.asked or signal.SIGTERM in signal.sigpending()
+        full = False
+        try:
+            after = snapshot(self.job_dir)
+            used = resource.getrusage(resource.RUSAGE_CHILDREN)
+            after["own_cpu_s"] = round(used.ru_utime + used.ru_stime, 6)
+            full = self.disk_is_full()
+            with contextlib.suppress(OSError):
+                (self.job_dir / ".reserve").unlink()
+            write_conditions(self.job_dir, self.before, after)
+            self.beat(now)
+        finally:
+            # An execution without its end would be waited for as long as its time limit allows.
+            self.write_end(rc, now, full=full)
+
+    def write_end(self, rc: int | None, now: float, *, full: bool) -> None:
+        """Record in `state.json` how the benchmark ended; a disk without room for that is asked again for a while."""
         outcome, reason = self.outcome(rc)
+        if full and outcome != "passed":
+            reason = f"{reason}; the disk of the job directory is full"
         self.state.update(
             state="ended",
             outcome=outcome,
@@ -632,13 +647,6 @@ class Supervisor:
             duration_s=round(now - self.began, 3),
             reason=reason,
         )
-        full = self.disk_is_full()
-        with contextlib.suppress(OSError):
-            (self.job_dir / ".reserve").unlink()
-        if full and outcome != "passed":
-            self.state["reason"] = f"{reason}; the disk of the job directory is full"
-        write_conditions(self.job_dir, self.before, after)
-        self.beat(now)
         for _attempt in range(30):
             try:
                 write_document(self.job_dir / "state.json", self.state, sync=True)

@@ -243,7 +243,7 @@ class Place:
         nothing: dict[str, Any] = {"rustup": None, "toolchains": {}, "default": None}
         try:
             found = json.loads(self.record.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError, RecursionError):
             return nothing
         return {**nothing, **found} if isinstance(found, dict) else nothing
 

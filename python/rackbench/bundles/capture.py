@@ -100,7 +100,7 @@ def capture(
         now = clock.utc_text(clock.utc_now())
         provenance.captured_from = CapturedFrom(host=origin[0], run_id=origin[1], at=now)
         return write_bundle(source.toml.bundle, files, needs, captured, provenance)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RackbenchError(
             "source_build_failed",
             f"What {origin[0]} says of its build cannot be understood: {error}.",

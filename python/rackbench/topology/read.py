@@ -41,7 +41,7 @@ def from_answer(answer: Mapping[str, Any]) -> Topology:
     """
     try:
         files = _unpack(answer)
-    except (zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (zlib.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RackbenchError(
             "topology_unknown", f"What the host answered about its topology cannot be read: {error}."
         ) from error

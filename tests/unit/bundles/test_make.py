@@ -302,9 +302,12 @@ def test_a_source_that_changed_while_it_was_built_is_not_captured(source: Path, 
     assert not list(tmp_path.glob("probe-*"))
 
 
-def test_a_target_that_says_nonsense_of_its_build_is_not_believed(source: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("said", ['{"tool_versions": []}', "[" * 100_000], ids=["a list", "nested too deep"])
+def test_a_target_that_says_nonsense_of_its_build_is_not_believed(
+    source: Path, tmp_path: Path, said: str
+) -> None:
     build = prepare(source, tmp_path / "made")
-    (tmp_path / "build.json").write_text('{"tool_versions": []}')
+    (tmp_path / "build.json").write_text(said)
     with pytest.raises(RackbenchError) as caught:
         capture(build, tmp_path, tmp_path, local_platform(), ("thor", "x"))
     assert caught.value.code == "source_build_failed"

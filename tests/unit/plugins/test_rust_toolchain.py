@@ -197,6 +197,13 @@ def test_what_another_run_installed_meanwhile_is_no_change(host: Host) -> None:
     assert not (host.home / "ran").exists()
 
 
+def test_a_record_that_nobody_can_read_is_none(host: Host) -> None:
+    record = host.home / ".rackbench/rust/installed.json"
+    record.parent.mkdir(parents=True)
+    record.write_text("[" * 100_000)
+    assert "the mirror is empty" in host.call()["msg"]
+
+
 def test_what_rustup_says_when_it_fails_is_passed_on(host: Host) -> None:
     result = host.call()
     assert (host.home / "ran").read_text() == "ran\n"

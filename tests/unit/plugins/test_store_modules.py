@@ -138,6 +138,12 @@ def test_a_bundle_without_its_marker_is_refused_and_not_taken_for_missing(target
     assert code(target.look()) == "bundle_digest_mismatch"
 
 
+def test_a_bundle_whose_marker_is_nonsense_is_refused(target: Target) -> None:
+    target.stage()
+    (target.root / "bundles" / target.sha256 / ".complete").write_text("[" * 100_000)
+    assert code(target.look()) == "bundle_digest_mismatch"
+
+
 # Quota.
 
 

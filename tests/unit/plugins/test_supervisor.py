@@ -588,10 +588,11 @@ def test_a_job_directory_is_made_once_and_whole(supervisor: ModuleType, tmp_path
         (b'{"done": 1', {}),
         (b'{"done": 1}\n{"done": 2}', {"done": 1, "total": None, "unit": None, "label": None}),
         (b'{"done": 1}\n\x00\xff\n', {"done": 1, "total": None, "unit": None, "label": None}),
+        (b'{"done": 1}\n' + b"[" * 60_000 + b"\n", {"done": 1, "total": None, "unit": None, "label": None}),
         (b'{"done": NaN, "label": {"a": 1}}\n', {"done": None, "total": None, "unit": None, "label": None}),
         (b"x" * 200_000 + b'\n{"done": 4}\n', {"done": 4, "total": None, "unit": None, "label": None}),
     ],
-    ids=["empty", "torn only", "torn last", "garbage last", "odd values", "long"],
+    ids=["empty", "torn only", "torn last", "garbage last", "nested too deep last", "odd values", "long"],
 )
 def test_progress_is_read_whatever_the_file_holds(
     supervisor: ModuleType, tmp_path: Path, text: bytes, expected: dict[str, Any]
@@ -657,6 +658,32 @@ def test_a_disk_that_is_full_before_the_benchmarks_number_is_written_does_not_lo
     state = one.state()
     assert (state["state"], state["outcome"], state["rc"]) == ("ended", "failed", 1)
     assert "disk of the job directory is full" in state["reason"]
+
+
+# A supervisor whose beats fail, for a reason that nobody has thought of.
+BEATLESS = """
+import sys
+from pathlib import Path
+sys.path.insert(0, str(Path(sys.argv[1]).parent))
+import _supervisor
+
+def broken(path):
+    raise RuntimeError("no beat")
+
+_supervisor.progress_of = broken
+with _supervisor.job_lock(Path(sys.argv[2])):
+    _supervisor.Supervisor(Path(sys.argv[2])).run()
+"""
+
+
+def test_beats_that_fail_do_not_lose_the_end(job: Callable[..., Job], supervisor: ModuleType) -> None:
+    one = job("exec sleep 1000")
+    program = [sys.executable, "-I", "-B", "-c", BEATLESS, supervisor.__file__, str(one.directory)]
+    done = subprocess.run(program, timeout=NEVER_S, capture_output=True, text=True)
+    state = one.state()
+    assert (state["state"], state["outcome"], state["signal"]) == ("ended", "failed", "SIGKILL")
+    assert state["reason"] == "the benchmark could not be run: no beat"
+    assert done.stderr.endswith("RuntimeError: no beat\n")
 
 
 def test_a_job_that_does_not_fit_on_the_disk_leaves_nothing(supervisor: ModuleType, small_disk: Path) -> None:

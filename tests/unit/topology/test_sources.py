@@ -224,9 +224,10 @@ def test_what_breaks_a_snapshot_off_is_said(target: ModuleType, monkeypatch: pyt
         {"packed": base64.b64encode(b"no zlib").decode()},
         {"packed": base64.b64encode(zlib.compress(b"[1]")).decode()},
         {"packed": base64.b64encode(zlib.compress(b'{"a": "b"}' * 100)[:-4]).decode()},
+        {"packed": base64.b64encode(zlib.compress(b"[" * 100_000)).decode()},
         {"packed": base64.b64encode(zlib.compress(b" " * (read.LARGEST_SNAPSHOT + 1))).decode()},
     ],
-    ids=["empty", "null", "no base64", "no zlib", "no files", "cut off", "too large"],
+    ids=["empty", "null", "no base64", "no zlib", "no files", "cut off", "nested too deep", "too large"],
 )
 def test_an_answer_that_is_no_snapshot_is_refused(answer: dict[str, Any]) -> None:
     assert "cannot be read" in refused(read.from_answer, answer)
