@@ -181,11 +181,5 @@ def install(root: Path) -> Path:
         if program.read_bytes() == source:
             return program
     program.parent.mkdir(parents=True, exist_ok=True)
-    temporary = program.with_name(f".{program.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(source)
-        temporary.replace(program)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    _supervisor.write_file(program, source, sync=False)
     return program

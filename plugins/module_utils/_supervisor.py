@@ -117,9 +117,18 @@ def _text_of(path: str) -> str | None:
 def write_document(path: Path, document: Any, *, sync: bool) -> None:
     """Replace a JSON file in one step. Raises `OSError`; the old file then still stands."""
     data = (json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    write_file(path, data, sync=sync)
+
+
+def write_file(path: Path, data: bytes, *, sync: bool) -> None:
+    """Replace a file in one step. Raises `OSError`; the old file then still stands.
+
+    What is first written is a new file of a name that nobody can know before: no link is followed.
+    """
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
     try:
-        with temporary.open("wb") as stream:
+        with os.fdopen(handle, "wb") as stream:
             stream.write(data)
             stream.flush()
             if sync:

@@ -113,6 +113,7 @@ from typing import TYPE_CHECKING, Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 from ansible_collections.rackbench.lab.plugins.module_utils import _host
+from ansible_collections.rackbench.lab.plugins.module_utils._supervisor import write_document
 from ansible_collections.rackbench.lab.plugins.module_utils._target import (
     DIGEST,
     ROOT_OPTION,
@@ -258,9 +259,7 @@ class Place:
 
     def keep(self, record: dict[str, Any]) -> None:
         """Write the record."""
-        temporary = self.record.with_name(f".{self.record.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(record), encoding="utf-8")
-        temporary.replace(self.record)
+        write_document(self.record, record, sync=False)
 
     def installed(self, wanted: Wanted) -> str | None:
         """Return what cargo says of itself if exactly the wanted is installed, else None."""

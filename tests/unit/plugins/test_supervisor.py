@@ -601,6 +601,21 @@ def test_progress_is_read_whatever_the_file_holds(
     assert supervisor.progress_of(tmp_path / "progress.ndjson") == expected
 
 
+def test_a_link_in_the_place_of_a_temporary_file_is_not_followed(
+    supervisor: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.write_text("as it was")
+    # Even of somebody who knows the number of the process, and what comes out of the kernel's random numbers.
+    monkeypatch.setattr(os, "urandom", bytes)
+    for guess in (os.getpid(), bytes(8).hex()):
+        (tmp_path / f".state.json.{guess}.tmp").symlink_to(theirs)
+    with pytest.raises(FileExistsError):
+        supervisor.write_document(tmp_path / "state.json", {}, sync=False)
+    assert theirs.read_text() == "as it was"
+    assert not (tmp_path / "state.json").exists()
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MiB."""
