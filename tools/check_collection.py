@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artifacts import collection, wheel
-from cores import CORES, WORK, Core, make_environment, make_home, with_core
+from cores import CORES, WORK, Core, link_pythons, make_environment, make_home, with_core
 from verdict import ROOT, CheckError, command, report
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ PYLINT_IGNORED = (
 # The benchmarks that are run: one of them is compiled.
 BENCHMARKS = "system-info,latency"
 DOCUMENTED = {"modules": "module", "callback": "callback", "inventory": "inventory", "lookup": "lookup"}
+# What ansible-test says of a Python that it would test with.
+NOT_FOUND = "because it could not be found"
 # Words that take a line or a file away from ansible-lint.
 EXCEPTIONS = re.compile(r"noqa|skip_list|warn_list|skip_ansible_lint")
 
@@ -243,19 +246,24 @@ class Collection:
         return f"the notes of {manifest['version']} have {len(notes.splitlines())} lines"
 
     def sanity(self, core: Core) -> str:
-        """Run `ansible-test sanity` of one core; raises `CheckError`."""
+        """Run `ansible-test sanity` of one core, some tests of it with each Python; raises `CheckError`."""
         bin_dir = make_environment(core)
         skips = [part for test in core.skipped_tests for part in ("--skip-test", test)]
-        command(
-            *with_core(bin_dir, HOME=str(make_home(core, bin_dir))),
-            "ansible-test", "sanity", "--python", core.python, "--color", "no", *skips,
+        path = f"{bin_dir}:{link_pythons(core, bin_dir)}:{os.environ['PATH']}"
+        said = command(
+            *with_core(bin_dir, HOME=str(make_home(core, bin_dir)), PATH=path),
+            "ansible-test", "sanity", "--color", "no", *skips,
             cwd=unpack(self.tarball, WORK / core.name),
             # It wants a locale that small machines have not, and none of our tests needs it. pip, when it first makes
             # the environments of the tests, tells of the settings of the machine.
             # At its end it repeats its warnings, below a line that warns of nothing itself.
-            quiet_about=['Using locale "C.UTF-8"', "WARNING: Location 'file:", "WARNING: Reviewing previous"],
+            quiet_about=[
+                'Using locale "C.UTF-8"', "WARNING: Location 'file:", "WARNING: Reviewing previous", NOT_FOUND,
+            ],
         )  # fmt: skip
-        return f"without {', '.join(core.skipped_tests)}" if skips else ""
+        missing = sorted(set(re.findall(rf"on (Python [\d.]+) {NOT_FOUND}", said)))
+        without = [*core.skipped_tests, *missing]
+        return f"without {', '.join(without)}" if without else ""
 
 
 def main() -> int:

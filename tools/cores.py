@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -94,11 +95,31 @@ def make_home(core: Core, bin_dir: Path) -> Path:
             ours.symlink_to(theirs)
     cache_dir = home / ".ansible/test/cache"
     cache_dir.mkdir(parents=True, exist_ok=True)
-    (source,) = bin_dir.parent.glob("lib/python*/site-packages/ansible_test/_internal/python_requirements.py")
-    for version in set(re.findall(r"pip='([\d.]+)'", source.read_text())):
+    source = _source(bin_dir, "_internal/python_requirements.py")
+    for version in set(re.findall(r"pip='([\d.]+)'", source)):
         script = cache_dir / f"get_pip_{version.replace('.', '_')}.py"
         script.write_text(GET_PIP.format(python=str(bin_dir / "python")))
     return home
+
+
+def link_pythons(core: Core, bin_dir: Path) -> Path:
+    """Make a directory with each Python that this core knows and this machine has, and return it.
+
+    ansible-test takes those of the PATH. A shim of pyenv is one to it, whether it starts or not.
+    """
+    pythons = WORK / core.name / "pythons"
+    shutil.rmtree(pythons, ignore_errors=True)
+    pythons.mkdir(parents=True)
+    for version in re.findall(r"'(3\.\d+)'", _source(bin_dir, "_util/target/common/constants.py")):
+        with contextlib.suppress(CheckError):
+            (pythons / f"python{version}").symlink_to(find_python(version))
+    return pythons
+
+
+def _source(bin_dir: Path, name: str) -> str:
+    """Return a source of the ansible-test of an environment."""
+    (path,) = bin_dir.parent.glob(f"lib/python*/site-packages/ansible_test/{name}")
+    return path.read_text()
 
 
 def with_core(bin_dir: Path, **variables: str) -> list[str]:
