@@ -16,6 +16,7 @@ from verdict import ROOT, CheckError
 # Where others say the version. The image takes artifacts by their names, and more than one of them.
 LINES = {
     "python/rackbench/__init__.py": r'^__version__ = "(.*)"$',
+    "plugins/plugin_utils/_package.py": r'^RELEASE = "(.*)"$',
     "meta/ee-requirements.txt": r"^rackbench(?:==)?(.*)$",
     "execution-environment.yml": r"artifacts/rackbench-(?:lab-)?(\d[^-\s]*?)(?:\.tar\.gz|-py3-none-any\.whl)$",
 }

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _package
 
 try:
+    _package.require_release()
     from rackbench.errors import RackbenchError
     from rackbench.transport import connectivity, labfile
     from rackbench.transport.secrets import BrokerSecrets
@@ -30,10 +32,7 @@ class ActionModule(ActionBase):
         """Return the findings; the task itself fails only if none can be made."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         if MISSING is not None:
-            raise AnsibleError(
-                f"The Python package rackbench cannot be imported: {MISSING}. "
-                "Install it beside ansible-core: `pip install rackbench`. [package_missing]"
-            )
+            raise AnsibleError(_package.refusal(MISSING))
         variables = task_vars or {}
         self.validate_argument_spec({})
         try:

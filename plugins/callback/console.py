@@ -59,9 +59,11 @@ from pathlib import Path
 from ansible import constants
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
 from ansible.utils.color import ANSIBLE_COLOR
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _package
 from ansible_collections.rackbench.lab.plugins.plugin_utils._names import written_name
 
 try:
+    _package.require_release()
     from rackbench.cli import summary
     from rackbench.errors import RackbenchError
     from rackbench.ledger.documents import current_status

@@ -59,11 +59,12 @@ from pathlib import Path
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.display import Display
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _ledger_link
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _ledger_link, _package
 from ansible_collections.rackbench.lab.plugins.plugin_utils._forked import Terminal
 from ansible_collections.rackbench.lab.plugins.plugin_utils._names import written_name
 
 try:
+    _package.require_release()
     from rackbench import clock
     from rackbench.errors import RackbenchError
     from rackbench.files import let_only_us_write
@@ -161,8 +162,7 @@ class CallbackModule(CallbackBase):
         if MISSING is not None:
             self.disabled = True
             Display().warning(
-                f"rackbench.lab.run_ledger cannot import the Python package rackbench ({MISSING}), so Rackbench runs "
-                "will refuse to start. Install it beside ansible-core: `pip install rackbench`."
+                f"rackbench.lab.run_ledger is off, and Rackbench runs refuse to start. {_package.refusal(MISSING)}"
             )
             return
         if address := self.get_option("webhook"):

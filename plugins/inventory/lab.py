@@ -59,8 +59,10 @@ from pathlib import Path
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.template import trust_as_template
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _package
 
 try:
+    _package.require_release()
     from rackbench.errors import RackbenchError
     from rackbench.transport import labfile, routes, sources, variables
     from rackbench.transport.secrets import Secrets
@@ -85,10 +87,7 @@ class InventoryModule(BaseInventoryPlugin):
         """Read the file, start the broker, and set groups and variables. Dials nothing."""
         super().parse(inventory, loader, path, cache)
         if MISSING is not None:
-            raise AnsibleError(
-                f"The Python package rackbench cannot be imported: {MISSING}. "
-                "Install it beside ansible-core: `pip install rackbench`. [package_missing]"
-            )
+            raise AnsibleError(_package.refusal(MISSING))
         try:
             lab = labfile.load(Path(path))
             found = routes.resolve(lab)

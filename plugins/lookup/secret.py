@@ -50,8 +50,10 @@ import typing as t
 
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _package
 
 try:
+    _package.require_release()
     from rackbench.transport import wire
 except ImportError as error:
     MISSING: ImportError | None = error
@@ -67,10 +69,7 @@ class LookupModule(LookupBase):
     ) -> list[str]:
         """Return the secrets behind the names in `terms`."""
         if MISSING is not None:
-            raise AnsibleError(
-                f"The Python package rackbench cannot be imported: {MISSING}. "
-                "Install it beside ansible-core: `pip install rackbench`. [package_missing]"
-            )
+            raise AnsibleError(_package.refusal(MISSING))
         self.set_options(var_options=variables, direct=kwargs)
         broker = (variables or {}).get("lab_broker")
         if not broker:

@@ -7,7 +7,6 @@ import contextlib
 import os
 import re
 import shlex
-import sys
 import time
 import typing as t
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.rackbench.lab.plugins.plugin_utils import _controller, _ledger_link
+from ansible_collections.rackbench.lab.plugins.plugin_utils import _controller, _ledger_link, _package
 from ansible_collections.rackbench.lab.plugins.plugin_utils._forked import die_with_parent
 
 if t.TYPE_CHECKING:
@@ -23,6 +22,7 @@ if t.TYPE_CHECKING:
     from rackbench.ledger.state import RunState
 
 try:
+    _package.require_release()
     from rackbench.errors import FAILURES, RackbenchError
     from rackbench.files import json_text, let_only_us_write, sha256_of, write_atomic
     from rackbench.ledger import control, documents, rundir
@@ -66,10 +66,7 @@ class LabAction(ActionBase):
         """Run the task as Ansible asks for it."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         if MISSING is not None:
-            raise AnsibleError(
-                f"The Python package rackbench cannot be imported by {sys.executable}: {MISSING}. "
-                "Install it beside ansible-core: `pip install rackbench`. [package_missing]"
-            )
+            raise AnsibleError(_package.refusal(MISSING))
         # What a worker does after its controller was killed nobody records, and a resumed run does it again.
         die_with_parent(os.getppid())
         let_only_us_write()

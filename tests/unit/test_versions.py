@@ -17,6 +17,7 @@ PLACES = (
     "pyproject.toml",
     "galaxy.yml",
     "python/rackbench/__init__.py",
+    "plugins/plugin_utils/_package.py",
     "meta/ee-requirements.txt",
     "execution-environment.yml",
 )
