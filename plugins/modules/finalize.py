@@ -47,7 +47,7 @@ report:
   description: The page of the run. Null if it could not be written, which a warning tells.
   returned: success
   type: str
-  sample: /home/lab/rackbench/automation-runs/2026-11-21/turind8/20261121T080000Z/exports/report.html
+  sample: /home/lab/rackbench/automation-runs/2026-11-21/turind8/20261121T080000Z/report.html
 rackbench:
   description: What the ledger takes from this task, such as its records and its failure.
   returned: always

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
+from rackbench.ledger import rundir
 
 from tests.unit.plugins.documentation import PLUGINS, REPOSITORY, modules
 
@@ -116,6 +118,15 @@ def test_each_key_that_modules_return_is_described(dump: dict[str, dict[str, Any
             assert value["returned"], (name, key)
             assert value["type"], (name, key)
             assert "sample" in value or key == "rackbench", (name, key)
+
+
+def test_samples_have_the_documents_of_a_run_where_a_run_has_them(dump: dict[str, dict[str, Any]]) -> None:
+    names = {value for name, value in vars(rundir).items() if name.isupper() and isinstance(value, str)}
+    places = {Path(name).name: name for name in names}
+    for module, entry in dump["module"].items():
+        # `automation-runs/DAY/HOST/STAMP/` is a run's directory.
+        for path in re.findall(r"automation-runs(?:/[\w-]+){3}/([\w./-]+)", json.dumps(entry["return"])):
+            assert places.get(Path(path).name, path) == path, module
 
 
 @pytest.mark.usefixtures("loader")
