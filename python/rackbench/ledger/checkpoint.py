@@ -108,9 +108,12 @@ def _state_of(told: dict[str, Any]) -> states.RunState:
     return states.RunState(
         **{
             **told,
-            "steps": OrderedDict((name, _step_of(entry)) for name, entry in told["steps"].items()),
+            # By their own names: those are checked.
+            "steps": OrderedDict(
+                (entry.step.step_id, entry) for entry in map(_step_of, told["steps"].values())
+            ),
             "executions": OrderedDict(
-                (name, states.ExecutionState(**entry)) for name, entry in told["executions"].items()
+                (entry["execution"], states.ExecutionState(**entry)) for entry in told["executions"].values()
             ),
             "results": OrderedDict(told["results"]),
             "artifacts": OrderedDict(told["artifacts"]),

@@ -255,7 +255,7 @@ class _Builder:
 
     def _planned_executions(self) -> dict[str, list[dict[str, Any]]]:
         planned = {
-            adapter: [dict(entry) for entry in _mappings(entries)]
+            adapter: [entry for entry in _mappings(entries) if steps.is_id(entry.get("execution_id"))]
             for adapter, entries in _mapping(self.manifest.get("executions")).items()
         }
         if planned:
@@ -358,7 +358,7 @@ class _Builder:
         for source in [*sources, _mappings(self.status.get("executions"))]:
             for row in source:
                 name = row.get("execution")
-                if isinstance(name, str):
+                if steps.is_id(name):
                     rows.setdefault(name, {}).update(row)
         return list(rows.values())
 
@@ -592,9 +592,9 @@ def _plan_of(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_step_id(name: str) -> bool:
-    """Return whether a name can be a step's; it also names a file."""
+    """Return whether a name can be a step's of a known phase."""
     owner, dot, phase = name.rpartition(".")
-    return bool(owner and dot) and phase in steps.PHASES and "/" not in name and "\0" not in name
+    return bool(owner and dot) and phase in steps.PHASES and steps.is_id(name)
 
 
 def _later(at: str, seconds: Any) -> str:

@@ -91,6 +91,10 @@ class ExecutionState:
     superseded: bool = False
     not_needed: bool = False
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for an id that is none."""
+        steps.check_id(self.execution)
+
 
 @dataclass
 class TransferTotals:
@@ -364,18 +368,22 @@ def _run_opened(state: RunState, record: Mapping[str, Any]) -> None:
         opened[name] = _dict(opened.get(name))
     opened["executions"] = _planned(opened["executions"])
     opened["identity"] = _identity(opened.get("identity"))
+    planned = [steps.Step.from_dict(fields) for fields in opened["steps"]]
     state.opened = opened
     state.opened_at = _text_or_none(record.get("at"))
     state.opened_mono = _number(record.get("mono"))
-    for fields in opened["steps"]:
-        step = steps.Step.from_dict(fields)
+    for step in planned:
         state.steps[step.step_id] = StepState(step)
     _plan_executions(state, opened["executions"])
 
 
 def _planned(executions: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Return the planned executions of each adapter. Raises `TypeError` when one is no object."""
-    return {str(name): [dict(entry) for entry in map(_dict, _list(of))] for name, of in executions.items()}
+    """Return the planned executions of each adapter. Raises `TypeError` or `ValueError` when one is none."""
+    planned = {str(name): [_dict(entry) for entry in _list(of)] for name, of in executions.items()}
+    for entries in planned.values():
+        for entry in entries:
+            steps.check_id(entry.get("execution_id"))
+    return planned
 
 
 def _identity(value: Any) -> dict[str, Any] | None:

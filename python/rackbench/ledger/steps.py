@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from rackbench.errors import RackbenchError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import TypeGuard
 
 PHASES = ("discover", "preflight", "stage", "execute", "collect", "publish", "finalize")
 
@@ -21,6 +23,7 @@ SKIPPED = "skipped"
 CANCELLED = "cancelled"
 
 _FINAL: frozenset[str] = frozenset()
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}")
 
 TRANSITIONS: dict[str, frozenset[str]] = {
     PENDING: frozenset({RUNNING, SKIPPED, CANCELLED}),
@@ -42,6 +45,10 @@ class Step:
     role: str
     depends: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for an id that is none."""
+        check_id(self.step_id)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the step as it stands in the journal."""
         return {
@@ -54,7 +61,10 @@ class Step:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Step:
-        """Return the step that `as_dict` wrote; fields that are missing are taken from the step's id."""
+        """Return the step that `as_dict` wrote; fields that are missing are taken from the step's id.
+
+        Raises `ValueError` for an id that is none.
+        """
         step_id = str(fields.get("step_id") or "")
         owner, _, phase = step_id.rpartition(".")
         adapter = fields.get("adapter", owner if owner != "host" else None)
@@ -65,6 +75,17 @@ class Step:
             role=str(fields.get("role") or ""),
             depends=tuple(str(name) for name in fields.get("depends") or ()),
         )
+
+
+def is_id(name: Any) -> TypeGuard[str]:
+    """Return whether this can be the id of a step or an execution. It names files, and must not lead elsewhere."""
+    return isinstance(name, str) and _ID.fullmatch(name) is not None
+
+
+def check_id(name: Any) -> None:
+    """Raise `ValueError` unless this can be the id of a step or an execution."""
+    if not is_id(name):
+        raise ValueError(f"{name!r} is no id")
 
 
 def is_legal(old: str, new: str) -> bool:

@@ -93,13 +93,56 @@ def other_fields(run_dir: Path) -> None:
     (run_dir / checkpoint.PATH).write_text(json.dumps(document))
 
 
+def a_path_for_a_step(run_dir: Path) -> None:
+    """Let a step have an id that leads out of the directory."""
+    _rename(run_dir, "steps", "host.discover", "step", "step_id")
+
+
+def a_path_for_an_execution(run_dir: Path) -> None:
+    """Let an execution have an id that leads out of the directory."""
+    _rename(run_dir, "executions", "latency.smoke.1", "execution")
+
+
+def _rename(run_dir: Path, group: str, name: str, *fields: str) -> None:
+    document = json.loads((run_dir / checkpoint.PATH).read_text())
+    place = document["state"][group][name]
+    for field in fields[:-1]:
+        place = place[field]
+    place[fields[-1]] = "../../../victim"
+    (run_dir / checkpoint.PATH).write_text(json.dumps(document))
+
+
+def test_a_kept_fold_knows_steps_and_executions_by_their_own_names(scratch: Path) -> None:
+    write(scratch, lines_of(10))
+    checkpoint.save(documents.load(scratch))
+    document = json.loads((scratch / checkpoint.PATH).read_text())
+    for group in ("steps", "executions"):
+        told = document["state"][group]
+        document["state"][group] = {f"../../../{name}": entry for name, entry in told.items()}
+    (scratch / checkpoint.PATH).write_text(json.dumps(document))
+    kept = documents.load(scratch)
+    assert kept.folded_from > 0
+    assert kept.state == fold(RECORDS[:10])
+
+
 def test_a_kept_fold_fits_its_model(scratch: Path) -> None:
     write(scratch, lines_of(10))
     checkpoint.save(documents.load(scratch))
     Fold.model_validate_json((scratch / checkpoint.PATH).read_bytes())
 
 
-@pytest.mark.parametrize("damage", [another_last_line, shorter, of_other_code, garbage, other_fields])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        another_last_line,
+        shorter,
+        of_other_code,
+        garbage,
+        other_fields,
+        a_path_for_a_step,
+        a_path_for_an_execution,
+    ],
+)
 def test_a_fold_that_does_not_fit_is_not_used(scratch: Path, damage: Callable[[Path], None]) -> None:
     write(scratch, lines_of(10))
     checkpoint.save(documents.load(scratch))

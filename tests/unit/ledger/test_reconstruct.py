@@ -108,6 +108,21 @@ def test_old_steps_that_stand_in_the_status_only_are_found() -> None:
     assert state.steps["latency.execute"].failure == fold(failed_run()).steps["latency.execute"].failure
 
 
+@pytest.mark.parametrize("with_manifest", [True, False])
+def test_an_execution_whose_id_is_a_path_is_left_out(*, with_manifest: bool) -> None:
+    left = left_of(whole_run())
+    assert left.status is not None
+    assert left.manifest is not None
+    left.status["executions"].append({**left.status["executions"][0], "execution": "../../x"})
+    (planned,) = left.manifest["executions"]["latency"]
+    left.manifest["executions"]["latency"].append({**planned, "execution_id": "../../x"})
+    if not with_manifest:
+        left.manifest = None
+    state = fold(merged([], rebuild(left, {}).records))
+    assert list(state.executions) == ["latency.smoke.1"]
+    assert state.unusable_records == 0
+
+
 ANY = st.recursive(
     st.none()
     | st.booleans()

@@ -291,6 +291,24 @@ def test_a_link_that_leads_outside_is_refused(tmp_path: Path, name: str) -> None
     assert (content(outside) if outside.is_dir() else outside.read_bytes()) == before
 
 
+@pytest.mark.parametrize("is_opening", [True, False])
+def test_a_step_whose_id_is_a_path_makes_nothing_outside(tmp_path: Path, *, is_opening: bool) -> None:
+    victim = tmp_path / "victim" / "config.json"
+    victim.parent.mkdir()
+    victim.write_text("mine")
+    run_dir = left_behind(tmp_path / "runs", whole_run())
+    name = os.path.relpath(victim.with_suffix(""), run_dir / rundir.STEPS)
+    if is_opening:
+        step = {"step_id": name, "adapter": None, "phase": "discover", "role": "r", "depends": []}
+        records = Script().add("run.opened", **opened(steps=[step])).records
+    else:
+        records = Script().add("run.opened", **opened()).add("step.began", step=name).records
+    (run_dir / rundir.EVENTS).write_bytes(b"".join(journal.encode(record) for record in records))
+    recovery.restore(run_dir)
+    assert victim.read_text() == "mine"
+    assert documents.load(run_dir).state.unusable_records == 1
+
+
 @pytest.mark.parametrize("name", JSON_FILES)
 def test_a_document_that_is_a_link_is_replaced_and_its_target_is_left_alone(
     tmp_path: Path, name: str

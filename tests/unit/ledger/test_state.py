@@ -100,6 +100,26 @@ def test_records_with_fields_of_any_type_never_raise(data: st.DataObject) -> Non
     json.dumps(every_document(fold(script.records)), default=str)
 
 
+@pytest.mark.parametrize("name", ["../../../victim/config", "/victim", "..", "a/b", "a\0b", "\ud800", ""])
+def test_an_id_that_could_lead_out_of_the_directory_makes_its_record_unusable(name: str) -> None:
+    step = {**opened()["steps"][0], "step_id": name}
+    executions = {"latency": [{"execution_id": name, "family": "smoke", "repeat": 1}]}
+    plans: list[dict[str, Any]] = [{"steps": [*opened()["steps"], step]}, {"executions": executions}]
+    for plan in plans:
+        assert fold(Script().add("run.opened", **opened(**plan)).records).opened == {}
+        state = fold(Script().add("run.opened", **opened()).add("run.resumed", **opened(**plan)).records)
+        assert (state.unusable_records, state.resumed) == (1, [])
+    script = Script().add("run.opened", **opened())
+    script.add("families", adapter="latency", executions=executions["latency"], unavailable=[])
+    script.add("step.began", step=name).add("execution.began", execution=name)
+    script.add("step.ended", step=name, state="completed").add("execution.beat", execution=name)
+    state = fold(script.records)
+    assert state.unusable_records == len(script.records) - 1
+    assert list(state.steps) == [planned["step_id"] for planned in opened()["steps"]]
+    assert list(state.executions) == ["latency.smoke.1"]
+    assert state.families == {}
+
+
 def test_memory_of_the_fold_does_not_grow_with_tasks() -> None:
     script = Script().add("run.opened", **opened()).add("step.began", step="host.discover")
     sizes = []
