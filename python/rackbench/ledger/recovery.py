@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rackbench import clock
 from rackbench.errors import INTERRUPTED, RackbenchError
-from rackbench.files import sync_directory
+from rackbench.files import open_below, sync_directory
 from rackbench.ledger import claim, documents, journal, projections, remains, rundir, steps
 from rackbench.ledger import state as states
 
@@ -349,7 +349,10 @@ def _mend_journal(run_dir: Path) -> bool:
     temporary = path.with_name(f".{rundir.EVENTS}.recovery")
     try:
         (run_dir / rundir.LOGS).mkdir(exist_ok=True)
-        with temporary.open("wb") as stream:
+        # What is there may be a link, and must not be written through.
+        temporary.unlink(missing_ok=True)
+        handle = open_below(run_dir, temporary.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        with os.fdopen(handle, "wb") as stream:
             for record in reconstruct.merged(_records(run_dir), rebuilt.records):
                 stream.write(journal.encode(record))
             stream.flush()
@@ -361,7 +364,8 @@ def _mend_journal(run_dir: Path) -> bool:
     except OSError as error:
         raise journal.write_failed(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
     return True
 
 

@@ -179,6 +179,39 @@ def test_a_damaged_journal_is_kept_beside_the_rebuilt_one(tmp_path: Path) -> Non
     assert any("records of the journal" in words for words in restored.not_rebuilt)
 
 
+@pytest.mark.parametrize("kind", ["link", "dangling", "pipe", "file"])
+def test_a_damaged_journal_is_not_rebuilt_through_what_stands_in_the_place_of_the_new_one(
+    tmp_path: Path, kind: str
+) -> None:
+    run_dir = left_behind(tmp_path / "runs", whole_run())
+    outside, temporary = tmp_path / "outside", run_dir / f".{rundir.EVENTS}.recovery"
+    if kind == "pipe":
+        os.mkfifo(temporary)
+    elif kind == "file":
+        temporary.write_text("of a recovery that was killed")
+    else:
+        temporary.symlink_to(outside)
+        if kind == "link":
+            outside.write_text("mine")
+    with (run_dir / rundir.EVENTS).open("ab") as journal_of_a_stranger:
+        journal_of_a_stranger.write(b"garbage\n")
+    assert recovery.restore(run_dir).rebuilt == [rundir.EVENTS]
+    assert (outside.read_text() if outside.exists() else None) == ("mine" if kind == "link" else None)
+    assert not os.path.lexists(temporary)
+    assert not journal.read(run_dir / rundir.EVENTS).bad_lines
+
+
+def test_a_directory_in_the_place_of_a_new_journal_is_named(tmp_path: Path) -> None:
+    run_dir = left_behind(tmp_path, whole_run())
+    (run_dir / f".{rundir.EVENTS}.recovery").mkdir()
+    damaged = (run_dir / rundir.EVENTS).read_bytes() + b"garbage\n"
+    (run_dir / rundir.EVENTS).write_bytes(damaged)
+    with pytest.raises(RackbenchError, match="Is a directory") as caught:
+        recovery.restore(run_dir)
+    assert caught.value.code == "ledger_write_failed"
+    assert (run_dir / rundir.EVENTS).read_bytes() == damaged
+
+
 def test_a_run_that_somebody_works_on_is_left_alone(tmp_path: Path) -> None:
     run_dir = left_behind(tmp_path, open_run(controller=identity.controller(os.getpid())))
     (run_dir / rundir.RUN_MANIFEST).unlink()
