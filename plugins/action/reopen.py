@@ -29,7 +29,9 @@ class ActionModule(LabAction):
                 where=self.host,
             )
         catalog = _adapters.catalog(self.project)
-        planned = _planning.planned(catalog, state.options, None, recorded(self.run_dir))
+        # Those of the run: what runs by default may be others today.
+        options = {**state.options, "benchmarks": state.benchmarks}
+        planned = _planning.planned(catalog, options, None, recorded(self.run_dir))
         todo = reopening(state, planned.steps, self.run_dir)
         told = {"options": state.options, "to_run": [step.step_id for step in todo.to_run]}
         if self.check_mode:

@@ -461,6 +461,36 @@ def test_a_dry_run_is_not_published(lab: LabProject, results: Results) -> None:
     shutil.rmtree(dry)
 
 
+def test_publishing_runs_our_role_and_none_that_the_journal_names(
+    lab: LabProject, results: Results, tmp_path: Path
+) -> None:
+    (tmp_path / "role/tasks").mkdir(parents=True)
+    touched = tmp_path / "touched"
+    (tmp_path / "role/tasks/main.yml").write_text(
+        f"- ansible.builtin.file: {{path: {touched}, state: touch}}\n"
+    )
+    journal = lab.run().path / "events.jsonl"
+    text = journal.read_text()
+    for old, new in (
+        ('"role":"rackbench.lab.publish"', f'"role":"{tmp_path}/role"'),
+        # As a run has it that named no benchmarks.
+        (f'"options":{{"benchmarks":["{ADAPTER}"]', '"options":{"benchmarks":null'),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    journal.write_text(text)
+    adapter = lab.root / f"roles/{ADAPTER.replace('-', '_')}/adapter.yml"
+    told = adapter.read_text()
+    adapter.write_text(f"{told}in_default_runs: false\n")
+    try:
+        done = publish(lab, results.target())
+    finally:
+        adapter.write_text(told)
+    assert done.rc == 0, done.said
+    assert row(lab.run())["state"] == "push_ready"
+    assert not touched.exists()
+
+
 def test_a_run_that_has_not_come_to_its_end_is_resumed_and_not_published(
     lab: LabProject, results: Results
 ) -> None:

@@ -45,10 +45,11 @@ class Reopening:
 
 
 def reopening(state: RunState, planned: Sequence[steps.Step], run_dir: Path) -> Reopening:
-    """Return what publishing a run means; `planned` are all steps that the run could have.
+    """Return what publishing a run means; `planned` are all steps that its benchmarks could have today.
 
-    Raises `RackbenchError`: resume_refused for a dry run and for one that did not come to its end, and
-    publish_payload_empty when no benchmark of it was collected.
+    What runs is of `planned`, and never of the journal: a stranger's would name roles of its own. Raises
+    `RackbenchError`: resume_refused for a dry run and for one that did not come to its end, publish_payload_empty when
+    no benchmark of it was collected, and unknown_benchmark when one that was is not planned.
     """
     if state.check:
         raise _refused(f"{run_dir} is a dry run: nothing of it was measured.", state)
@@ -67,18 +68,21 @@ def reopening(state: RunState, planned: Sequence[steps.Step], run_dir: Path) -> 
         for entry in state.steps.values()
         if entry.step.phase == "collect" and entry.state == steps.COMPLETED
     }
-    possible = {step.step_id: step for step in planned}
-    known = {**possible, **{name: entry.step for name, entry in state.steps.items()}}
-    plan = [
-        step
-        for name, step in known.items()
-        if name in state.steps or (step.phase == "publish" and step.adapter in collected)
-    ]
-    to_run = [step for step in plan if step.phase == "publish" and step.adapter in collected]
-    if not to_run:
+    if not collected:
         raise RackbenchError(
             "publish_payload_empty", f"{run_dir} has no collected results.", where=state.host
         )
+    to_run = [step for step in planned if step.phase == "publish" and step.adapter in collected]
+    if gone := collected - {step.adapter for step in to_run}:
+        raise RackbenchError(
+            "unknown_benchmark",
+            f"{run_dir} has results of {', '.join(sorted(map(str, gone)))}, which is none of its benchmarks.",
+            where=state.host,
+        )
+    known = {step.step_id: step for step in planned}
+    known.update((name, entry.step) for name, entry in state.steps.items())
+    known.update((step.step_id, step) for step in to_run)
+    plan = [step for name, step in known.items() if name in state.steps or step in to_run]
     return Reopening(plan, to_run)
 
 
