@@ -37,8 +37,6 @@ def run(args: argparse.Namespace, output: Output) -> int:
 
     run_dir = run_dir_of(args.run_dir).resolve()
     on_host: OnHost | None = None
-    # Before the claim, which makes a file here.
-    recovery.check_layout(run_dir)
     with claim(run_dir) as found:
         recovery.keep_fold(found)
         restored = recovery.restore(run_dir)

@@ -66,10 +66,9 @@ def claim(run_dir: Path) -> Iterator[documents.Loaded]:
     """Hold the directory in the block, and give what it holds. The journal's next record is to name the new owner.
 
     Raises `RackbenchError("run_busy")` while a controller is at work on it or another process claims it,
-    `ledger_write_failed`, and what `documents.load` raises.
+    `ledger_write_failed`, and what `rundir.check_layout` and `documents.load` raise.
     """
-    if not rundir.is_run_directory(run_dir):
-        raise RackbenchError("not_a_run_directory", f"{run_dir} holds no run.", where=str(run_dir))
+    rundir.check_layout(run_dir)
     with contextlib.ExitStack() as stack:
         try:
             handle = open_below(run_dir, rundir.CLAIM, os.O_RDWR | os.O_CREAT)

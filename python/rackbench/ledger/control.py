@@ -31,7 +31,11 @@ def who() -> str:
 
 
 def request(run_dir: Path, action: str, reason: str | None) -> dict[str, Any]:
-    """Ask `action` of the run; return the document. Raises `RackbenchError("ledger_write_failed")`."""
+    """Ask `action` of the run; return the document.
+
+    Raises `RackbenchError("ledger_write_failed")`, and what `rundir.check_layout` raises.
+    """
+    rundir.check_layout(run_dir)
     now = clock.utc_now()
     document = {
         "schema": SCHEMA,

@@ -53,7 +53,7 @@ def restore(run_dir: Path) -> Restored:
     The caller holds the claim. Raises `RackbenchError`: `ledger_damaged` when the directory is not laid out as ours
     are, `run_busy`, `ledger_write_failed`, and what `documents.load` raises.
     """
-    check_layout(run_dir)
+    rundir.check_layout(run_dir)
     is_mended = _mend_journal(run_dir)
     loaded = documents.load(run_dir)
     if loaded.torn:
@@ -248,7 +248,6 @@ def first_touch(loaded: documents.Loaded) -> Restored | None:
         claim.check_free(loaded, clock.utc_now())
         if not _is_damaged(loaded) and not wanting(loaded):
             return None
-        check_layout(loaded.run_dir)
         with claim.claim(loaded.run_dir):
             restored = restore(loaded.run_dir)
     except RackbenchError as error:
@@ -266,34 +265,9 @@ def keep_fold(loaded: documents.Loaded) -> None:
     from rackbench.ledger import checkpoint
 
     with contextlib.suppress(RackbenchError):
-        check_layout(loaded.run_dir)
+        rundir.check_layout(loaded.run_dir)
         claim.check_free(loaded, clock.utc_now())
         checkpoint.save(loaded)
-
-
-def check_layout(run_dir: Path) -> None:
-    """Raise `RackbenchError`: `not_a_run_directory`, or `ledger_damaged` when writing here could write elsewhere."""
-    if not rundir.is_run_directory(run_dir):
-        raise RackbenchError("not_a_run_directory", f"{run_dir} holds no run.", where=str(run_dir))
-    for name in (rundir.EVENTS, "state", *rundir.DIRECTORIES):
-        path = run_dir / name
-        if path.is_symlink():
-            problem = "is a symbolic link"
-        elif not os.path.lexists(path):
-            continue
-        elif name == rundir.EVENTS and not path.is_file():
-            problem = "is no file"
-        elif name != rundir.EVENTS and not path.is_dir():
-            problem = "is no directory"
-        else:
-            continue
-        raise RackbenchError(
-            "ledger_damaged",
-            f"{path} {problem}, so nothing was changed here.",
-            where=str(path),
-            next_step="Look at what it is, and move it away.",
-            next_path=str(path),
-        )
 
 
 def _is_wanting(path: Path, today: dict[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
@@ -105,3 +106,31 @@ def live_document(execution_id: str) -> str:
 def is_run_directory(path: Path) -> bool:
     """Return whether a directory is a run's, however damaged."""
     return path.is_dir() and any((path / name).exists() for name in LANDMARKS)
+
+
+def check_layout(run_dir: Path, *more: str) -> None:
+    """Raise `RackbenchError`: `not_a_run_directory`, or `ledger_damaged` when writing here could write elsewhere.
+
+    `more` are further directories below it.
+    """
+    if not is_run_directory(run_dir):
+        raise RackbenchError("not_a_run_directory", f"{run_dir} holds no run.", where=str(run_dir))
+    for name in (EVENTS, "state", EVIDENCE, *DIRECTORIES, *more):
+        path = run_dir / name
+        if path.is_symlink():
+            problem = "is a symbolic link"
+        elif not os.path.lexists(path):
+            continue
+        elif name == EVENTS and not path.is_file():
+            problem = "is no file"
+        elif name != EVENTS and not path.is_dir():
+            problem = "is no directory"
+        else:
+            continue
+        raise RackbenchError(
+            "ledger_damaged",
+            f"{path} {problem}, so nothing was changed here.",
+            where=str(path),
+            next_step="Look at what it is, and move it away.",
+            next_path=str(path),
+        )

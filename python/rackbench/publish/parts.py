@@ -213,7 +213,10 @@ PARTS: dict[str, Callable[[Order], Reached]] = {
 
 def go(part: str, order: Order) -> Reached:
     """Do one part. What it raises that concerns publishing becomes the state that it leaves."""
+    staging = f"{rundir.PUBLISH_STAGING}/{order.adapter.publish_target}"
+    worktrees = f"{rundir.PUBLISH_WORKTREES}/{order.adapter.name}"
     try:
+        rundir.check_layout(order.run_dir, staging, f"{staging}/{order.adapter.name}", worktrees)
         return PARTS[part](order)
     except RackbenchError as failure:
         error = failure

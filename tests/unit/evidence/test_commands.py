@@ -35,6 +35,15 @@ def evidence_of(run_dir: Path) -> list[str]:
     return sorted(path.relative_to(run_dir).as_posix() for path in (run_dir / rundir.EVIDENCE).glob("*"))
 
 
+def test_a_run_whose_evidence_is_a_link_is_not_signed(tmp_path: Path, key: Path) -> None:
+    run_dir, outside = make_run(tmp_path), tmp_path / "outside"
+    outside.mkdir()
+    (run_dir / rundir.EVIDENCE).symlink_to(outside)
+    done = rackbench("sign", "--run-dir", run_dir, "--key", key)
+    assert "code   ledger_damaged" in done.stderr
+    assert list(outside.iterdir()) == []
+
+
 @pytest.mark.parametrize("check", [False, True], ids=["a run", "a dry run"])
 def test_a_run_is_signed_and_good_in_a_copy_that_cannot_be_written(
     tmp_path: Path, key: Path, check: bool

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rackbench import clock
 from rackbench.errors import RackbenchError
-from rackbench.ledger import claim, documents, identity, journal, rundir
+from rackbench.ledger import claim, control, documents, identity, journal, rundir
 from rackbench.ledger.recorder import Recorder
 
 from tests.unit.ledger.samples import make_run_dir, opened, whole_run
@@ -185,8 +185,28 @@ def test_a_link_in_the_place_of_what_a_writer_opens_makes_nothing_outside(tmp_pa
     run_dir = closed_run(tmp_path / "runs")
     (run_dir / name).unlink(missing_ok=True)
     (run_dir / name).symlink_to(tmp_path / "outside")
-    with pytest.raises(RackbenchError, match="it is a link") as caught, claim.claim(run_dir):
+    with pytest.raises(RackbenchError, match=r"is a (symbolic )?link") as caught, claim.claim(run_dir):
         Recorder(run_dir).close()
     # The journal is read before anything is written.
     assert caught.value.code == ("ledger_damaged" if name == rundir.EVENTS else "ledger_write_failed")
     assert not (tmp_path / "outside").exists()
+
+
+@pytest.mark.parametrize("name", ["state", rundir.EVIDENCE, *rundir.DIRECTORIES])
+def test_who_takes_a_run_or_asks_something_of_it_writes_nothing_where_a_link_leads(
+    tmp_path: Path, name: str
+) -> None:
+    run_dir = closed_run(tmp_path / "runs")
+    outside = tmp_path / "outside"
+    if (run_dir / name).exists():
+        (run_dir / name).rename(outside)
+    else:
+        outside.mkdir()
+    (run_dir / name).symlink_to(outside)
+    before = sorted(outside.rglob("*"))
+    with pytest.raises(RackbenchError, match="is a symbolic link") as caught, claim.claim(run_dir):
+        pass
+    assert caught.value.code == "ledger_damaged"
+    with pytest.raises(RackbenchError, match="is a symbolic link"):
+        control.request(run_dir, control.STOP, None)
+    assert sorted(outside.rglob("*")) == before

@@ -368,7 +368,7 @@ def test_a_pipe_in_the_place_of_a_document_is_waited_for_by_nobody(tmp_path: Pat
 def test_nothing_is_written_into_a_directory_that_holds_no_run(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(RackbenchError) as caught:
-        recovery.check_layout(tmp_path)
+        rundir.check_layout(tmp_path)
     assert caught.value.code == "not_a_run_directory"
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
