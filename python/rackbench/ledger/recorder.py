@@ -251,7 +251,11 @@ class Recorder:
         """Record what was asked of the run from outside, each request once."""
         for request in control.open_requests(self.run_dir, self.state.controls):
             # Anybody can put a file there: what is no text, or no time, is not taken over.
-            texts = {name: value for name, value in request.items() if isinstance(value, str)}
+            texts = {
+                name: value
+                for name in ("id", "action", "by", "reason", "requested_at")
+                if isinstance(value := request.get(name), str)
+            }
             asked_at = _utc_or_none(texts.pop("requested_at", ""))
             self.record("control", **{"by": "somebody", **texts, "requested_at": asked_at})
 
@@ -297,7 +301,7 @@ class _Beat:
 def _utc_or_none(text: str) -> str | None:
     try:
         return clock.utc_text(clock.parse_utc(text))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

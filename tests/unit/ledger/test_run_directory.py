@@ -42,6 +42,32 @@ def recorded(root: Path, records: list[dict[str, Any]]) -> Path:
     return run_dir
 
 
+@pytest.mark.parametrize("asked_at", ["yesterday", "0001-01-01T00:00:00+23:59", 7])
+def test_a_request_with_fields_that_are_none_of_its_own_is_taken_up_without_them(
+    tmp_path: Path, asked_at: object
+) -> None:
+    recorder = Recorder(make_run_dir(tmp_path))
+    recorder.record("run.opened", **opened())
+    strange = {"kind": "x", "self": "y", "fields": "z", "seq": "0", "by": ["me"], "reason": "enough"}
+    request = {"action": "stop", "id": "another", "requested_at": asked_at, **strange}
+    (recorder.run_dir / rundir.CONTROL / "asked.json").write_text(json.dumps(request))
+    recorder.tick(clock.monotonic(), 0.0)
+    recorder.close()
+    (record,) = [
+        record
+        for record in journal.read(recorder.run_dir / rundir.EVENTS).records
+        if record["kind"] == "control"
+    ]
+    told = {name: value for name, value in record.items() if name not in {"seq", "at", "mono", "kind"}}
+    assert told == {
+        "id": "asked",
+        "action": "stop",
+        "by": "somebody",
+        "reason": "enough",
+        "requested_at": None,
+    }
+
+
 def test_two_runs_in_one_second_never_share_a_directory(tmp_path: Path) -> None:
     made = [rundir.create(tmp_path, "thor", START) for _ in range(3)]
     assert [path.relative_to(tmp_path).as_posix() for path in made] == [
