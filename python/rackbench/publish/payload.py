@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rackbench import private
 from rackbench.adapters.results import parse_result
 from rackbench.errors import RackbenchError
-from rackbench.files import json_text, open_regular, write_atomic
+from rackbench.files import json_text, open_regular, read_regular, write_atomic
 from rackbench.ledger import journal, rundir
 from rackbench.ledger import state as states
 from rackbench.models.common import check
@@ -114,7 +114,7 @@ def read(run_dir: Path, target: str, adapter: str) -> Payload:
     manifest, directory = place / MANIFEST, place / PAYLOAD
     try:
         told = check(
-            PayloadManifest, json.loads(manifest.read_bytes()), path=manifest, code="publish_payload_changed"
+            PayloadManifest, json.loads(read_regular(manifest)), path=manifest, code="publish_payload_changed"
         )
         found = {path.relative_to(directory).as_posix(): path for path in sorted(directory.rglob("*"))}
         listed = {file.path: file for file in told.files}
@@ -125,7 +125,7 @@ def read(run_dir: Path, target: str, adapter: str) -> Payload:
         for name in sorted(names ^ listed.keys() | odd):
             _changed(directory / name, "is not as its manifest says")
         for name, file in sorted(listed.items()):
-            if hashlib.sha256(found[name].read_bytes()).hexdigest() != file.sha256:
+            if hashlib.sha256(read_regular(found[name])).hexdigest() != file.sha256:
                 _changed(found[name], "is not what was staged")
     except FileNotFoundError:
         _changed(manifest, "is not there; nothing is staged")
@@ -187,7 +187,7 @@ def artifact(run_dir: Path, state: RunState, path: str) -> bytes:
         # A link anywhere on the way, and a path that leads out of the run directory, end elsewhere.
         if place.resolve(strict=True) != run_dir.resolve() / path or not place.is_file():
             _changed(place, "is no file of the run, or a link on the way to it leads elsewhere")
-        content = place.read_bytes()
+        content = read_regular(place)
     except (OSError, ValueError) as error:
         _changed(place, f"cannot be read ({getattr(error, 'strerror', None) or error})")
     if hashlib.sha256(content).hexdigest() != (state.artifacts.get(path) or {}).get("sha256"):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rackbench import words
 from rackbench.errors import RackbenchError
+from rackbench.files import read_regular
 from rackbench.ledger import documents, journal, rundir
 from rackbench.models.common import check
 from rackbench.models.publish_payload import Provenance
@@ -116,7 +117,7 @@ def body(provenance: Provenance, files: Sequence[PayloadFile], sha: str, base: s
 def _provenance(payload: Payload) -> Provenance:
     path = payload.directory / PROVENANCE
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_regular(path))
     except (OSError, ValueError, RecursionError) as error:
         raise RackbenchError(
             "publish_payload_changed", f"{path} cannot be read: {error}.", where=str(path)

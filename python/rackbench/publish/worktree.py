@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rackbench.errors import RackbenchError
+from rackbench.files import read_regular
 from rackbench.publish.git import Git, GitError
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ def _clear(path: Path) -> None:
     if path.is_dir() and not any(path.iterdir()):
         return
     try:
-        pointer = (path / ".git").read_text().removesuffix("\n")
+        pointer = os.fsdecode(read_regular(path / ".git")).removesuffix("\n")
     except OSError:
         pointer = ""
     if not pointer.startswith("gitdir: "):

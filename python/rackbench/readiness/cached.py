@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rackbench.files import read_regular
 from rackbench.ledger import rundir
 
 if TYPE_CHECKING:
@@ -67,12 +68,12 @@ def _newest_first(runs_dir: Path, host: str) -> Iterator[Path]:
 
 def _read(path: Path) -> Cached | None:
     try:
-        report = json.loads(path.read_bytes())
+        report = json.loads(read_regular(path))
         platform, probe, controller = report["platform"], report["probe"], report.get("controller_probe")
         usable = (
             isinstance(platform, dict) and {"os", "machine"} <= platform.keys() and isinstance(probe, dict)
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
     if not usable:
         return None

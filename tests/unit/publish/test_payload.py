@@ -307,7 +307,7 @@ def test_what_is_under_embargo_is_in_no_byte_of_other_runs(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "how", ["another byte", "gone", "one more", "a link", "manifest", "no manifest", "digest"]
+    "how", ["another byte", "gone", "one more", "a link", "manifest", "no manifest", "pipe", "digest"]
 )
 def test_what_is_staged_and_changed_is_told(tmp_path: Path, how: str) -> None:
     run_dir, state = Made().write(tmp_path)
@@ -326,6 +326,9 @@ def test_what_is_staged_and_changed_is_told(tmp_path: Path, how: str) -> None:
         staged.manifest.write_text("{")
     elif how == "no manifest":
         staged.manifest.unlink()
+    elif how == "pipe":
+        staged.manifest.unlink()
+        os.mkfifo(staged.manifest)
     else:
         staged.manifest.write_text(staged.manifest.read_text().replace(staged.sha256, "0" * 64))
     with pytest.raises(RackbenchError) as caught:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from pathlib import Path
@@ -296,5 +297,14 @@ def test_both_files_are_written_beside_the_payload(state: RunState, tmp_path: Pa
 def test_a_provenance_that_is_none_is_named(state: RunState, tmp_path: Path, content: Any) -> None:
     payload = staged(tmp_path / "p", content)
     with pytest.raises(RackbenchError, match=r"provenance\.json") as caught:
+        pull_request.manifest(state, "latency", target(), payload, SHA, BASE, None)
+    assert caught.value.code == "publish_payload_changed"
+
+
+def test_a_provenance_that_is_a_pipe_is_waited_for_by_nobody(state: RunState, tmp_path: Path) -> None:
+    payload = staged(tmp_path / "p")
+    (payload.directory / "provenance.json").unlink()
+    os.mkfifo(payload.directory / "provenance.json")
+    with pytest.raises(RackbenchError, match="it is no regular file") as caught:
         pull_request.manifest(state, "latency", target(), payload, SHA, BASE, None)
     assert caught.value.code == "publish_payload_changed"

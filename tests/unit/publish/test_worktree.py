@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -151,6 +152,16 @@ def test_files_of_somebody_else_at_that_place_stay(lab: House, repository: Repos
     worktree.remove(repository, place)
     assert (place / "mine").exists()
     assert (seen(lab.clone), entries(lab)) == (before, [])
+
+
+def test_a_pipe_in_the_place_of_what_says_whose_worktree_it_is_is_waited_for_by_nobody(
+    repository: Repository, place: Path
+) -> None:
+    place.mkdir(parents=True)
+    os.mkfifo(place / ".git")
+    with pytest.raises(RackbenchError) as caught:
+        worktree.add(repository, place, BRANCH)
+    assert caught.value.code == "publish_target_dirty"
 
 
 @pytest.mark.parametrize("gone", [False, True])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +82,14 @@ def test_the_newest_preflight_with_a_probe_is_found(tmp_path: Path) -> None:
     write(tmp_path, "2026-11-22/thor/20261122T090000Z", json.dumps(good)[:-9])
     write(tmp_path, "2026-11-22/thor/20261122T100000Z", [])
     write(tmp_path, "2026-11-22/thor/20261122T110000Z", {"platform": {}, "probe": {}})
+    write(tmp_path, "2026-11-22/thor/20261122T113000Z", "[" * 100_000)
     (tmp_path / "2026-11-22/thor/20261122T120000Z").mkdir()
+    # Nobody waits for a pipe, and nobody reads where a link leads.
+    pipe = write(tmp_path, "2026-11-22/thor/20261122T130000Z", good)
+    pipe.unlink()
+    os.mkfifo(pipe)
+    link = write(tmp_path, "2026-11-22/thor/20261122T140000Z", good)
+    link.symlink_to(link.rename(tmp_path / "outside.json"))
     write(tmp_path, "2026-11-23/skadi/20261123T080000Z", good)
     write(tmp_path, "dry-runs/thor/20261124T080000Z", good)
     (tmp_path / "2026-11-24").write_text("")
