@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""See, take and give back the lease of a target; outside of runs, so nothing is recorded."""
+"""Take and give back the lease of a target; outside of runs, so nothing is recorded."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class ActionModule(LabAction):
     """`rackbench.lab.lease`. It is an action so that its failures have codes."""
 
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
-        "dir": {"type": "str", "default": _lease.DIRECTORY},
-        "state": {"type": "str", "choices": ["read", "taken", "held", "released"], "default": "read"},
+        **_lease.DIRECTORY_OPTION,
+        "state": {"type": "str", "required": True, "choices": ["taken", "held", "released"]},
         "lease_id": {"type": "str"},
         "run_id": {"type": "str"},
         "owner": {"type": "str"},

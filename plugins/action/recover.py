@@ -125,7 +125,7 @@ class ActionModule(LabAction):
     def _release(self, state: RunState) -> str:
         directory = state.options.get("lease_dir")
         where = {"dir": str(directory)} if directory else {}
-        holder = self.remote("lease", state="read", **where)["holder"]
+        holder = self.remote("lease_info", **where)["holder"]
         if holder is None:
             return "absent"
         # The lease's own id may be lost with the journal; the run's, which another project's may share, is in it.

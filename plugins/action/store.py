@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""List and remove what Rackbench keeps on a target; outside of runs, so nothing is recorded."""
+"""Remove what Rackbench keeps on a target; outside of runs, so nothing is recorded."""
 
 from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.rackbench.lab.plugins.module_utils._target import ROOT_OPTION
 from ansible_collections.rackbench.lab.plugins.plugin_utils._action import LabAction
 
 
@@ -12,8 +13,8 @@ class ActionModule(LabAction):
     """`rackbench.lab.store`. It is an action so that its failures have codes."""
 
     ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
-        "root": {"type": "str", "default": "~/.rackbench"},
-        "state": {"type": "str", "choices": ["listed", "pruned", "cleaned"], "default": "listed"},
+        **ROOT_OPTION,
+        "state": {"type": "str", "required": True, "choices": ["pruned", "cleaned"]},
         "keep_days": {"type": "float"},
     }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a run takes the lease of its host."""
+"""The lease of a host: how a run takes it, and where it is."""
 
 from __future__ import annotations
 
@@ -20,4 +20,13 @@ options:
   steal_reason:
     description: Why the lease is taken from its holder. Required with O(steal=true).
     type: str
+"""
+
+    # Modules that go to the lease itself.
+    DIRECTORY = r"""
+options:
+  dir:
+    description: The directory on the target that holds the lease; an absolute path, the same for all users.
+    type: str
+    default: /var/tmp/rackbench
 """

@@ -40,6 +40,7 @@ KIND = "rackbench.lease/"
 SCHEMA = f"{KIND}1.0"
 # For all users of the target, whoever they are; nothing in it is believed.
 DIRECTORY = "/var/tmp/rackbench"  # noqa: S108
+DIRECTORY_OPTION: dict[str, dict[str, Any]] = {"dir": {"type": "str", "default": DIRECTORY}}
 TTL_S = 1800.0
 MAX_TTL_S = 86400.0
 FILE, LOCK = "lease.json", "lease.lock"
@@ -76,6 +77,14 @@ class Found:
             return 0.0
         return round(float(self.lease["ttl_s"]) - max(0.0, self.age_s), 1)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return what was found as results of modules name it."""
+        return {
+            "holder": holder_of(self.lease),
+            "expires_in_s": self.expires_in_s,
+            "broken": self.broken is not None,
+        }
+
     def held_by_another(self, lease_id: str | None) -> bool:
         """Say whether somebody holds the target whose lease has not this id."""
         return self.lease is not None and not self.expired and self.lease["lease_id"] != lease_id
@@ -101,6 +110,27 @@ def lease_path(directory: str) -> Path:
             f"The lease directory is {directory!r}, and must be an absolute path of the target.",
         )
     return Path(directory) / FILE
+
+
+@contextlib.contextmanager
+def usable(path: Path) -> Iterator[None]:
+    """Raise `TargetError("target_unwritable")` for what the system refuses in the block, unless the disk is full."""
+    try:
+        yield
+    except PermissionError as error:
+        raise TargetError(
+            "target_unwritable",
+            f"{path.parent} and the files in it must be open to all users of this target, and they are not: "
+            f"{error.strerror} ({error.filename}).",
+        ) from error
+    except FileNotFoundError as error:
+        raise TargetError(
+            "target_unwritable", f"The lease directory {path.parent} cannot be made: {error.strerror}."
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise TargetError("target_unwritable", f"The lease {path} cannot be used: {error}.") from error
 
 
 def new_lease(lease_id: str, run_id: str, owner: str, purpose: str, ttl_s: float = TTL_S) -> dict[str, Any]:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MARKER = ".complete"
+TOOLCHAIN = "rust"
 STALE_S = 600.0
 # A bundle that was asked for so recently is in use: the run that staged it may be about to execute it.
 IN_USE_S = 600.0

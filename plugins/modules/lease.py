@@ -7,19 +7,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: lease
-short_description: See, take and give back the lease of a target
+short_description: Take and give back the lease of a target
 version_added: 0.1.0
 description:
   - The lease says which run has a target, so that no two of them measure at once. It is one file in a directory that
     all users of the target share.
   - A lease that its holder does not renew within O(ttl_s) seconds, by the clock of the target, may be taken by
     anybody.
-  - Runs take and give back the lease by themselves. In playbooks this is for looking, and for giving back what
-    somebody left.
+  - Runs take and give back the lease by themselves. In playbooks this is for giving back what somebody left.
 extends_documentation_fragment:
   - rackbench.lab.attributes
   - rackbench.lab.package
   - rackbench.lab.attributes.linux
+  - rackbench.lab.lease.directory
 attributes:
   check_mode:
     details: Nothing is changed, and RV(ignore:changed) says whether something would be.
@@ -29,21 +29,16 @@ attributes:
     support: full
     details: A lease that is held already is renewed, and one that is gone is not removed again.
 options:
-  dir:
-    description: The directory on the target that holds the lease; an absolute path, the same for all users.
-    type: str
-    default: /var/tmp/rackbench
   state:
     description:
-      - V(read) only looks.
       - V(taken) takes the target, or renews the lease with this O(lease_id). It stays with another holder.
       - V(held) renews the lease with this O(lease_id), or takes the target again if the lease that is there has
         expired. It fails if another run holds the target, or if the lease was given back.
       - V(released) removes the lease with this O(lease_id). Without one it removes what nobody holds, an expired lease
         or a file that is no lease.
     type: str
-    choices: [read, taken, held, released]
-    default: read
+    required: true
+    choices: [taken, held, released]
   lease_id:
     description: The name of one taking of the target; it begins with the run's id. Required with O(state=taken) and
       O(state=held).
@@ -69,14 +64,13 @@ options:
   reason:
     description: Why the lease is stolen. Required with O(steal).
     type: str
+seealso:
+  - module: rackbench.lab.lease_info
 author:
   - Rackbench contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""
-- name: See who holds the host
-  rackbench.lab.lease:
-
 - name: Remove the lease of a machine that will not come back
   rackbench.lab.lease:
     state: released
@@ -131,7 +125,6 @@ rackbench:
   type: dict
 """
 
-import errno
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -143,8 +136,8 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "dir": {"type": "str", "default": _lease.DIRECTORY},
-            "state": {"type": "str", "choices": ["read", "taken", "held", "released"], "default": "read"},
+            **_lease.DIRECTORY_OPTION,
+            "state": {"type": "str", "required": True, "choices": ["taken", "held", "released"]},
             "lease_id": {"type": "str"},
             "run_id": {"type": "str"},
             "owner": {"type": "str"},
@@ -167,30 +160,8 @@ def work(module: Any) -> dict[str, Any]:
     path = _lease.lease_path(module.params["dir"])
     if module.params["steal"] and not (module.params["reason"] or "").strip():
         raise TargetError("unknown_option", "A lease is stolen for a reason, and none was given.")
-    try:
-        return {"read": read, "taken": take, "held": hold, "released": release}[module.params["state"]](
-            module, path
-        )
-    except PermissionError as error:
-        raise TargetError(
-            "target_unwritable",
-            f"{path.parent} and the files in it must be open to all users of this target, and they are not: "
-            f"{error.strerror} ({error.filename}).",
-        ) from error
-    except FileNotFoundError as error:
-        raise TargetError(
-            "target_unwritable", f"The lease directory {path.parent} cannot be made: {error.strerror}."
-        ) from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise TargetError("target_unwritable", f"The lease {path} cannot be used: {error}.") from error
-
-
-def read(module: Any, path: Any) -> dict[str, Any]:
-    """Return whose lease is there."""
-    found = _lease.look(path)
-    return result(found, changed=False, held=is_ours(found, module.params["lease_id"]))
+    with _lease.usable(path):
+        return {"taken": take, "held": hold, "released": release}[module.params["state"]](module, path)
 
 
 def take(module: Any, path: Any) -> dict[str, Any]:
@@ -259,11 +230,9 @@ def result(
     return {
         "changed": changed,
         "held": held,
-        "holder": _lease.holder_of(now.lease),
-        "expires_in_s": now.expires_in_s,
+        **now.as_dict(),
         "stolen_from": _lease.holder_of(stolen_from),
         **({"reason": reason} if stolen_from is not None else {}),
-        "broken": now.broken is not None,
         "kept_aside": kept_aside,
     }
 

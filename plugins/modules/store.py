@@ -7,10 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: store
-short_description: List and remove what Rackbench keeps on a target
+short_description: Remove what Rackbench keeps on a target
 version_added: 0.1.0
 description:
-  - Lists the bundles, jobs, uploads and the toolchain that are on a target, or removes them.
+  - Removes the bundles, jobs, uploads and the toolchain that are on a target.
   - What a running job uses is never removed. It is named in RV(kept) instead.
   - A bundle that was asked for in the last ten minutes is not pruned either, since a run may be about to execute it.
   - It works in any playbook, outside of runs.
@@ -30,26 +30,24 @@ attributes:
 options:
   state:
     description:
-      - V(listed) only looks.
       - V(pruned) removes bundles that no running job uses and that were not asked for in the last ten minutes, and
         uploads that were given up. A bundle whose files are not as they were unpacked goes whatever O(keep_days) says,
         unless a running job uses it.
       - V(cleaned) removes everything, with the results that were not collected, and the directory itself. The original
         settings of a run that had quieted the target stay until they are put back.
     type: str
-    choices: [listed, pruned, cleaned]
-    default: listed
+    required: true
+    choices: [pruned, cleaned]
   keep_days:
     description: With O(state=pruned), bundles stay that were asked for within so many days.
     type: float
+seealso:
+  - module: rackbench.lab.store_info
 author:
   - Rackbench contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""
-- name: See what is there
-  rackbench.lab.store:
-
 - name: Remove bundles that were not used for two weeks
   rackbench.lab.store:
     state: pruned
@@ -62,44 +60,21 @@ root:
   returned: success
   type: str
   sample: /home/lab/.rackbench
-bundles:
-  description: The bundles in the store, longest unused first, with the running jobs that use them.
-  returned: when O(state=listed)
-  type: list
-  elements: dict
-  sample: [{sha256: 0b6a53f2, name: latency, version: 1.0.0, bytes: 73421, last_use: "2026-11-20T09:00:00Z", jobs: []}]
-jobs:
-  description: The executions that left a directory.
-  returned: when O(state=listed)
-  type: list
-  elements: dict
-  sample: [{run_id: 20261121T080000Z-thor, execution_id: latency.smoke.1, state: ended, running: false, bytes: 9021}]
-uploads:
-  description: The tarballs that are on their way, or were given up on it.
-  returned: when O(state=listed)
-  type: list
-  elements: dict
-  sample: [{name: 5f0c6c5e.0f3a9c4d5b6e7f80.part, bytes: 4096, given_up: false}]
-toolchain:
-  description: The Rust toolchain that Rackbench installed; nothing if there is none.
-  returned: when O(state=listed)
-  type: dict
-  sample: {path: /home/lab/.rackbench/rust, bytes: 734003200}
 removed:
   description: What was removed, or in check mode would be.
-  returned: when O(state=pruned) or O(state=cleaned)
+  returned: success
   type: list
   elements: dict
   sample: [{kind: bundle, name: latency 1.0.0, path: /home/lab/.rackbench/bundles/0b6a, bytes: 73421, reason: not used}]
 kept:
   description: What stays, and why.
-  returned: when O(state=pruned) or O(state=cleaned)
+  returned: success
   type: list
   elements: dict
   sample: []
 freed_bytes:
   description: How many bytes RV(removed) takes.
-  returned: when O(state=pruned) or O(state=cleaned)
+  returned: success
   type: int
   sample: 73421
 rackbench:
@@ -121,7 +96,6 @@ from ansible_collections.rackbench.lab.plugins.module_utils._target import (
     root_of,
 )
 
-TOOLCHAIN = "rust"
 PARTS = ("bundles", "jobs", "uploads")
 
 
@@ -130,7 +104,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **ROOT_OPTION,
-            "state": {"type": "str", "choices": ["listed", "pruned", "cleaned"], "default": "listed"},
+            "state": {"type": "str", "required": True, "choices": ["pruned", "cleaned"]},
             "keep_days": {"type": "float"},
         },
         supports_check_mode=True,
@@ -141,8 +115,6 @@ def main() -> None:
 def work(module: Any) -> dict[str, Any]:
     """Return the module's result."""
     root = root_of(module)
-    if module.params["state"] == "listed":
-        return listed(root)
     if module.params["state"] == "cleaned" and Path(module.params["root"]).name != ".rackbench":
         raise TargetError("internal_error", f"{module.params['root']} may hold what is not ours to remove.")
     keep_days = module.params["keep_days"]
@@ -160,34 +132,6 @@ def work(module: Any) -> dict[str, Any]:
         "removed": removal.removed,
         "kept": removal.kept,
         "freed_bytes": sum(int(item["bytes"]) for item in removal.removed),
-    }
-
-
-def listed(root: Path) -> dict[str, Any]:
-    """Return everything of ours on this target."""
-    jobs = _store.jobs(root)
-    toolchain = root / TOOLCHAIN
-    return {
-        "changed": False,
-        "root": str(root),
-        "bundles": [bundle.as_dict() for bundle in _store.bundles(root, jobs)],
-        "jobs": [
-            {
-                "run_id": job.path.parent.name,
-                "execution_id": job.path.name,
-                "state": job.state,
-                "running": job.running,
-                "bytes": _store.size_of(job.path),
-            }
-            for job in jobs
-        ],
-        "uploads": [
-            {"name": part.name, "bytes": _store.size_of(part), "given_up": _store.is_given_up(root, part)}
-            for part in _store.parts(root)
-        ],
-        "toolchain": {"path": str(toolchain), "bytes": _store.size_of(toolchain)}
-        if toolchain.is_dir()
-        else None,
     }
 
 
@@ -249,7 +193,7 @@ class Removal:
         for path in _children(self.root):
             if path.name in PARTS:
                 continue
-            kind = "toolchain" if path.name == TOOLCHAIN else "other"
+            kind = "toolchain" if path.name == _store.TOOLCHAIN else "other"
             if path.name == _noise.FOLDER and quieted:
                 self._keep(kind, path, unrestored(quieted))
             elif running:

@@ -254,6 +254,28 @@ def test_a_lease_that_is_not_given_back_is_removed_by_hand(operators: Operators)
     assert not operators.lease.exists()
 
 
+@pytest.mark.full
+def test_the_playbook_says_whose_lease_is_there_and_who_was_robbed(operators: Operators) -> None:
+    operators.lease.parent.mkdir(mode=0o1777)
+    lost = {"lease_id": "a-1", "run_id": "a", "owner": "a@b", "purpose": "", "ttl_s": TTL_S}
+    operators.lease.write_text(json.dumps({"schema": "rackbench.lease/1.0", "taken_at": None, **lost}))
+    theft = {"lab_lease": "released", "lab_steal": True, "lab_steal_reason": "scrapped"}
+    for asked, robbed in (
+        ({}, False),
+        ({"lab_lease": "read"}, False),
+        ({"lab_lease": "released"}, False),
+        (theft, True),
+    ):
+        done = operators.bob.command(
+            "ansible-playbook", "playbooks/lease.yml", "-l", "local", "-e", json.dumps(asked)
+        )
+        assert done.rc == 0, done.said
+        assert done.stdout.count('"run_id": "a"') == 1
+        assert ('"holder": null' in done.stdout) == robbed
+        assert ('"stolen_from": null' in done.stdout) != robbed
+    assert not operators.lease.exists()
+
+
 def test_a_dry_run_takes_no_lease(operators: Operators) -> None:
     done = operators.bob.rackbench("run", "--host", "local", "--benchmarks", "made-up", "--check")
     assert done.rc == 0, done.said

@@ -43,7 +43,9 @@ STEPS: dict[str, tuple[str, ...]] = {
     "latency.publish": ("publish",),
     "host.finalize": ("finalize",),
 }
-AFTERWARDS = ("resume", "recover", "lease", "store", "rust_toolchain", "validate")
+AFTERWARDS = (
+    "resume", "recover", "lease_info", "lease", "store_info", "store", "rust_toolchain", "validate",
+)  # fmt: skip
 # Writes what each task of ours returned, which a callback can see and a play cannot without registering it.
 WITNESS = """
 import json, pathlib
@@ -124,6 +126,7 @@ def returned(project: LabProject, tmp_path_factory: pytest.TempPathFactory) -> l
         "module_defaults": {
             "rackbench.lab.plan": {"lease_dir": lease},
             "rackbench.lab.lease": {"dir": lease},
+            "rackbench.lab.lease_info": {"dir": lease},
             "rackbench.lab.noise": machine.places,
             "rackbench.lab.target_noise": machine.places,
         },

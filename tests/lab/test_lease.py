@@ -38,9 +38,16 @@ class Users:
     def lease(self, user: str, state: str, **arguments: Any) -> dict[str, Any]:
         """Call the module as one of them, for a run with his name."""
         wish = {"lease_id": f"{user}-1", "run_id": user, "owner": f"{user}@desk", "purpose": "latency"}
-        given = json.dumps({"dir": PLACE, "state": state, **wish, **arguments})
+        return self._call(user, "lease", state=state, **wish, **arguments)
+
+    def look(self, user: str) -> dict[str, Any]:
+        """Look at the lease as one of them."""
+        return self._call(user, "lease_info")
+
+    def _call(self, user: str, module: str, **arguments: Any) -> dict[str, Any]:
+        given = json.dumps({"dir": PLACE, **arguments})
         done = self.lab.tool(
-            "ansible", HOST, "-i", self.lab_files[user], "-m", "rackbench.lab.lease", "-a", given, "-o",
+            "ansible", HOST, "-i", self.lab_files[user], "-m", f"rackbench.lab.{module}", "-a", given, "-o",
             env={"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal"},
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
@@ -54,7 +61,7 @@ class Users:
         return seen.pop()
 
     def _seen_by(self, user: str) -> str | None:
-        found = self.lease(user, "read")
+        found = self.look(user)
         return found["holder"]["run_id"] if found["holder"] and found["expires_in_s"] else None
 
     def owner_of_file(self) -> str:
@@ -104,7 +111,7 @@ def test_a_lease_of_one_account_goes_from_hand_to_hand(users: Users) -> None:
     assert users.owner_of_file() == "deploy 666"
     users.lab("exec", HOST, "touch", "-d", f"-{TTL_S - 120} seconds", FILE)
     assert users.lease("careful", "taken")["held"]
-    assert users.lease("deploy", "read")["expires_in_s"] > 120
+    assert users.look("deploy")["expires_in_s"] > 120
     assert users.holder() == "careful"
     assert users.lease("careful", "released")["changed"]
     assert users.holder() is None

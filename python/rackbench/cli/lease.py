@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import argparse
 
 PLAYBOOK = "rackbench.lab.lease"
-ACTION = "rackbench.lab.lease"
+# Whose answer is read, by the action of the verb.
+ACTIONS = {"list": "rackbench.lab.lease_info", "release": "rackbench.lab.lease"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +92,7 @@ def _ask(
         PLAYBOOK,
         ",".join(hosts),
         variables,
-        action=ACTION,
+        action=ACTIONS[args.action],
         check=False,
         say=output.note,
         inventories=inventories,

@@ -41,6 +41,9 @@ class Host:
     def call(self, state: str, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
         return self.target.call("lease", check=check, dir=str(self.directory), state=state, **arguments)
 
+    def look(self, *, check: bool = False) -> dict[str, Any]:
+        return self.target.call("lease_info", check=check, dir=str(self.directory))
+
     def take(self, run: str = "ann", **changed: Any) -> dict[str, Any]:
         return self.call("taken", **{**wish(run), **changed})
 
@@ -54,7 +57,7 @@ class Host:
 
     def has(self) -> str | None:
         """Return which run holds the target."""
-        found = self.call("read")
+        found = self.look()
         return str(found["holder"]["run_id"]) if found["holder"] and found["expires_in_s"] else None
 
 
@@ -110,13 +113,13 @@ def test_taking_it_again_renews_it_and_keeps_since_when(host: Host) -> None:
     again = host.take()
     assert (again["changed"], again["held"]) == (False, True)
     assert again["holder"]["taken_at"] == first["holder"]["taken_at"]
-    assert host.call("read")["expires_in_s"] > TTL_S - 1000
+    assert host.look()["expires_in_s"] > TTL_S - 1000
 
 
 def test_a_lease_that_was_not_renewed_in_time_goes_to_the_next(host: Host) -> None:
     host.take()
     host.renewed(TTL_S + 5)
-    assert host.call("read")["expires_in_s"] == 0
+    assert host.look()["expires_in_s"] == 0
     taken = host.take("bob")
     assert (taken["held"], taken["stolen_from"]) == (True, None)
     assert host.has() == "bob"
@@ -145,7 +148,7 @@ def test_a_clock_that_jumped_ends_a_lease_only_beyond_its_lifetime(
     host.take()
     # To a clock that jumped by so much, the last renewal is as far away.
     host.renewed(seconds)
-    assert host.call("read", lease_id="ann-1")["expires_in_s"] <= TTL_S
+    assert host.look()["expires_in_s"] <= TTL_S
     host.take("bob")
     assert host.has() == holder
 
@@ -159,7 +162,7 @@ def test_what_is_held_is_renewed_and_an_expired_one_of_another_is_taken_again(ho
     host.renewed(1000)
     kept = held(host)
     assert (kept["changed"], kept["held"], kept["holder"]["run_id"]) == (False, True, "ann")
-    assert host.call("read")["expires_in_s"] > TTL_S - 1000
+    assert host.look()["expires_in_s"] > TTL_S - 1000
 
     host.take("bob", steal=True, reason="hers had expired")
     host.renewed(TTL_S + 5)
@@ -229,7 +232,7 @@ def test_stealing_what_is_free_robs_nobody(host: Host) -> None:
     assert (again["held"], again["changed"], again["stolen_from"]) == (True, False, None)
 
 
-@pytest.mark.parametrize("state", ["read", "taken", "released"])
+@pytest.mark.parametrize("state", ["taken", "released"])
 def test_check_mode_makes_and_changes_nothing(host: Host, state: str) -> None:
     found = host.call(state, check=True, **wish("ann"))
     assert (found["changed"], found["held"]) == (state == "taken", False)
@@ -237,8 +240,19 @@ def test_check_mode_makes_and_changes_nothing(host: Host, state: str) -> None:
     host.take("bob")
     host.renewed(TTL_S + 5)
     before = host.file.read_bytes(), host.file.stat().st_mtime_ns, sorted(host.directory.iterdir())
-    found = host.call(state, check=True, **wish("bob" if state == "released" else "ann"))
-    assert found["changed"] == (state != "read")
+    assert host.call(state, check=True, **wish("bob" if state == "released" else "ann"))["changed"]
+    assert (host.file.read_bytes(), host.file.stat().st_mtime_ns, sorted(host.directory.iterdir())) == before
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_looking_makes_and_changes_nothing(host: Host, check: bool) -> None:
+    found = host.look(check=check)
+    assert (found["changed"], found["holder"], found["expires_in_s"]) == (False, None, None)
+    assert not host.directory.exists()
+    host.take("bob")
+    before = host.file.read_bytes(), host.file.stat().st_mtime_ns, sorted(host.directory.iterdir())
+    found = host.look(check=check)
+    assert (found["changed"], found["holder"]["run_id"], found["broken"]) == (False, "bob", False)
     assert (host.file.read_bytes(), host.file.stat().st_mtime_ns, sorted(host.directory.iterdir())) == before
 
 
@@ -270,7 +284,7 @@ BROKEN: dict[str, bytes] = {
 def test_a_file_that_is_no_lease_holds_nobody_up_and_is_kept_aside(host: Host, content: bytes) -> None:
     host.take()
     host.file.write_bytes(content)
-    found = host.call("read")
+    found = host.look()
     assert (found["holder"], found["broken"]) == (None, True)
     taken = host.take("bob")
     assert taken["held"]
@@ -304,7 +318,7 @@ def test_control_characters_of_others_never_come_out(host: Host) -> None:
         "taken_at": "\x07yesterday",
     }
     host.file.write_bytes(document(**hostile, ttl_s=1800))
-    for found in (host.call("read"), host.take("bob")):
+    for found in (host.look(), host.take("bob")):
         assert found["holder"]["owner"] == "?[2Jroot?@box"
         assert found["holder"]["purpose"] == "a?b" + "c" * 197
         assert found["holder"]["taken_at"] is None
@@ -325,8 +339,7 @@ def test_what_is_no_file_of_its_own_is_never_followed(host: Host, name: str, kin
         "dangling link": lambda: place.symlink_to(host.target.home / "nowhere"),
     }
     make[kind]()
-    for state in ("read", "taken", "released"):
-        refused = host.call(state, **wish("ann"))
+    for refused in (host.look(), *(host.call(state, **wish("ann")) for state in ("taken", "released"))):
         assert code(refused) == "target_unwritable"
         assert str(place) in refused["msg"]
     assert victim.read_text() == "precious"
@@ -344,6 +357,7 @@ def test_a_directory_that_is_a_link_is_not_used(host: Host) -> None:
 @pytest.mark.parametrize("directory", ["relative", "~/.rackbench", ""])
 def test_a_directory_that_is_not_the_same_for_all_is_refused(target: Target, directory: str) -> None:
     assert code(target.call("lease", dir=directory, state="taken", **wish("ann"))) == "unknown_option"
+    assert code(target.call("lease_info", dir=directory)) == "unknown_option"
 
 
 @pytest.mark.parametrize("ttl_s", [0, -1, 86401, float("inf")])
@@ -355,7 +369,7 @@ def test_names_of_any_letters_fit_into_the_page(host: Host) -> None:
     long = {"owner": "\U0001f980" * 900, "purpose": '"\\' * 500, "run_id": "\u00e9" * 900}
     assert host.take(**long)["held"]
     assert host.file.stat().st_size == 4096
-    assert host.call("read")["holder"]["owner"] == "\U0001f980" * 200
+    assert host.look()["holder"]["owner"] == "\U0001f980" * 200
 
 
 @pytest.mark.parametrize("before", ["free", "expired", "broken", "no directory"])

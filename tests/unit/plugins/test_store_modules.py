@@ -260,14 +260,14 @@ def test_a_bundle_that_was_just_staged_and_is_damaged_is_pruned(target: Target) 
 
 
 def test_a_list_names_bundles_jobs_uploads_and_the_toolchain(target: Target, other: Target) -> None:
-    assert target.call("store")["bundles"] == []
+    assert target.call("store_info")["bundles"] == []
     assert not target.root.exists()
     target.stage()
     target.start("wait")
     Path(other.look()["upload"]).write_bytes(b"half")
     (target.root / "rust").mkdir()
     (target.root / "rust/cargo").write_bytes(b"12345")
-    found = target.call("store")
+    found = target.call("store_info")
     (bundle,), (job,), (upload,) = found["bundles"], found["jobs"], found["uploads"]
     assert (bundle["sha256"], bundle["name"], bundle["version"]) == (target.sha256, "made-up", "1.0.0")
     assert bundle["bytes"] == bundle_bytes(target)
@@ -394,8 +394,8 @@ def test_a_job_of_a_killed_supervisor_or_another_boot_holds_nothing(target: Targ
     state = json.loads(path.read_text())
     for change in ({"state": "running"}, {"state": "starting", "boot_id": "another boot"}):
         path.write_text(json.dumps({**state, **change}))
-        (bundle,) = target.call("store")["bundles"]
+        (bundle,) = target.call("store_info")["bundles"]
         assert bundle["jobs"] == []
     path.write_text(json.dumps({**state, "state": "starting"}))
-    (bundle,) = target.call("store")["bundles"]
+    (bundle,) = target.call("store_info")["bundles"]
     assert bundle["jobs"] == [f"{RUN_ID}/made-up.good.1"]
