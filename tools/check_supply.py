@@ -8,6 +8,7 @@ of the packages and of the bill of materials give the same bytes.
 
 from __future__ import annotations
 
+import re
 import sys
 import tarfile
 import tempfile
@@ -31,6 +32,15 @@ ALLOWED = {
 
 # Files of these kinds begin with their licence; REUSE.toml speaks for all others.
 SOURCES = (".c", ".css", ".h", ".js", ".py", ".rs", ".sh")
+
+# The GPL's places, and what else is under it: what imports ansible-core, our plugins, or the tests of these.
+GPL_PLACES = ("plugins/", "tests/bench/", "tests/unit/plugins/")
+GPL_IMPORT = re.compile(
+    rb"""\b(from |import |import_module\(f?["'])"""
+    rb"""(ansible|ansible_collections|plugins|tests\.unit\.plugins)(\.\w| import\b| as\b|[\n;"'])"""
+)
+# The one file of the package that does: docs/explanation/licences.md says what for.
+READS_SETTINGS = "python/rackbench/transport/sources.py"
 
 
 def check_locks() -> str:
@@ -98,20 +108,21 @@ def check_licences() -> str:
         command("reuse", "--root", unpacked, "lint", "--lines")
     files = command("git", "ls-files", "-z").split("\0")[:-1]
     sources = {name: (ROOT / name).read_bytes() for name in files if name.endswith(SOURCES)}
-    wrong = [name for name, text in sources.items() if text and _licence_line(name) not in text[:1000]]
+    wrong = [name for name, text in sources.items() if text and licence_line(name, text) not in text[:1000]]
     if wrong:
         raise CheckError(
-            f"These sources begin with no licence, or with another than their place wants: {', '.join(wrong)}. "
-            "Next: docs/explanation/licences.md says which one."
+            "These sources begin with no licence, or with another than their place or their imports want: "
+            f"{', '.join(wrong)}. Next: docs/explanation/licences.md says which one."
         )
     if (ROOT / "LICENSE").read_bytes() != (ROOT / "LICENSES/Apache-2.0.txt").read_bytes():
         raise CheckError("LICENSE and LICENSES/Apache-2.0.txt differ, and must be the same text.")
     return f"{len(files)} files"
 
 
-def _licence_line(name: str) -> bytes:
+def licence_line(name: str, text: bytes) -> bytes:
     """Return what a source of ours says of its licence: docs/explanation/licences.md tells why there are two."""
-    licence = "GPL-3.0-or-later" if name.startswith("plugins/") else "Apache-2.0"
+    imports = name != READS_SETTINGS and GPL_IMPORT.search(text)
+    licence = "GPL-3.0-or-later" if name.startswith(GPL_PLACES) or imports else "Apache-2.0"
     key = "SPDX-License-Identifier"  # apart from its value: `reuse` would read that here as the licence of this file
     return f"{key}: {licence}".encode()
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """How agentbench scales: turns per second with an agent on each physical core, against one agent alone."""
 
 from __future__ import annotations

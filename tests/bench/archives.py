@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """How quickly bundles are hashed, packed and unpacked, and what memory that takes."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What a play costs with our callback, against none and against its peers."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Measure the way through the jump box thor to turind8 in the test lab: 50 tasks, and 500 MB. See README.md."""
 
 from __future__ import annotations

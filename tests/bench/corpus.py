@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """How many bundles a second are checked and inventoried, beside BenchBox's own validator on the same bundles."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """How often the gate is wrong on realistic noise, beside simpler ones, and how long it takes. Seeded."""
 
 from __future__ import annotations

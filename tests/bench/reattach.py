@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """How soon after the death of its controller a running benchmark is waited for again, beside a bare Ansible call."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What `rackbench status`, `recover`, `sign` and `verify` cost on a run directory with many events."""
 
 from __future__ import annotations

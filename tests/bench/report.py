@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """How long the page of a run on a large machine takes to build and to open, and how large it is."""
 
 from __future__ import annotations

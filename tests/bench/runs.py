@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """How long it takes to list thousands of runs, beside reading and parsing the status.json of each."""
 
 from __future__ import annotations

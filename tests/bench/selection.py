@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """How long it takes to choose among ten thousand bundles, beside reading and parsing their sidecars."""
 
 from __future__ import annotations

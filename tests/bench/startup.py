@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """How quickly the command starts, and what one event costs in the recorder."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The real BenchBox, installed from a wheelhouse and run by the real command."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A benchmark that runs on the controller: staged, run, journalled and collected as any other."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Runs with noise settings on a copy of a recorded machine's knobs: quiet while a benchmark runs, and back after it."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The examples of the documentation run as they are printed, and tasks return what the documentation says.
 
 The examples of the modules that belong to a run make one run together, step by step, in a private copy of the checkout.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Publishing, from a finished run to a pull request: through the run, the playbook and the command."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The store of bundles on this machine as the target: what moves, what is refused, what is removed."""
 
 from __future__ import annotations

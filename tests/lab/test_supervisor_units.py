@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Jobs on real hosts with systemd: as root a unit that ends whole, as a user a session that outlives its connection."""
 
 from __future__ import annotations

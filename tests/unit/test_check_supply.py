@@ -31,6 +31,10 @@ pins = [line.split()[0].split("==") for line in open(sys.argv[-1])]
 print(json.dumps({{"dependencies": [{{"name": name, "version": version, **({answer})}} for name, version in pins]}}))
 """
 
+LICENCE = (
+    "import sys, check_supply; print(check_supply.licence_line(sys.argv[1], sys.argv[2].encode()).decode())"
+)
+
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
@@ -153,3 +157,29 @@ def test_a_package_without_a_digest_is_not_asked_about_and_is_no_pass(copy: Path
     said = advisories(copy)
     assert said.startswith("NOTHING WAS CHECKED")
     assert "requirements/run.txt: isal" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "imported", "licence"),
+    [
+        ("plugins/module_utils/new.py", "json", "GPL-3.0-or-later"),
+        ("tests/unit/plugins/test_new.py", "json", "GPL-3.0-or-later"),
+        ("tests/integration/test_new.py", "ansible.errors", "GPL-3.0-or-later"),
+        ("tests/integration/test_new.py", "ansible", "GPL-3.0-or-later"),
+        ("tests/unit/test_new.py", "ansible_collections.rackbench.lab.plugins.action", "GPL-3.0-or-later"),
+        ("tests/unit/test_new.py", "tests.unit.plugins.target", "GPL-3.0-or-later"),
+        ("tests/unit/test_new.py", "rackbench.errors", "Apache-2.0"),
+        ("python/rackbench/new.py", "ansible_runner.interface", "Apache-2.0"),
+    ],
+)
+@pytest.mark.parametrize(
+    "form", ["from {} import one", "import {}", "A = 'import {}'", "import_module('{}')"]
+)
+def test_what_imports_ansible_or_our_plugins_has_their_licence(
+    copy: Path, name: str, imported: str, licence: str, form: str
+) -> None:
+    text = f"{form.format(imported)}\n"
+    done = subprocess.run(
+        [sys.executable, "-c", LICENCE, name, text], cwd=copy / "tools", capture_output=True, text=True
+    )
+    assert done.stdout.rstrip().endswith(f": {licence}"), done.stderr

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The same bad bundles are refused by `verify` on the controller and by the unpacker of targets."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The parts of the collection that run on targets, loaded as plain files."""
 
 from __future__ import annotations

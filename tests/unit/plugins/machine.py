@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A writable copy of a recorded machine's knobs, with stand-ins for the commands that would change the real one."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A target for the modules as real processes on this machine, in a home directory of its own."""
 
 from __future__ import annotations

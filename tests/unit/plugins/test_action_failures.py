@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What our actions make of a connection or a copy that failed: at whose end, and with which code."""
 
 from __future__ import annotations

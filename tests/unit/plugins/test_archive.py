@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Packing and unpacking of archives that nobody vouches for."""
 
 from __future__ import annotations

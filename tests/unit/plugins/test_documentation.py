@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What `ansible-doc` says of every plugin and role is whole, and is what the code does.
 
 Whether a module's own arguments are what its documentation says is looked at by `ansible-test sanity`, and whether its

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A call in a process of its own: its answer, its failures, and that nothing of it stays."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The state of hosts as the module reads it: recorded machines, and trees with what they lack."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The modules bundle, job and collect as real processes on this machine, in a home directory of their own."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The lease of a target: who gets it, who keeps it, and what files that are no lease do to it."""
 
 from __future__ import annotations

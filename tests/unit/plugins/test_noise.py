@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The noise guard as the real module on a copy of a recorded machine's knobs: apply, kill, put back."""
 
 from __future__ import annotations

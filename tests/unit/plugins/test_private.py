@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What a benchmark is handed beside its bundle: secrets, that nobody else sees, and archives of the operator."""
 
 from __future__ import annotations

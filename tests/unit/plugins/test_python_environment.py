@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The module python_environment as a real process, with small packages that are made here.
 
 The packages of BenchBox are installed by it in tests/integration/test_benchbox.py.

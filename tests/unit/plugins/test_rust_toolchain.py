@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The module rust_toolchain as a real process, against mirrors that are not as they should be.
 
 What it installs from a good mirror is tested in tests/lab/test_prerequisites.py.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Where a secret for a benchmark comes from: a file of the controller, or the lab's broker; and what is refused."""
 
 from __future__ import annotations

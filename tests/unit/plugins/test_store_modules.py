@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The store on a target: parts that were given up, runs at the same time, quota, and what may be removed."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The supervisor as a real process around real benchmarks of a few lines."""
 
 from __future__ import annotations

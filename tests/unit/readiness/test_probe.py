@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The probe of the module and that of the controller: the same fields, and no failure on a strange machine."""
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Recorded trees, unpacked once, and the snapshot program of targets."""
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.plugins.conftest import load
 from tests.unit.topology import machines
 
 if TYPE_CHECKING:
@@ -32,11 +32,4 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def target() -> ModuleType:
     """Return plugins/module_utils/_topology.py, which runs on targets."""
-    spec = importlib.util.spec_from_file_location(
-        "rackbench_target_topology", machines.ROOT / "plugins/module_utils/_topology.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("_topology")
