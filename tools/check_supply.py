@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check what a release is made of: `make check-supply`.
 
-The lock files, the licence of each file here and of each package that a run needs, the version, and whether two builds
-of the packages and of the bill of materials give the same bytes.
+The lock files, the licence of each file here and of each package that a run or an extra needs, the version, and whether
+two builds of the packages and of the bill of materials give the same bytes.
 """
 
 from __future__ import annotations
@@ -128,9 +128,9 @@ def licence_line(name: str, text: bytes) -> bytes:
 
 
 def check_dependencies() -> str:
-    """Check the licence of each package that a run needs, and that the page about them says what is so."""
-    pinned = {package.name for package in dependencies.read_lock(dependencies.RUN)}
-    for name in sorted(pinned):
+    """Check the licence of each package that a run or an extra needs, and that the page about a run's is as it is."""
+    names = {package.name for package in dependencies.read_lock(dependencies.RUN)} | dependencies.of_extras()
+    for name in sorted(names):
         expression = dependencies.licence(name)
         if others := dependencies.licences_in(expression) - ALLOWED:
             raise CheckError(
@@ -142,7 +142,7 @@ def check_dependencies() -> str:
         raise CheckError(
             f"{page.relative_to(ROOT)} is out of date. Next: tools/dependencies.py > {page.relative_to(ROOT)}"
         )
-    return f"{len(pinned)} packages"
+    return f"{len(names)} packages"
 
 
 def check_builds() -> str:

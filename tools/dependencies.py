@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -19,19 +20,22 @@ from packaging.utils import canonicalize_name
 from verdict import ROOT, CheckError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from license_expression import Licensing
 
 RUN = ROOT / "requirements/run.txt"
+# The tests use what the extras of the package name, so their versions are here.
+DEV = ROOT / "requirements/dev.txt"
 
 PAGE = """\
 <!-- Written by `tools/dependencies.py`, which reads `requirements/run.txt` and what the packages say of themselves. -->
 # Dependencies
 
 What is installed beside Rackbench on a controller, and under which licences. [Licences](../explanation/licences.md)
-explains what they mean for you. Two versions of a package are for different versions of Python.
+explains what they mean for you, and what is not in the list. Two versions of a package are for different versions of
+Python.
 
 | Package | Version | Licence | Needed by |
 |---|---|---|---|
@@ -50,6 +54,8 @@ CLASSIFIERS = {
 READ_BY_US = {
     "jinja2": "BSD-3-Clause",
     "paramiko": "LGPL-2.1-or-later",
+    "python-dateutil": "BSD-3-Clause",
+    "s3fs": "BSD-3-Clause",
     "scipy": "BSD-3-Clause",
 }
 
@@ -95,6 +101,30 @@ def read_lock(path: Path) -> list[Locked]:
     return packages
 
 
+def needed(locked: list[Locked], roots: Collection[str]) -> set[str]:
+    """Return the names of the locked packages `roots` and of all that these need, directly or not."""
+    names: set[str] = set()
+    found = {package.name for package in locked if package.name in roots}
+    while found - names:
+        names |= found
+        found = {package.name for package in locked if names & set(package.wanted_by)}
+    return names
+
+
+def of_extras() -> set[str]:
+    """Return the names of the packages that the extras of pyproject.toml bring, in the versions that tests use."""
+    extras: dict[str, list[str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    roots = {canonicalize_name(Requirement(text).name) for texts in extras.values() for text in texts}
+    names = needed(read_lock(DEV), roots)
+    if missing := roots - names:
+        raise CheckError(
+            f"{_named(DEV)} does not have {', '.join(sorted(missing))}, which an extra asks for."
+        )
+    return names
+
+
 def read_wishes(path: Path) -> tuple[list[Requirement], list[Path]]:
     """Return what an *.in asks for, and the lock files whose versions it keeps to."""
     wishes: list[Requirement] = []
@@ -113,7 +143,7 @@ def licence(name: str) -> str:
     try:
         said: dict[str, Any] = dict(metadata.metadata(name).json)
     except metadata.PackageNotFoundError:
-        raise CheckError(f"{name} is in {_named(RUN)} and not installed. Next: make setup-release") from None
+        raise CheckError(f"{name} is in a lock file and not installed. Next: make setup-release") from None
     classified = {CLASSIFIERS.get(text) for text in said.get("classifier", ()) if text.startswith("License")}
     expressions: tuple[str | None, ...] = (
         READ_BY_US.get(name),

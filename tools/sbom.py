@@ -3,7 +3,8 @@
 """Write the software bill of materials of a release: `tools/sbom.py DIRECTORY` makes rackbench-VERSION.cdx.json.
 
 It is CycloneDX 1.6 and names what the wheel needs, each version as requirements/run.txt pins it, with the digests of
-its files, its licence and what needs it. The same commit gives the same bytes.
+its files, its licence and what needs it. What extras and benchmarks bring is not in it, and
+docs/explanation/licences.md says why. The same commit gives the same bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from dependencies import RUN, Locked, licence, read_lock
+from dependencies import RUN, Locked, licence, needed, read_lock
 from packageurl import PackageURL
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -57,12 +58,8 @@ def write(out: Path) -> Path:
 def _add(bom: Bom, ours: Component, locked: list[Locked], direct: list[Requirement]) -> None:
     """Add all that the wheel needs, directly or not: what only the build needs is in the lock file too."""
     roots = {canonicalize_name(requirement.name) for requirement in direct}
-    needed: set[str] = set()
-    found: set[str] = set(roots)
-    while found - needed:
-        needed |= found
-        found = {package.name for package in locked if needed & set(package.wanted_by)}
-    components = {package: _pinned(package) for package in locked if package.name in needed}
+    names = needed(locked, roots)
+    components = {package: _pinned(package) for package in locked if package.name in names}
     for package, component in components.items():
         bom.components.add(component)
         bom.register_dependency(

@@ -183,3 +183,11 @@ def test_what_imports_ansible_or_our_plugins_has_their_licence(
         [sys.executable, "-c", LICENCE, name, text], cwd=copy / "tools", capture_output=True, text=True
     )
     assert done.stdout.rstrip().endswith(f": {licence}"), done.stderr
+
+
+def test_what_an_extra_brings_is_looked_at_with_all_that_it_needs(copy: Path) -> None:
+    found = check(copy, "dependencies", "of_extras")
+    assert all(f"'{name}'" in found for name in ("fsspec", "s3fs", "aiobotocore", "botocore"))
+    assert "'pytest'" not in found
+    edit(copy / "pyproject.toml", r'"s3fs>=[^"]*"', '"left-pad"')
+    assert "requirements/dev.txt does not have left-pad" in check(copy, "dependencies", "of_extras")
