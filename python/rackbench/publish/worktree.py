@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def add(repository: Repository, path: Path, branch: str) -> None:
     """Make the worktree of a branch at `path`; one that stands there already is left as it is.
 
-    What a killed call, a moved run directory or another clone has left is put away first. Raises `RackbenchError`:
-    publish_target_dirty when other files stand at `path`, or another clone's worktree with somebody's changes;
-    git_failed for what cannot be checked out. Nothing new is left behind then.
+    What a killed call, a moved run directory or a clone that is gone has left is put away first. Raises
+    `RackbenchError`: publish_target_dirty when other files stand at `path`, or a worktree with somebody's changes or of
+    another clone; git_failed for what cannot be checked out. Nothing new is left behind then.
     """
     path = path.resolve()
     ref = f"refs/heads/{branch}"
@@ -32,7 +32,7 @@ def add(repository: Repository, path: Path, branch: str) -> None:
     if entry:
         _remove(repository, path)
     elif path.exists():
-        _clear(path)
+        _clear(repository, path)
     for place, other in registered.items():
         if other.get("branch") == ref and place != path and not place.exists():
             _remove(repository, place)
@@ -63,33 +63,49 @@ def remove_all(repository: Repository, branch: str) -> None:
     for place, entry in _registered(repository).items():
         if entry.get("branch") != f"refs/heads/{branch}":
             continue
-        if (place / ".git").is_file() and _changed(place):
+        if (place / ".git").is_file() and _changed(repository, place):
             raise _in_the_way(
                 place, "shows a branch that is made anew, and has changes that are in no commit"
             )
         _remove(repository, place)
 
 
-def _changed(path: Path) -> bool:
+def _changed(repository: Repository, path: Path) -> bool:
+    """Return whether somebody has changed files in what says that it is a worktree; of another clone it is not known.
+
+    git obeys what a clone's settings name, such as filters, and a run directory may be a stranger's and name any clone:
+    only that of the target is asked.
+    """
+    common = Path(repository.git.text("rev-parse", "--path-format=absolute", "--git-common-dir"))
+    if _clone_of(path).resolve().parent != (common / "worktrees").resolve():
+        return True
     return bool(Git(path).run("status", "--porcelain", "--untracked-files=all", "--ignored"))
 
 
-def _clear(path: Path) -> None:
-    """Put away the worktree of a clone that the target names no more, or which was copied along with its run.
+def _clone_of(path: Path) -> Path:
+    """Return where a clone keeps what it knows of the worktree at `path`.
 
-    Raises `RackbenchError` (publish_target_dirty) for anything else, and when somebody has changed files in it.
+    Raises `RackbenchError("publish_target_dirty")` when that is no worktree.
     """
-    if path.is_dir() and not any(path.iterdir()):
-        return
     try:
         pointer = os.fsdecode(read_regular(path / ".git")).removesuffix("\n")
     except OSError:
         pointer = ""
     if not pointer.startswith("gitdir: "):
         raise _in_the_way(path, "is no worktree, and stands where the one of the results should be")
+    return path / pointer.removeprefix("gitdir: ")
+
+
+def _clear(repository: Repository, path: Path) -> None:
+    """Put away the worktree of a clone that is gone, or one that was copied along with its run.
+
+    Raises `RackbenchError` (publish_target_dirty) for anything else, and when somebody may have changed files in it.
+    """
+    if path.is_dir() and not any(path.iterdir()):
+        return
     # Without its clone nobody can say any more what was changed in it, and the results are in the run.
-    if (path / pointer.removeprefix("gitdir: ")).exists() and _changed(path):
-        raise _in_the_way(path, "is a worktree of another clone, and has changes that are in no commit")
+    if _clone_of(path).exists() and _changed(repository, path):
+        raise _in_the_way(path, "is a worktree of another clone, or has changes that are in no commit")
     # That clone forgets it with its next `git worktree prune`.
     shutil.rmtree(path, ignore_errors=True)
 

@@ -164,30 +164,72 @@ def test_a_pipe_in_the_place_of_what_says_whose_worktree_it_is_is_waited_for_by_
     assert caught.value.code == "publish_target_dirty"
 
 
-@pytest.mark.parametrize("gone", [False, True])
-def test_a_worktree_of_the_clone_that_was_named_before_is_replaced(
-    lab: House, repository: Repository, place: Path, gone: bool
+def test_a_worktree_of_a_clone_that_is_gone_is_replaced(
+    lab: House, repository: Repository, place: Path
 ) -> None:
     worktree.add(repository, place, BRANCH)
-    if gone:
-        shutil.rmtree(lab.clone)
-    lab.another_clone("clone" if gone else "second")
-    again = lab.open("clone" if gone else "second")
+    shutil.rmtree(lab.clone)
+    lab.another_clone("clone")
+    again = lab.open("clone")
     lab.commit(again)
     worktree.add(again, place, BRANCH)
     assert whole(place)
 
 
-def test_changes_in_a_worktree_of_another_clone_stay(lab: House, repository: Repository, place: Path) -> None:
+def test_a_worktree_that_was_copied_along_with_its_run_is_replaced(
+    repository: Repository, place: Path
+) -> None:
     worktree.add(repository, place, BRANCH)
-    write(place, {"notes": b"mine"})
+    copy = place.parent / "copy"
+    shutil.copytree(place, copy, symlinks=True)
+    worktree.add(repository, copy, BRANCH)
+    assert whole(copy)
+
+
+def test_changes_in_a_copy_of_a_worktree_stay(repository: Repository, place: Path) -> None:
+    worktree.add(repository, place, BRANCH)
+    copy = place.parent / "copy"
+    shutil.copytree(place, copy, symlinks=True)
+    write(copy, {"notes": b"mine"})
+    with pytest.raises(RackbenchError) as caught:
+        worktree.add(repository, copy, BRANCH)
+    assert (caught.value.code, caught.value.next_path) == ("publish_target_dirty", str(copy))
+    assert (copy / "notes").read_bytes() == b"mine"
+
+
+def test_a_worktree_of_another_clone_that_is_still_there_stays(
+    lab: House, repository: Repository, place: Path
+) -> None:
+    worktree.add(repository, place, BRANCH)
     lab.another_clone("second")
     again = lab.open("second")
     lab.commit(again)
     with pytest.raises(RackbenchError) as caught:
         worktree.add(again, place, BRANCH)
     assert (caught.value.code, caught.value.next_path) == ("publish_target_dirty", str(place))
-    assert (place / "notes").read_bytes() == b"mine"
+    assert whole(place)
+
+
+def test_a_program_that_the_clone_of_a_stranger_names_is_not_run(
+    lab: House, repository: Repository, place: Path
+) -> None:
+    """A run directory that was handed on, with a worktree whose clone lies in it and has a filter."""
+    lab.another_clone("second")
+    strange = lab.open("second")
+    lab.commit(strange)
+    worktree.add(strange, place, BRANCH)
+    ran = place.parent / "ran"
+    git(strange.git.repo, "config", "filter.x.clean", f"touch {ran}; cat")
+    write(place, {".gitattributes": b"* filter=x\n"})
+    changed = place / BRANCH / next(iter(FILES))
+    changed.write_bytes(bytes(len(changed.read_bytes())))
+    with pytest.raises(RackbenchError) as caught:
+        worktree.add(repository, place, BRANCH)
+    assert caught.value.code == "publish_target_dirty"
+    assert not ran.exists()
+    # It would have been, by any question to git.
+    git(place, "status", "--porcelain")
+    assert ran.exists()
 
 
 def test_a_failure_in_the_middle_leaves_nothing(lab: House, repository: Repository, place: Path) -> None:
