@@ -87,6 +87,17 @@ FAILURES: dict[str, Failure] = {
         "Ansible does not find the collection rackbench.lab.",
         "Install it, or name its place in `collections_path` of the lab's ansible.cfg; no other one is read.",
     ),
+    # Said by the collection in words of its own: it cannot ask this table for them.
+    "package_missing": Failure(
+        USAGE,
+        "The Python that Ansible runs on cannot import the package rackbench.",
+        "Install it there with the command that the message names.",
+    ),
+    "package_of_another_release": Failure(
+        USAGE,
+        "The collection and the Python package are of two releases.",
+        "Install the package of the collection's release with the command that the message names.",
+    ),
     "not_a_run_directory": Failure(
         USAGE,
         "The directory holds no run.",
