@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What Ansible says where the Python package is missing, or of another release than the collection."""
 
 from __future__ import annotations
