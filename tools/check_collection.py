@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifacts import collection, wheel
+from artifacts import collection, unpack, wheel
 from cores import CORES, WORK, Core, link_pythons, make_environment, make_home, with_core
 from verdict import ROOT, CheckError, command, report
 
@@ -50,13 +50,12 @@ NOT_FOUND = "because it could not be found"
 EXCEPTIONS = re.compile(r"noqa|skip_list|warn_list|skip_ansible_lint")
 
 
-def unpack(tarball: Path, place: Path) -> Path:
+def as_installed(tarball: Path, place: Path) -> Path:
     """Unpack the collection into `place`, as Ansible wants a collection to lie there, and return its directory."""
     target = place / "ansible_collections/rackbench/lab"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    with tarfile.open(tarball) as archive:
-        archive.extractall(target, filter="data")
+    unpack(tarball, target)
     # Without a repository of its own, ansible-test asks ours, which ignores what lies here, and tests nothing.
     command("git", "init", "--quiet", target)
     return target
@@ -68,7 +67,7 @@ class Collection:
     def __init__(self, work: Path) -> None:
         self.work = work
         self.tarball = collection(work / "artifacts")
-        self.unpacked = unpack(self.tarball, work / "unpacked")
+        self.unpacked = as_installed(self.tarball, work / "unpacked")
 
     def alone(self, *before: Path) -> list[str]:
         """Return what is put before a command that gets nothing of this session and has an empty home."""
@@ -230,7 +229,7 @@ class Collection:
     def changelog(self) -> str:
         """Lint the fragments, and make the release notes of them in a copy."""
         command("antsibull-changelog", "lint", cwd=self.unpacked)
-        copy = unpack(self.tarball, self.work / "released")
+        copy = as_installed(self.tarball, self.work / "released")
         manifest = json.loads((copy / "MANIFEST.json").read_text())["collection_info"]
         command(
             "antsibull-changelog", "release", "--version", manifest["version"],
@@ -253,7 +252,7 @@ class Collection:
         said = command(
             *with_core(bin_dir, HOME=str(make_home(core, bin_dir)), PATH=path),
             "ansible-test", "sanity", "--color", "no", *skips,
-            cwd=unpack(self.tarball, WORK / core.name),
+            cwd=as_installed(self.tarball, WORK / core.name),
             # It wants a locale that small machines have not, and none of our tests needs it. pip, when it first makes
             # the environments of the tests, tells of the settings of the machine.
             # At its end it repeats its warnings, below a line that warns of nothing itself.

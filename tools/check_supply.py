@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import sys
-import tarfile
 import tempfile
 import tomllib
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 
 import dependencies
 import versions
-from artifacts import collection
+from artifacts import collection, unpack
 from build_release import build_twice
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -103,8 +102,8 @@ def check_licences() -> str:
     command("reuse", "lint", "--lines")
     with tempfile.TemporaryDirectory(prefix="rackbench-licences-") as name:
         unpacked = Path(name, "unpacked")
-        with tarfile.open(collection(Path(name))) as archive:
-            archive.extractall(unpacked, filter="data")
+        unpacked.mkdir()
+        unpack(collection(Path(name)), unpacked)
         command("reuse", "--root", unpacked, "lint", "--lines")
     files = command("git", "ls-files", "-z").split("\0")[:-1]
     sources = {name: (ROOT / name).read_bytes() for name in files if name.endswith(SOURCES)}
