@@ -171,7 +171,8 @@ def prepare(
     directory that exists is complete. Raises `OSError`; nothing is left then.
     """
     job_dir.parent.mkdir(parents=True, exist_ok=True)
-    temporary = job_dir.with_name(f".{job_dir.name}.{os.getpid()}.tmp")
+    # Never the name of one that a killed call left: after a reboot numbers of processes come again.
+    temporary = job_dir.with_name(f".{job_dir.name}.{os.urandom(8).hex()}.tmp")
     temporary.mkdir(mode=0o755)
     made = ["out"]
     try:

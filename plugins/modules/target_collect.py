@@ -70,7 +70,7 @@ archive:
   description: The archive on the target.
   returned: when O(state=packed)
   type: str
-  sample: /home/lab/.rackbench/jobs/20261121T080000Z-thor/.collect.1234.tar.gz
+  sample: /home/lab/.rackbench/jobs/20261121T080000Z-thor/.collect.5f0c6c5e0f3a9c4d.tar.gz
 bytes:
   description: The archive's size in bytes.
   returned: when O(state=packed)
@@ -167,7 +167,8 @@ def work(module: Any) -> dict[str, Any]:
     executions = [require(NAME, name, "execution id") for name in module.params["executions"]]
     there = [name for name in executions if (jobs / name).is_dir()]
     missing = [name for name in executions if name not in there]
-    archive = jobs / f".collect.{os.getpid()}.tar.gz"
+    # Never the name of one that a killed call left: after a reboot numbers of processes come again.
+    archive = jobs / f".collect.{os.urandom(8).hex()}.tar.gz"
     result: dict[str, Any] = {"changed": False, "archive": str(archive), "missing": missing}
     if module.check_mode or not there:
         return {**result, "bytes": 0, "sha256": "", "members": 0, "files": [], "left_out": []}

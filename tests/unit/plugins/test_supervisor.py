@@ -581,6 +581,14 @@ def test_a_job_directory_is_made_once_and_whole(supervisor: ModuleType, tmp_path
     assert [path.name for path in directory.parent.iterdir()] == ["one"]
 
 
+def test_what_a_killed_process_of_the_same_number_left_is_in_nobodys_way(
+    supervisor: ModuleType, tmp_path: Path
+) -> None:
+    """After a reboot of the target the numbers of processes come again."""
+    (tmp_path / f".one.{os.getpid()}.tmp").mkdir()
+    assert supervisor.prepare(tmp_path / "one", {"execution_id": "one"}, {})
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
