@@ -60,6 +60,8 @@ class Clone:
             "HOME": str(home),
             "PATH": f"{self.programs}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
+            # As in every checkout, the package is that beside the collection.
+            "PYTHONPATH": str(self.root / "python"),
         }
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "GIT_"))
