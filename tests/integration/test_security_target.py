@@ -96,7 +96,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     canary = folder / "canary"
     touch = f"touch {canary}"
     hostile = (
-        f"{{{{ lookup('ansible.builtin.pipe', '{touch}') }}}}{{{{ 'eva' ~ 'luated' }}}}"
+        f"{{{{ lookup('ansible.builtin.pipe', '{touch}') }}}}{{{{ 'jinja' ~ 'spoke' }}}}"
         f"{{% for a in [1] %}}{{% endfor %}}"
         f"$({touch})`{touch}`;{touch};{TERMINAL}{FORGED}=1+1|<script>forged()</script>"
     )
@@ -116,7 +116,7 @@ def obeyed_in(text: str) -> list[str]:
     """Return what of a text would not only be read, with what stands around it."""
     found = [f"{text[max(0, hit.start() - 40) : hit.end() + 20]!r}" for hit in OBEYED.finditer(text)]
     return (
-        found + [line for line in text.splitlines() if line.startswith(LINES)] + re.findall("evaluated", text)
+        found + [line for line in text.splitlines() if line.startswith(LINES)] + re.findall("jinjaspoke", text)
     )
 
 
