@@ -168,7 +168,7 @@ def test_an_upload_that_failed_half_way_goes_on(clone: Clone) -> None:
     upload = [f"release_key={clone.key}", "-e", "release_upload=true"]
     failed = clone.release("-e", *upload)
     assert failed.returncode != 0
-    assert "no route to Galaxy" in failed.stdout
+    assert "no route to Galaxy" in failed.stdout, failed.stdout
     first = clone.uploads()
     assert [words[:3] for words in first] == [
         ["gh", "release", "view"],

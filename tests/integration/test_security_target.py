@@ -116,7 +116,9 @@ def obeyed_in(text: str) -> list[str]:
     """Return what of a text would not only be read, with what stands around it."""
     found = [f"{text[max(0, hit.start() - 40) : hit.end() + 20]!r}" for hit in OBEYED.finditer(text)]
     return (
-        found + [line for line in text.splitlines() if line.startswith(LINES)] + re.findall("jinjaspoke", text)
+        found
+        + [line for line in text.splitlines() if line.startswith(LINES)]
+        + re.findall("jinjaspoke", text)
     )
 
 
